@@ -1,0 +1,39 @@
+"""Scope: who asks, in which tenant, under which request, and why this transaction happens."""
+
+from collections.abc import Callable
+from uuid import UUID
+
+import attrs
+
+from finora_core.kernel.ids import new_id
+
+
+@attrs.frozen(kw_only=True)
+class Command:
+    """A write that its caller may repeat: `key` names it, `fingerprint` its content.
+
+    `encode` turns the use case's result into the reply bytes that a repeat will get back.
+    """
+
+    key: str
+    fingerprint: bytes
+    encode: Callable[[object], bytes]
+
+
+@attrs.frozen(kw_only=True)
+class Claim:
+    """A job that this process runs, as of the epoch at which it claimed it."""
+
+    job_id: UUID
+    epoch: int
+
+
+@attrs.frozen(kw_only=True)
+class Scope:
+    """Every service method takes one first. Built by a shell, never by core."""
+
+    tenant_id: UUID
+    user_id: UUID
+    request_id: str = attrs.field(factory=lambda: str(new_id()))
+    permissions: frozenset[str] = frozenset()
+    cause: Command | Claim | None = None
