@@ -1,0 +1,1 @@
+"""Finora: the money back end that teams embed, deploy or extend."""
