@@ -146,5 +146,3 @@ def total(amounts: Iterable[Amount]) -> dict[Asset, Amount]:
     for amount in amounts:
         sums[amount.asset] = sums.get(amount.asset, Amount(0, amount.asset)) + amount
     return sums
-
-

@@ -26,8 +26,8 @@ class BadAsset(Invalid):
 
 @attrs.frozen
 class Asset:
-    """`id` is text (`EUR`, `isin:IE00B4L5Y983`, `eip155:1/slip44:60`); `scale` (0 to 36) is how many
-    decimal digits one whole has. Both are for ever: another scale is another asset."""
+    """`id` is text (`EUR`, `isin:IE00B4L5Y983`, `eip155:1/slip44:60`); `scale` (0 to 36) is how
+    many decimal digits one whole has. Both are for ever: another scale is another asset."""
 
     id: str
     scale: int

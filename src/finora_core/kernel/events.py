@@ -1,4 +1,4 @@
-"""Events: things that happened. Ids, amounts and codes only, so that forgetting a person is possible
+"""Events: things that happened. Ids, amounts and codes only, so that a person can be forgotten
 without touching the log."""
 
 from collections.abc import Mapping

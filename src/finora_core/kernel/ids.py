@@ -1,5 +1,6 @@
 """Ids: UUID version 7 (RFC 9562), so that rows made together lie together in an index."""
 
+import hashlib
 import os
 import threading
 import time
@@ -19,3 +20,11 @@ def new_id() -> UUID:
         now = max(now, _last + 1)
         _last = now
     return UUID(int=now & ~(0xF << 76) & ~(0x3 << 62) | 0x7 << 76 | 0x2 << 62)
+
+
+def derived_id(*parts: str) -> UUID:
+    """The same id for the same parts, always: a double click is one thing (RFC 9562, version 8)."""
+    # Length first, so that ("ab", "c") and ("a", "bc") differ.
+    text = b"".join(len(part.encode()).to_bytes(4) + part.encode() for part in parts)
+    digest = int.from_bytes(hashlib.sha256(text).digest()[:16])
+    return UUID(int=digest & ~(0xF << 76) & ~(0x3 << 62) | 0x8 << 76 | 0x2 << 62)

@@ -1,9 +1,13 @@
 """Work: one open transaction, as far as a slice can see it."""
 
+import functools
+import random
+import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Protocol, TypeVar
+from typing import ParamSpec, Protocol, TypeVar
 
-from finora_core.kernel.errors import Conflict, FinoraError, Invalid
+from finora_core.kernel.errors import Conflict, FinoraError, Invalid, Unavailable
 from finora_core.kernel.events import Event
 from finora_core.kernel.scope import Scope
 
@@ -63,3 +67,27 @@ class Begin(Protocol[WorkT_co]):
     def __call__(self, scope: Scope) -> AbstractContextManager[WorkT_co]: ...
 
 
+class Contended(Unavailable):
+    """The database gave the race to another transaction; nothing was changed, try again."""
+
+    code = "TRY_AGAIN"
+
+
+Params = ParamSpec("Params")
+_TRIES = 4
+
+
+def retried(use_case: Callable[Params, Result]) -> Callable[Params, Result]:
+    """Run a use case again, a few times, when the database rolled it back for a deadlock or a
+    serialization failure. Sound because nothing leaves before commit."""
+
+    @functools.wraps(use_case)
+    def run(*args: Params.args, **kwargs: Params.kwargs) -> Result:
+        for attempt in range(1, _TRIES):
+            try:
+                return use_case(*args, **kwargs)
+            except Contended:
+                time.sleep(random.uniform(0, 0.02 * 2**attempt))
+        return use_case(*args, **kwargs)
+
+    return run

@@ -1,0 +1,43 @@
+# Nothing but Python 3.11+ is needed: every target first builds .venv, once.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+FILES ?=
+
+.DELETE_ON_ERROR:
+.PHONY: demo test lint docs spec bench clean
+
+demo: $(STAMP)
+	@$(BIN)/finora demo $(FILES)
+
+test: $(STAMP)
+	@$(BIN)/python -m pytest -q
+
+lint: $(STAMP)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+docs: $(STAMP)
+	@$(BIN)/python tools/docs.py
+
+spec: $(STAMP)
+	@$(BIN)/python tools/spec.py
+
+bench: $(STAMP)
+	@$(BIN)/python -m benchmarks
+
+clean:
+	@rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf src/*.egg-info
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A venv that lacks pip, or whose Python is gone, is made anew; one that works is kept.
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
+	    "Finora needs Python 3.11 or newer; say which: make PYTHON=python3.11 $(MAKECMDGOALS)")'
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
+	@$(BIN)/python -m pip install -q --upgrade "pip>=25.1"
+	@$(BIN)/python -m pip install -q -e ".[laptop]" --group test --group dev
+	@touch $@

@@ -1,0 +1,1 @@
+"""Postgres: schema, the open transaction, one repository file per noun, migrations."""

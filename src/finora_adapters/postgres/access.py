@@ -1,0 +1,115 @@
+"""Who may do what: roles, grants, and one policy per table and role. Deny by default.
+
+`api` and `worker` run the use cases: they own nothing, bypass nothing, and see the rows of the
+tenant that `begin` set. `control` sees all tenants, on jobs, events, seals and commands only.
+`migrator` owns the schema; its definer functions meet the same row security.
+"""
+
+from collections.abc import Iterator
+
+import attrs
+
+from finora_adapters.postgres.schema import SCHEMA, metadata
+
+MIGRATOR, API, WORKER, CONTROL = "finora_migrator", "finora_api", "finora_worker", "finora_control"
+ROLES = (MIGRATOR, API, WORKER, CONTROL)
+RUNTIME = (API, WORKER)
+
+GLOBAL = frozenset({"asset", "schema_state", "seal_mark"})
+
+OWN_TENANT = f"tenant_id = {SCHEMA}.finora_tenant()"
+OWN_USER = f"user_id = {SCHEMA}.finora_user()"
+EVERY = "true"
+
+_READ_ADD = "select, insert"
+_RUNTIME_GRANTS = {
+    "asset": _READ_ADD,
+    "schema_state": "select",
+    "tenant": "select",
+    "person": "select",
+    "membership": "select",
+    "event": _READ_ADD,
+    "seal": "select",
+    "command": _READ_ADD,
+    "job": "select, insert, update (state, attempts, result, done_parts, run_at, finished_at, "
+    "dismissed_at)",
+    "account": _READ_ADD,
+    "balance": "select",
+    "entry": _READ_ADD,
+    "posting": _READ_ADD,
+    "hold": _READ_ADD,
+    "hold_end": _READ_ADD,
+    "label": _READ_ADD,
+    "total": "select",
+    "account_number": _READ_ADD,
+    "profile": "select, insert, update (answers, account_id)",
+    "statement_import": "select, insert, update (result)",
+    "record": "select, insert, update (account_id, on_date, units, asset, description, "
+    "counterparty, merchant_key, bank_id, bank_state, status, void, edited, entry_id, "
+    "reasoning_trace)",
+    "revision": "select",
+    "sighting": _READ_ADD,
+    "observation": _READ_ADD,
+    "opening": _READ_ADD,
+}
+_CONTROL_GRANTS = {
+    "schema_state": "select",
+    "event": "select",
+    "seal": _READ_ADD,
+    "seal_mark": "select, update (below)",
+    "job": "select, delete, update (state, attempts, max_attempts, run_at, lease_until, epoch, "
+    "done_parts, all_parts, result, reason, message, error, started_at, finished_at)",
+    "command": "select, delete",
+}
+
+
+@attrs.frozen
+class Policy:
+    table: str
+    role: str
+    condition: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.table}_{self.role.removeprefix('finora_')}"
+
+    @property
+    def sql(self) -> str:
+        where = f"using ({self.condition}) with check ({self.condition})"
+        return f"create policy {self.name} on {SCHEMA}.{self.table} to {self.role} {where}"
+
+
+def grants() -> dict[tuple[str, str], str]:
+    """(table, role) -> what the role may do."""
+    runtime = {
+        (table, role): rights for table, rights in _RUNTIME_GRANTS.items() for role in RUNTIME
+    }
+    return runtime | {(table, CONTROL): rights for table, rights in _CONTROL_GRANTS.items()}
+
+
+def policies() -> Iterator[Policy]:
+    """One for every table of a tenant or a person and every role that is granted anything on it."""
+    # Definer functions look these up before a tenant or a person is known.
+    found_by_key = {"tenant", "person", "membership"}
+    for name in sorted(table.name for table in metadata.tables.values()):
+        if name in GLOBAL:
+            continue
+        own = OWN_USER if name == "person" else OWN_TENANT
+        yield Policy(name, MIGRATOR, EVERY if name in found_by_key else own)
+        for role in RUNTIME:
+            yield Policy(name, role, own)
+        if (name, CONTROL) in grants():
+            yield Policy(name, CONTROL, EVERY)
+
+
+def statements() -> Iterator[str]:
+    """The SQL that gives each role its rights, and no other role any."""
+    yield f"revoke all on schema {SCHEMA} from public"
+    yield f"grant usage on schema {SCHEMA} to {API}, {WORKER}, {CONTROL}"
+    for (table, role), rights in sorted(grants().items()):
+        yield f"grant {rights} on {SCHEMA}.{table} to {role}"
+    for policy in policies():
+        yield policy.sql
+    for table in sorted({policy.table for policy in policies()}):
+        yield f"alter table {SCHEMA}.{table} enable row level security"
+        yield f"alter table {SCHEMA}.{table} force row level security"

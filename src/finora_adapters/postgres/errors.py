@@ -1,0 +1,109 @@
+"""Turns what the database refuses into what a caller can act on; the rest stays a bug."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import psycopg
+from psycopg import errors as pg
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from finora_core.kernel.errors import Refusal, Unavailable
+from finora_core.kernel.work import Contended
+from finora_core.ledger import model as ledger
+
+
+class DatabaseDown(Unavailable):
+    """Postgres does not answer; nothing was changed that was not acknowledged."""
+
+    code = "DATABASE_UNAVAILABLE"
+
+
+class TooSlow(Unavailable):
+    """The work ran into its time limit and was undone."""
+
+    code = "TIME_LIMIT"
+
+
+class Busy(Unavailable):
+    """Every database connection is in use; try again in a moment."""
+
+    code = "DATABASE_BUSY"
+
+
+# By the message of an exception of class FN, and by the name of a constraint.
+_BY_NAME: dict[str, Callable[[str], Refusal]] = {
+    "UNBALANCED": ledger.Unbalanced,
+    "ENTRY_CLOSED": ledger.EntryClosed,
+    "ACCOUNT_NOT_FOUND": ledger.AccountNotFound,
+    "ENTRY_NOT_FOUND": ledger.EntryNotFound,
+    "HOLD_EXCEEDED": ledger.HoldExceeded,
+    "HOLD_EXPIRED": ledger.HoldExpired,
+    "HOLD_NOT_EXPIRED": ledger.HoldNotExpired,
+    "FACT_IMMUTABLE": ledger.FactImmutable,
+    "balance_floor_check": ledger.InsufficientFunds,
+    "entry_tenant_id_reverses_key": ledger.AlreadyReversed,
+    "account_tenant_id_name_key": ledger.AccountExists,
+    "hold_end_pkey": ledger.HoldEnded,
+    "hold_end_hold_fkey": ledger.HoldNotFound,
+    "hold_account_fkey": ledger.AccountNotFound,
+    "balance_asset_fkey": ledger.BadPosting,
+}
+
+_SAID = {
+    "UNBALANCED": "the entry does not sum to zero in every asset",
+    "ENTRY_CLOSED": "postings are added with their entry, at its date, or not at all",
+    "ACCOUNT_NOT_FOUND": "no such account",
+    "ENTRY_NOT_FOUND": "no such entry",
+    "HOLD_EXCEEDED": "the hold reserved less than that",
+    "HOLD_EXPIRED": "the hold has expired",
+    "HOLD_NOT_EXPIRED": "the hold has not expired yet",
+    "FACT_IMMUTABLE": "facts of the books do not change; reverse them",
+    "balance_floor_check": "the account has not enough available",
+    "entry_tenant_id_reverses_key": "the entry was reversed before",
+    "account_tenant_id_name_key": "an account of this name exists",
+    "hold_end_pkey": "the hold has ended before",
+    "hold_end_hold_fkey": "no such hold",
+    "hold_account_fkey": "no such account",
+    "balance_asset_fkey": "no such asset",
+}
+
+_CONTENDED = (pg.DeadlockDetected, pg.SerializationFailure, pg.LockNotAvailable)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raise refusals in place of database errors that a caller can act on."""
+    try:
+        yield
+    except PoolTimeout as error:
+        raise Busy("every database connection is in use") from error
+    except DBAPIError as error:
+        refusal = refusal_of(error.orig)
+        if refusal is None and (
+            error.connection_invalidated or isinstance(error, OperationalError)
+        ):
+            refusal = DatabaseDown("the database does not answer")
+        if refusal is None:
+            raise
+        raise refusal from error
+    except psycopg.Error as error:  # from COPY, which goes past SQLAlchemy
+        refusal = refusal_of(error)
+        if refusal is None:
+            raise
+        raise refusal from error
+
+
+def refusal_of(error: BaseException | None) -> Refusal | None:
+    """The refusal that a driver's error stands for; None for a bug."""
+    if isinstance(error, _CONTENDED):
+        return Contended("another transaction was first; try again")
+    if isinstance(error, pg.QueryCanceled):
+        return TooSlow("the time limit ran out; nothing was changed")
+    if not isinstance(error, psycopg.Error):
+        return None
+    name = error.diag.constraint_name or ""
+    if (error.sqlstate or "").startswith("FN"):
+        name = error.diag.message_primary or ""
+    make = _BY_NAME.get(name)
+    return make(_SAID[name]) if make else None

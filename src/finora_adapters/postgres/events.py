@@ -1,0 +1,140 @@
+"""The event log, the jobs that events cause, and the seal."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+import attrs
+from sqlalchemy import Connection, Row, text
+
+from finora_core.jobs.model import Subscription
+from finora_core.kernel.events import Event
+from finora_core.kernel.ids import derived_id, new_id
+from finora_core.kernel.scope import Scope
+
+_EVENT = text(
+    "insert into finora.event (tenant_id, id, type, payload, actor, request_id) "
+    "values (:tenant, :id, :type, cast(:payload as jsonb), :actor, :request)"
+)
+_JOB = text(
+    "insert into finora.job (tenant_id, id, name, queue, event_id, user_id, request_id, payload, "
+    "max_attempts) values (:tenant, :id, :name, :queue, :event, :person, :request, "
+    "cast(:payload as jsonb), :attempts) on conflict (tenant_id, id) do nothing"
+)
+
+
+@attrs.frozen
+class PgEvents:
+    connection: Connection
+    scope: Scope
+    subscriptions: Mapping[str, tuple[Subscription, ...]]
+
+    def record(self, event: Event) -> None:
+        scope, event_id = self.scope, new_id()
+        payload = dict(event.payload())
+        written = {
+            "tenant": scope.tenant_id,
+            "id": event_id,
+            "type": event.type,
+            "payload": canonical(payload),
+            "actor": scope.user_id,
+            "request": scope.request_id,
+        }
+        self.connection.execute(_EVENT, written)
+        for wanted in self.subscriptions.get(event.type, ()):
+            about = str(payload.get(wanted.subject, event_id))
+            job_id = derived_id(wanted.job, str(scope.user_id), about, scope.request_id)
+            row = {
+                "tenant": scope.tenant_id,
+                "id": job_id,
+                "name": wanted.job,
+                "queue": wanted.queue,
+                "event": event_id,
+                "person": scope.user_id,
+                "request": scope.request_id,
+                "payload": canonical(payload | {"job": str(job_id)}),
+                "attempts": wanted.attempts,
+            }
+            self.connection.execute(_JOB, row)
+
+
+def canonical(value: object) -> str:
+    """One text for one JSON value: sorted keys, no spaces, plain UTF-8 (RFC 8785 for our values,
+    which hold no fractions)."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+class Control(Protocol):
+    def control(self) -> AbstractContextManager[Connection]: ...
+
+
+# Only what no running transaction can still precede: ids below the snapshot's xmin are decided.
+_UNSEALED = text("""
+select e.tenant_id, e.id, e.type, e.payload, e.actor, e.request_id, e.recorded_at, e.tx
+from finora.event e, finora.seal_mark m
+where e.tx >= m.below and e.tx < cast(:below as xid8) order by e.tenant_id, e.tx, e.id
+""")
+_LAST = text(
+    "select distinct on (tenant_id) tenant_id, seq, hash from finora.seal "
+    "where tenant_id = any(cast(:tenants as uuid[])) order by tenant_id, seq desc"
+)
+_SEAL = text(
+    "insert into finora.seal (tenant_id, seq, event_id, tx, hash) "
+    "values (:tenant, :seq, :event, cast(:tx as xid8), :hash)"
+)
+
+
+@attrs.frozen
+class PgSealer:
+    """One at a time per database; a second one finds the lock taken and leaves."""
+
+    database: Control
+
+    def seal(self) -> int:
+        with self.database.control() as connection:
+            if not connection.scalar(text("select pg_try_advisory_xact_lock(0x5EA1)")):
+                return 0
+            below = connection.scalar(text("select pg_snapshot_xmin(pg_current_snapshot())::text"))
+            rows = connection.execute(_UNSEALED, {"below": below}).all()
+            links = list(_chain(connection, rows))
+            if links:
+                connection.execute(_SEAL, links)
+            connection.execute(
+                text("update finora.seal_mark set below = cast(:below as xid8)"), {"below": below}
+            )
+            return len(links)
+
+
+def _chain(connection: Connection, rows: list[Row[Any]] | Any) -> Iterator[dict[str, Any]]:
+    tenants = list({row.tenant_id for row in rows})
+    last = {row.tenant_id: row for row in connection.execute(_LAST, {"tenants": tenants})}
+    heads = {key: (row.seq, bytes(row.hash)) for key, row in last.items()}
+    for row in rows:
+        seq, previous = heads.get(row.tenant_id, (0, bytes(32)))
+        link = link_hash(previous, row)
+        heads[row.tenant_id] = (seq + 1, link)
+        yield {
+            "tenant": row.tenant_id,
+            "seq": seq + 1,
+            "event": row.id,
+            "tx": str(row.tx),
+            "hash": link,
+        }
+
+
+def link_hash(previous: bytes, event: Row[Any]) -> bytes:
+    """SHA-256 over the link before and the event's canonical form."""
+    form = canonical(
+        [
+            str(event.tenant_id),
+            str(event.id),
+            event.type,
+            event.payload,
+            str(event.actor),
+            event.request_id,
+            event.recorded_at.isoformat(),
+        ]
+    )
+    return hashlib.sha256(previous + form.encode()).digest()

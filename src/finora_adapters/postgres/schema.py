@@ -1,0 +1,586 @@
+"""The tables, as the code declares them. Migrations make them; a test holds the two equal.
+
+Every tenant's table has a primary key that starts with `tenant_id`, composite foreign keys, forced
+row-level security and one policy per role (`access.py`). The bulk tables `posting` and `record`
+have no foreign keys: their statement triggers (`functions.py`) check a whole statement's
+references at once, where row checks were two thirds of an import.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Computed,
+    Date,
+    DateTime,
+    Dialect,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.types import UserDefinedType
+
+SCHEMA = "finora"
+
+
+class MoneyUnits(UserDefinedType[int]):
+    """The domain money_units: whole, finite, within 1e78. Python sees an int, never a Decimal."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: object) -> str:
+        return f"{SCHEMA}.money_units"
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], int | None]:
+        return lambda value: None if value is None else int(value)
+
+
+class Rate(UserDefinedType[Any]):
+    """The domain rate: a finite numeric above zero, exact; Python sees a Decimal."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: object) -> str:
+        return f"{SCHEMA}.rate"
+
+
+class Xid8(UserDefinedType[Any]):
+    """A transaction id that does not wrap."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: object) -> str:
+        return "xid8"
+
+
+metadata = MetaData(
+    schema=SCHEMA,
+    naming_convention={
+        "pk": "%(table_name)s_pkey",
+        "fk": "%(table_name)s_%(referred_table_name)s_fkey",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+        "ck": "%(table_name)s_%(constraint_name)s_check",
+        "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+    },
+)
+
+NOW = text("now()")
+INSTANT = DateTime(timezone=True)
+
+
+def _tenant() -> Column[Any]:
+    return Column("tenant_id", Uuid, nullable=False)
+
+
+def _id(name: str = "id") -> Column[Any]:
+    return Column(name, Uuid, nullable=False)
+
+
+def _at(name: str = "recorded_at") -> Column[Any]:
+    return Column(name, INSTANT, nullable=False, server_default=NOW)
+
+
+def _one_of(column: str, *values: str) -> CheckConstraint:
+    return CheckConstraint(f"{column} in ({', '.join(map(repr, values))})", name=column)
+
+
+def _to(parent: str, *columns: str, deferred: bool = False) -> ForeignKeyConstraint:
+    return ForeignKeyConstraint(
+        ["tenant_id", *columns],
+        [f"{SCHEMA}.{parent}.tenant_id", *(f"{SCHEMA}.{parent}.{'id'}" for _ in columns)],
+        deferrable=deferred or None,
+        initially="DEFERRED" if deferred else None,
+    )
+
+
+# --- global: the listed few that no tenant owns ---
+
+asset = Table(
+    "asset",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("scale", SmallInteger, nullable=False),
+    _at(),
+    CheckConstraint("scale between 0 and 36", name="scale"),
+    CheckConstraint("id ~ '^[A-Za-z0-9][A-Za-z0-9:/._-]{0,199}$'", name="id"),
+)
+
+schema_state = Table(
+    "schema_state",
+    metadata,
+    Column("one", Boolean, primary_key=True, server_default=text("true")),
+    Column("revision", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    _at("migrated_at"),
+    CheckConstraint("one", name="one"),
+)
+
+# Everything below this transaction id is sealed.
+seal_mark = Table(
+    "seal_mark",
+    metadata,
+    Column("one", Boolean, primary_key=True, server_default=text("true")),
+    Column("below", Xid8, nullable=False),
+    CheckConstraint("one", name="one"),
+)
+
+# --- identity ---
+
+tenant = Table(
+    "tenant",
+    metadata,
+    Column("tenant_id", Uuid, primary_key=True),
+    Column("key", Text, nullable=False),
+    Column("base_asset", Text, nullable=False, server_default="EUR"),
+    _at(),
+    # Across tenants on purpose: the host's own name of a tenant is read before a tenant is known,
+    # by a definer function that the runtime roles cannot look through.
+    UniqueConstraint("key"),
+    CheckConstraint("length(key) between 1 and 200", name="key"),
+)
+
+person = Table(
+    "person",
+    metadata,
+    Column("user_id", Uuid, primary_key=True),
+    Column("key", Text, nullable=False),
+    _at(),
+    UniqueConstraint("key"),
+    CheckConstraint("length(key) between 1 and 200", name="key"),
+)
+
+membership = Table(
+    "membership",
+    metadata,
+    _tenant(),
+    _id("user_id"),
+    Column("role", Text, nullable=False, server_default="owner"),
+    _at(),
+    PrimaryKeyConstraint("tenant_id", "user_id"),
+    ForeignKeyConstraint(["tenant_id"], [f"{SCHEMA}.tenant.tenant_id"]),
+    ForeignKeyConstraint(["user_id"], [f"{SCHEMA}.person.user_id"]),
+    _one_of("role", "owner", "admin", "accountant", "viewer"),
+)
+
+# --- audit and jobs ---
+
+event = Table(
+    "event",
+    metadata,
+    _tenant(),
+    _id(),
+    Column("type", Text, nullable=False),
+    Column("payload", JSONB, nullable=False),
+    Column("actor", Uuid, nullable=False),
+    Column("request_id", Text, nullable=False),
+    _at(),
+    Column("tx", Xid8, nullable=False, server_default=text("pg_current_xact_id()")),
+    PrimaryKeyConstraint("tenant_id", "id"),
+    Index(None, "tx"),
+)
+
+seal = Table(
+    "seal",
+    metadata,
+    _tenant(),
+    Column("seq", BigInteger, nullable=False),
+    _id("event_id"),
+    Column("tx", Xid8, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    Column("sealed_at", INSTANT, nullable=False, server_default=text("clock_timestamp()")),
+    PrimaryKeyConstraint("tenant_id", "seq"),
+    UniqueConstraint("tenant_id", "event_id"),
+    _to("event", "event_id"),
+    CheckConstraint("octet_length(hash) = 32", name="hash"),
+)
+
+command = Table(
+    "command",
+    metadata,
+    _tenant(),
+    _id("user_id"),
+    Column("key", Text, nullable=False),
+    Column("fingerprint", LargeBinary, nullable=False),
+    Column("reply", LargeBinary, nullable=False),
+    _at(),
+    PrimaryKeyConstraint("tenant_id", "user_id", "key"),
+    CheckConstraint("length(key) between 1 and 255", name="key"),
+)
+
+job = Table(
+    "job",
+    metadata,
+    _tenant(),
+    _id(),
+    Column("name", Text, nullable=False),
+    Column("queue", Text, nullable=False),
+    Column("event_id", Uuid, nullable=False),
+    Column("user_id", Uuid, nullable=False),
+    Column("request_id", Text, nullable=False),
+    Column("payload", JSONB, nullable=False),
+    Column("state", Text, nullable=False, server_default="waiting"),
+    Column("attempts", SmallInteger, nullable=False, server_default="0"),
+    Column("max_attempts", SmallInteger, nullable=False),
+    Column("run_at", INSTANT, nullable=False, server_default=NOW),
+    Column("lease_until", INSTANT),
+    Column("epoch", Integer, nullable=False, server_default="0"),
+    Column("done_parts", BigInteger, nullable=False, server_default="0"),
+    Column("all_parts", BigInteger),
+    Column("result", JSONB),
+    Column("reason", Text),
+    Column("message", Text),
+    Column("error", Text),
+    _at("created_at"),
+    Column("started_at", INSTANT),
+    Column("finished_at", INSTANT),
+    Column("dismissed_at", INSTANT),
+    PrimaryKeyConstraint("tenant_id", "id"),
+    _to("event", "event_id"),
+    _one_of("state", "waiting", "running", "done", "refused", "dead", "paused", "cancelled"),
+    CheckConstraint("attempts between 0 and max_attempts", name="attempts"),
+    CheckConstraint("length(result::text) <= 65536", name="result"),
+    Index(
+        "job_ready_idx",
+        "run_at",
+        postgresql_where=text("state in ('waiting', 'running')"),
+    ),
+    Index(None, "tenant_id", "created_at"),
+)
+
+# --- ledger ---
+
+account = Table(
+    "account",
+    metadata,
+    _tenant(),
+    _id(),
+    Column("name", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    # The natural side: 1 where money in is positive, -1 where it is negative.
+    Column("normal", SmallInteger, nullable=False),
+    Column("floor", MoneyUnits),
+    Column("asset", Text),
+    Column("owner", Uuid),
+    _at("opened_at"),
+    PrimaryKeyConstraint("tenant_id", "id"),
+    UniqueConstraint("tenant_id", "name"),
+    ForeignKeyConstraint(["tenant_id"], [f"{SCHEMA}.tenant.tenant_id"]),
+    ForeignKeyConstraint(["asset"], [f"{SCHEMA}.asset.id"]),
+    _one_of("kind", "asset", "liability", "income", "expense", "equity", "outside"),
+    CheckConstraint(
+        "normal = case when kind in ('asset', 'expense', 'outside') then 1 else -1 end",
+        name="normal",
+    ),
+    CheckConstraint("length(name) between 1 and 200", name="name"),
+)
+
+balance = Table(
+    "balance",
+    metadata,
+    _tenant(),
+    _id("account_id"),
+    Column("asset", Text, nullable=False),
+    Column("units", MoneyUnits, nullable=False),
+    Column("held", MoneyUnits, nullable=False, server_default="0"),
+    Column("normal", SmallInteger, nullable=False),
+    Column("floor", MoneyUnits),
+    Column("available", MoneyUnits, Computed("normal * units - held", persisted=True)),
+    PrimaryKeyConstraint("tenant_id", "account_id", "asset"),
+    _to("account", "account_id"),
+    ForeignKeyConstraint(["asset"], [f"{SCHEMA}.asset.id"]),
+    CheckConstraint("held >= 0", name="held"),
+    CheckConstraint("floor is null or normal * units - held >= floor", name="floor"),
+)
+
+entry = Table(
+    "entry",
+    metadata,
+    _tenant(),
+    _id(),
+    Column("on_date", Date, nullable=False),
+    # How its money counts in the totals; a label may say otherwise later.
+    Column("flow", Text, nullable=False, server_default="flow"),
+    Column("cause", Text, nullable=False),
+    Column("reference", Text),
+    Column("reverses", Uuid),
+    Column("rate", Rate),
+    Column("rate_source", Text),
+    _at(),
+    Column("tx", Xid8, nullable=False, server_default=text("pg_current_xact_id()")),
+    PrimaryKeyConstraint("tenant_id", "id"),
+    UniqueConstraint("tenant_id", "reverses"),
+    _to("entry", "reverses"),
+    _one_of("flow", "flow", "transfer", "opening", "exchange"),
+    CheckConstraint("flow <> 'exchange' or (rate is not null and rate_source is not null)",
+                    name="rate"),
+    CheckConstraint("reverses <> id", name="reverses"),
+)  # fmt: skip
+
+posting = Table(
+    "posting",
+    metadata,
+    _tenant(),
+    _id("entry_id"),
+    Column("line", SmallInteger, nullable=False),
+    _id("account_id"),
+    Column("asset", Text, nullable=False),
+    Column("units", MoneyUnits, nullable=False),
+    # The entry's date again, so that a balance at a date reads one index.
+    Column("on_date", Date, nullable=False),
+    PrimaryKeyConstraint("tenant_id", "entry_id", "line"),
+    CheckConstraint("units <> 0", name="units"),
+    Index(
+        None,
+        "tenant_id",
+        "account_id",
+        "on_date",
+        postgresql_include=["asset", "units"],
+    ),
+)
+
+hold = Table(
+    "hold",
+    metadata,
+    _tenant(),
+    _id(),
+    _id("account_id"),
+    Column("asset", Text, nullable=False),
+    Column("units", MoneyUnits, nullable=False),
+    Column("reference", Text),
+    Column("expires_at", INSTANT),
+    _at(),
+    PrimaryKeyConstraint("tenant_id", "id"),
+    _to("account", "account_id"),
+    CheckConstraint("units > 0", name="units"),
+    Index(None, "tenant_id", "account_id"),
+)
+
+hold_end = Table(
+    "hold_end",
+    metadata,
+    _tenant(),
+    _id("hold_id"),
+    Column("outcome", Text, nullable=False),
+    Column("units", MoneyUnits, nullable=False, server_default="0"),
+    Column("entry_id", Uuid),
+    _at(),
+    # The key is what makes a hold end once.
+    PrimaryKeyConstraint("tenant_id", "hold_id"),
+    _to("hold", "hold_id"),
+    # Deferred: a hold gives its money free before the entry that takes it can be posted.
+    _to("entry", "entry_id", deferred=True),
+    _one_of("outcome", "posted", "voided", "expired"),
+    CheckConstraint("units >= 0 and (outcome = 'posted') = (units > 0)", name="units"),
+    CheckConstraint("(outcome = 'posted') = (entry_id is not null)", name="entry"),
+)
+
+# Opinions over an entry: its category, and whether its money stayed in the family. Never changed;
+# the highest number is in force.
+label = Table(
+    "label",
+    metadata,
+    _tenant(),
+    _id("entry_id"),
+    Column("number", SmallInteger, nullable=False),
+    Column("category", Text, nullable=False, server_default=""),
+    Column("flow", Text, nullable=False, server_default="flow"),
+    Column("source", Text, nullable=False),
+    Column("set_by", Uuid, nullable=False),
+    _at(),
+    PrimaryKeyConstraint("tenant_id", "entry_id", "number"),
+    _one_of("flow", "flow", "transfer", "opening", "exchange"),
+    _one_of("source", "statement", "match", "rule", "embedding", "llm", "human"),
+    CheckConstraint("number > 0", name="number"),
+)
+
+total = Table(
+    "total",
+    metadata,
+    _tenant(),
+    Column("month", Date, nullable=False),
+    _id("account_id"),
+    Column("asset", Text, nullable=False),
+    Column("category", Text, nullable=False),
+    Column("direction", Text, nullable=False),
+    Column("units", MoneyUnits, nullable=False),
+    Column("postings", BigInteger, nullable=False),
+    PrimaryKeyConstraint("tenant_id", "month", "account_id", "asset", "category", "direction"),
+    _one_of("direction", "in", "out", "transfer", "opening", "exchange"),
+)
+
+# --- records ---
+
+account_number = Table(
+    "account_number",
+    metadata,
+    _tenant(),
+    Column("number", Text, nullable=False),
+    _id("account_id"),
+    _at(),
+    PrimaryKeyConstraint("tenant_id", "number"),
+    _to("account", "account_id"),
+    CheckConstraint("length(number) between 1 and 200", name="number"),
+)
+
+profile = Table(
+    "profile",
+    metadata,
+    _tenant(),
+    Column("format", Text, nullable=False),
+    Column("layout", Text, nullable=False),
+    Column("answers", JSONB, nullable=False),
+    Column("account_id", Uuid),
+    _at(),
+    PrimaryKeyConstraint("tenant_id", "format", "layout"),
+    _to("account", "account_id"),
+)
+
+statement_import = Table(
+    "statement_import",
+    metadata,
+    _tenant(),
+    _id(),
+    Column("file_name", Text, nullable=False),
+    Column("file_key", Text, nullable=False),
+    Column("sha256", LargeBinary, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("request", JSONB, nullable=False),
+    Column("result", JSONB),
+    Column("asked_by", Uuid, nullable=False),
+    _at(),
+    PrimaryKeyConstraint("tenant_id", "id"),
+)
+
+record = Table(
+    "record",
+    metadata,
+    _tenant(),
+    _id(),
+    # What tells this line from every other of its account; never changed, void or not.
+    _id("received_account_id"),
+    _id("identity"),
+    Column("occurrence", Integer, nullable=False),
+    # What was received.
+    Column("import_id", Uuid),
+    Column("place", BigInteger),
+    Column("source", Text, nullable=False),
+    Column("raw", Text),
+    # What holds now: the latest revision. Earlier ones are kept in `revision`.
+    _id("account_id"),
+    Column("on_date", Date, nullable=False),
+    Column("units", MoneyUnits, nullable=False),
+    Column("asset", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("counterparty", Text),
+    Column("merchant_key", Text, nullable=False),
+    Column("bank_id", Text),
+    Column("bank_state", Text, nullable=False),
+    Column("status", Text, nullable=False, server_default="received"),
+    Column("void", Boolean, nullable=False, server_default="false"),
+    # A person changed it: what files say later no longer shows.
+    Column("edited", Boolean, nullable=False, server_default="false"),
+    Column("entry_id", Uuid),
+    Column("revision", SmallInteger, nullable=False, server_default="0"),
+    Column("reasoning_trace", JSONB),
+    _at(),
+    PrimaryKeyConstraint("tenant_id", "id"),
+    UniqueConstraint("tenant_id", "received_account_id", "identity", "occurrence"),
+    _one_of("bank_state", "pending", "booked"),
+    _one_of("status", "received", "processing", "processed", "needs_review", "approved",
+            "overridden", "failed"),
+    # A zero moves no money and posts no entry.
+    CheckConstraint("(entry_id is not null) = (bank_state = 'booked' and not void and units <> 0)",
+                    name="entry"),
+    Index(None, "tenant_id", "on_date", "id"),
+)  # fmt: skip
+
+revision = Table(
+    "revision",
+    metadata,
+    _tenant(),
+    _id("record_id"),
+    Column("number", SmallInteger, nullable=False),
+    _id("account_id"),
+    Column("on_date", Date, nullable=False),
+    Column("units", MoneyUnits, nullable=False),
+    Column("asset", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("counterparty", Text),
+    Column("bank_id", Text),
+    Column("bank_state", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("void", Boolean, nullable=False),
+    Column("entry_id", Uuid),
+    _at("replaced_at"),
+    Column("replaced_by", Uuid, nullable=False),
+    PrimaryKeyConstraint("tenant_id", "record_id", "number"),
+    _to("record", "record_id"),
+)
+
+# The same line, seen again in another file under another identity: claimed, not doubled.
+sighting = Table(
+    "sighting",
+    metadata,
+    _tenant(),
+    _id("account_id"),
+    _id("identity"),
+    Column("occurrence", Integer, nullable=False),
+    _id("record_id"),
+    Column("source", Text, nullable=False),
+    Column("import_id", Uuid, nullable=False),
+    Column("place", BigInteger, nullable=False),
+    Column("on_date", Date, nullable=False),
+    Column("raw", Text),
+    _at(),
+    PrimaryKeyConstraint("tenant_id", "account_id", "identity", "occurrence"),
+    _to("record", "record_id"),
+    Index(None, "tenant_id", "record_id"),
+)
+
+observation = Table(
+    "observation",
+    metadata,
+    _tenant(),
+    _id("account_id"),
+    Column("asset", Text, nullable=False),
+    # The balance at the end of this day.
+    Column("on_date", Date, nullable=False),
+    Column("units", MoneyUnits, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("import_id", Uuid, nullable=False),
+    _at(),
+    PrimaryKeyConstraint("tenant_id", "account_id", "asset", "on_date", "units", "source"),
+    _to("account", "account_id"),
+)
+
+# The opening entry of an account, derived from its earliest observation; the highest number holds.
+opening = Table(
+    "opening",
+    metadata,
+    _tenant(),
+    _id("account_id"),
+    Column("asset", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("on_date", Date, nullable=False),
+    Column("units", MoneyUnits, nullable=False),
+    Column("entry_id", Uuid),
+    _at(),
+    PrimaryKeyConstraint("tenant_id", "account_id", "asset", "number"),
+    _to("account", "account_id"),
+    _to("entry", "entry_id"),
+    CheckConstraint("(entry_id is null) = (units = 0)", name="entry"),
+)

@@ -1,0 +1,206 @@
+"""`begin`: one transaction, of one tenant, for one cause."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
+from functools import cached_property
+from typing import Any, TypeVar
+
+import attrs
+from sqlalchemy import Connection, Engine, text
+
+from finora_adapters.postgres import access
+from finora_adapters.postgres.errors import translated
+from finora_adapters.postgres.events import PgEvents
+from finora_adapters.postgres.jobs import PgJobs, dump
+from finora_adapters.postgres.ledger import PgAccounts, PgAssets, PgHolds, PgJournal
+from finora_adapters.postgres.records import PgRecords
+from finora_adapters.postgres.statements import PgImports, PgStaging
+from finora_adapters.postgres.wallet import PgTotals
+from finora_core.jobs.model import Subscription
+from finora_core.kernel.scope import Claim, Command, Scope
+from finora_core.kernel.work import CommandInFlight, CommandKeyReused, Replayed, StaleClaim
+
+Result = TypeVar("Result")
+
+_OPEN = text(
+    "select now(), set_config('role', :role, true), set_config('finora.tenant', :tenant, true), "
+    "set_config('finora.user', :person, true), set_config('statement_timeout', :statement, true), "
+    "set_config('lock_timeout', :lock, true)"
+)
+_TAKE_KEY = text(
+    "select pg_try_advisory_xact_lock(hashtextextended(:tenant || :person || :key, 0))"
+)
+_FIND_COMMAND = text(
+    "select fingerprint, reply from finora.command "
+    "where tenant_id = :tenant and user_id = :person and key = :key"
+)
+_ADD_COMMAND = text(
+    "insert into finora.command (tenant_id, user_id, key, fingerprint, reply) "
+    "values (:tenant, :person, :key, :fingerprint, :reply)"
+)
+_CLAIM_HOLDS = text(
+    "select 1 from finora.job where tenant_id = :tenant and id = :job and epoch = :epoch "
+    "and state = 'running'"
+)
+_FINISH = text(
+    "update finora.job set state = 'done', finished_at = clock_timestamp(), "
+    "result = cast(:result as jsonb), done_parts = coalesce(all_parts, done_parts) "
+    "where tenant_id = :tenant and id = :job and epoch = :epoch and state = 'running'"
+)
+
+
+@attrs.frozen(kw_only=True)
+class Limits:
+    """How long one statement, and one wait for a lock, may take, in milliseconds."""
+
+    statement_ms: int = 30_000
+    job_statement_ms: int = 1_800_000
+    lock_ms: int = 10_000
+
+
+@attrs.define
+class PgWork:
+    """One open transaction; has the repositories that every slice asks for."""
+
+    connection: Connection
+    scope: Scope
+    now: datetime
+    subscriptions: Mapping[str, tuple[Subscription, ...]]
+    closed: bool = False
+
+    @cached_property
+    def events(self) -> PgEvents:
+        return PgEvents(self.connection, self.scope, self.subscriptions)
+
+    @cached_property
+    def assets(self) -> PgAssets:
+        return PgAssets(self.connection)
+
+    @cached_property
+    def accounts(self) -> PgAccounts:
+        return PgAccounts(self.connection, self.scope.tenant_id, self.assets)
+
+    @cached_property
+    def journal(self) -> PgJournal:
+        return PgJournal(self.connection, self.scope.tenant_id, self.assets)
+
+    @cached_property
+    def holds(self) -> PgHolds:
+        return PgHolds(self.connection, self.scope.tenant_id, self.assets)
+
+    @cached_property
+    def jobs(self) -> PgJobs:
+        return PgJobs(self.connection, self.scope.tenant_id)
+
+    @cached_property
+    def records(self) -> PgRecords:
+        return PgRecords(self.connection, self.scope.tenant_id, self.assets)
+
+    @cached_property
+    def imports(self) -> PgImports:
+        return PgImports(self.connection, self.scope.tenant_id)
+
+    @cached_property
+    def staging(self) -> PgStaging:
+        return PgStaging(self.connection, self.scope)
+
+    @cached_property
+    def totals(self) -> PgTotals:
+        return PgTotals(self.connection, self.scope.tenant_id, self.assets)
+
+    def done(self, result: Result) -> Result:
+        self.closed = True
+        match self.scope.cause:
+            case Command(encode=encode) as cause:
+                reply = {"fingerprint": cause.fingerprint, "reply": encode(result)}
+                self.connection.execute(_ADD_COMMAND, _key(self.scope, cause) | reply)
+            case Claim() as claim:
+                finished = _claim(self.scope, claim) | {"result": dump(result)}
+                if self.connection.execute(_FINISH, finished).rowcount != 1:
+                    raise StaleClaim(f"job {claim.job_id} was claimed again")
+            case None:
+                pass
+        return result
+
+
+@attrs.frozen
+class Postgres:
+    """The database as use cases see it. `connect` gives a connection with an open transaction that
+    commits on a clean exit; a test gives one that rolls back in the end."""
+
+    engine: Engine
+    subscriptions: Mapping[str, tuple[Subscription, ...]] = attrs.field(factory=dict)
+    limits: Limits = attrs.field(factory=Limits)
+
+    def connect(self) -> AbstractContextManager[Connection]:
+        return self.engine.begin()
+
+    @contextmanager
+    def begin(self, scope: Scope) -> Iterator[PgWork]:
+        """Commit on a clean exit, roll back on any exception. See kernel.work.Begin."""
+        with translated(), self.connect() as connection:
+            work = PgWork(connection, scope, self._open(connection, scope), self.subscriptions)
+            _take(connection, scope)
+            yield work
+            if isinstance(scope.cause, Claim) and not work.closed:
+                _fence(connection, scope, scope.cause)
+
+    @contextmanager
+    def control(self) -> Iterator[Connection]:
+        """A transaction of the control role: all tenants, on jobs, events, seals and commands."""
+        with translated(), self.connect() as connection:
+            role = text("select set_config('role', :role, true)")
+            connection.execute(role, {"role": access.CONTROL})
+            yield connection
+
+    def _open(self, connection: Connection, scope: Scope) -> datetime:
+        job = isinstance(scope.cause, Claim)
+        limits = self.limits
+        values = {
+            "role": access.WORKER if job else access.API,
+            "tenant": str(scope.tenant_id),
+            "person": str(scope.user_id),
+            "statement": str(limits.job_statement_ms if job else limits.statement_ms),
+            "lock": str(limits.lock_ms),
+        }
+        now: datetime = connection.execute(_OPEN, values).one()[0]
+        return now
+
+
+def _take(connection: Connection, scope: Scope) -> None:
+    match scope.cause:
+        case Command() as command:
+            _take_command(connection, scope, command)
+        case Claim() as claim:
+            if connection.execute(_CLAIM_HOLDS, _claim(scope, claim)).first() is None:
+                raise StaleClaim(f"job {claim.job_id} was claimed again")
+        case None:
+            pass
+
+
+def _take_command(connection: Connection, scope: Scope, command: Command) -> None:
+    key = _key(scope, command)
+    if not connection.scalar(_TAKE_KEY, key):
+        raise CommandInFlight(f"a request with the key {command.key!r} runs at this moment")
+    found = connection.execute(_FIND_COMMAND, key).one_or_none()
+    if found is None:
+        return
+    if bytes(found.fingerprint) != command.fingerprint:
+        raise CommandKeyReused(f"the key {command.key!r} was used for another request")
+    raise Replayed(bytes(found.reply))
+
+
+def _fence(connection: Connection, scope: Scope, claim: Claim) -> None:
+    # Locked only for the moment until commit: the runner renews its lease on the same row.
+    held = text(str(_CLAIM_HOLDS) + " for no key update")
+    if connection.execute(held, _claim(scope, claim)).first() is None:
+        raise StaleClaim(f"job {claim.job_id} was claimed again")
+
+
+def _key(scope: Scope, command: Command) -> dict[str, Any]:
+    return {"tenant": str(scope.tenant_id), "person": str(scope.user_id), "key": command.key}
+
+
+def _claim(scope: Scope, claim: Claim) -> dict[str, Any]:
+    return {"tenant": scope.tenant_id, "job": claim.job_id, "epoch": claim.epoch}

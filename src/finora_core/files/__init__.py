@@ -1,0 +1,1 @@
+"""Files: objects kept by tenant and content."""

@@ -1,0 +1,116 @@
+"""Jobs and their states."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+from uuid import UUID
+
+import attrs
+
+from finora_core.kernel.errors import Conflict, NotFound
+from finora_core.kernel.events import Plain
+from finora_core.kernel.scope import Scope
+
+
+class JobNotFound(NotFound):
+    """There is no such job in this tenant."""
+
+    code = "JOB_NOT_FOUND"
+
+
+class JobStateConflict(Conflict):
+    """The job's state does not allow this."""
+
+    code = "JOB_STATE"
+
+
+class JobState(StrEnum):
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    REFUSED = "refused"
+    """It cannot succeed; the user is told why."""
+    DEAD = "dead"
+    """It failed as often as it may; it can be replayed."""
+    PAUSED = "paused"
+    CANCELLED = "cancelled"
+
+    @property
+    def over(self) -> bool:
+        return self in (self.DONE, self.REFUSED, self.DEAD, self.CANCELLED)
+
+
+@attrs.frozen(kw_only=True)
+class Subscription:
+    """An event makes a job: declared in a slice's `reactions.py`, next to the job's handler."""
+
+    event: str
+    """Type of the event."""
+    job: str
+    """Name of the job, `noun.verb`."""
+    queue: str = "default"
+    attempts: int = 3
+    """How often it may be tried in all."""
+    subject: str = ""
+    """The payload's key that names what the job is about. One request makes one job a subject."""
+
+
+class Progress(Protocol):
+    def __call__(self, done: int, total: int | None = None) -> None:
+        """Say how much is done. Raises StaleClaim when the job was taken over."""
+
+
+Handler = Callable[[Scope, Mapping[str, Plain], Progress], object]
+"""What runs a job: it gets a scope whose cause is the claim, and the event's payload."""
+
+
+@attrs.frozen(kw_only=True)
+class Job:
+    """A job as its user sees it. `done_parts` of `all_parts` (None while unknown) are done."""
+
+    id: UUID
+    name: str
+    queue: str
+    state: JobState
+    attempts: int
+    max_attempts: int
+    done_parts: int
+    all_parts: int | None
+    result: Mapping[str, object] | None
+    reason: str | None
+    """Code of the refusal or failure."""
+    message: str | None
+    """What the user is told of it."""
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    dismissed_at: datetime | None
+    request_id: str
+
+
+@attrs.frozen(kw_only=True)
+class Claimed:
+    """A job that this runner may run now, until its lease ends or another epoch begins."""
+
+    tenant_id: UUID
+    id: UUID
+    epoch: int
+    name: str
+    user_id: UUID
+    request_id: str
+    payload: Mapping[str, Plain]
+    attempts: int
+    max_attempts: int
+
+
+@attrs.frozen(kw_only=True)
+class Failure:
+    """How an attempt ended that did not succeed."""
+
+    state: JobState
+    reason: str
+    message: str
+    error: str
+    """For operators: the traceback."""
+    retry_in_s: int | None = None

@@ -1,0 +1,37 @@
+"""Anything of ours as JSON values: what job results, replies and `--json` are made of."""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from enum import Enum
+from uuid import UUID
+
+import attrs
+
+from finora_core.kernel.amount import Amount
+from finora_core.kernel.asset import Asset
+
+
+def to_plain(value: object) -> object:
+    """Dicts, lists, text, whole numbers, booleans and None. Money is {"amount", "asset"}."""
+    match value:
+        case None | bool() | int() | str() if not isinstance(value, Enum):
+            return value
+        case Enum():
+            return to_plain(value.value)
+        case Amount():
+            return {"amount": value.text, "asset": value.asset.id}
+        case Asset():
+            return value.id
+        case UUID() | Decimal():
+            return str(value)
+        case datetime() | date():
+            return value.isoformat()
+        case Mapping():
+            return {str(key): to_plain(item) for key, item in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [to_plain(item) for item in value]
+    if attrs.has(type(value)):
+        fields = attrs.fields(type(value))
+        return {field.name: to_plain(getattr(value, field.name)) for field in fields}
+    raise TypeError(f"{type(value).__name__} has no plain form")

@@ -1,0 +1,374 @@
+"""Records: the lines of somebody's books as received, and what importing them means."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from datetime import date, datetime
+from enum import StrEnum
+from functools import lru_cache
+from typing import ClassVar
+from uuid import UUID
+
+import attrs
+
+from finora_core.kernel.amount import Amount
+from finora_core.kernel.errors import Conflict, Invalid, NotFound
+from finora_core.kernel.events import Plain
+
+
+class RecordNotFound(NotFound):
+    """There is no such record in this tenant."""
+
+    code = "RECORD_NOT_FOUND"
+
+
+class RecordVoid(Conflict):
+    """The record was deleted; it is kept and does not change any more."""
+
+    code = "RECORD_VOID"
+
+
+class RecordChanged(Conflict):
+    """The record has changed since it was read; read it again."""
+
+    code = "RECORD_CHANGED"
+
+
+class BadRecord(Invalid):
+    """The record's fields do not fit together."""
+
+    code = "BAD_RECORD"
+
+
+class BadStatus(Conflict):
+    """The record's status does not lead there."""
+
+    code = "ILLEGAL_STATUS"
+
+
+class AccountNeeded(Invalid):
+    """The file names no account: say which account it is of."""
+
+    code = "ACCOUNT_NEEDED"
+
+
+class AccountMismatch(Invalid):
+    """The file is of another account than the one named."""
+
+    code = "ACCOUNT_MISMATCH"
+
+
+class CurrencyNeeded(Invalid):
+    """The file names no currency and its account has none yet: say which."""
+
+    code = "CURRENCY_NEEDED"
+
+
+class ControlSumWrong(Invalid):
+    """The statement's opening balance and lines do not give its closing balance."""
+
+    code = "CONTROL_SUM"
+
+
+class UnknownFormat(Invalid):
+    """No installed statement format recognises the file."""
+
+    code = "UNKNOWN_FORMAT"
+
+
+class ImportNotFound(NotFound):
+    """There is no such import in this tenant."""
+
+    code = "IMPORT_NOT_FOUND"
+
+
+class BankState(StrEnum):
+    PENDING = "pending"
+    """Announced by the bank; posts nothing yet."""
+    BOOKED = "booked"
+
+
+class Status(StrEnum):
+    """Where the review of a record stands."""
+
+    RECEIVED = "received"
+    PROCESSING = "processing"
+    PROCESSED = "processed"
+    NEEDS_REVIEW = "needs_review"
+    APPROVED = "approved"
+    OVERRIDDEN = "overridden"
+    FAILED = "failed"
+
+    def to(self, wanted: "Status") -> "Status":
+        """`wanted`, if this status leads there; raises BadStatus."""
+        if wanted not in _LEADS_TO[self]:
+            raise BadStatus(f"a record that is {self} cannot become {wanted}")
+        return wanted
+
+
+_LEADS_TO: Mapping[Status, frozenset[Status]] = {
+    Status.RECEIVED: frozenset({Status.PROCESSING, Status.APPROVED, Status.OVERRIDDEN}),
+    Status.PROCESSING: frozenset({Status.PROCESSED, Status.NEEDS_REVIEW, Status.FAILED}),
+    Status.PROCESSED: frozenset({Status.PROCESSING, Status.APPROVED, Status.OVERRIDDEN}),
+    Status.NEEDS_REVIEW: frozenset({Status.PROCESSING, Status.APPROVED, Status.OVERRIDDEN}),
+    Status.APPROVED: frozenset({Status.OVERRIDDEN}),
+    Status.OVERRIDDEN: frozenset({Status.OVERRIDDEN}),
+    Status.FAILED: frozenset({Status.PROCESSING}),
+}
+
+
+@attrs.frozen(kw_only=True)
+class Record:
+    """One line. `amount` is positive for money into the account."""
+
+    id: UUID
+    account_id: UUID
+    account: str
+    """The account's name."""
+    on_date: date
+    amount: Amount
+    description: str
+    counterparty: str | None
+    merchant_key: str
+    bank_id: str | None
+    bank_state: BankState
+    status: Status
+    category: str
+    source: str
+    """The format or connector that brought it first; `manual` for one entered by hand."""
+    void: bool
+    entry_id: UUID | None
+    revision: int
+    recorded_at: datetime
+
+    @property
+    def direction(self) -> str:
+        return "in" if self.amount.units > 0 else "out"
+
+
+@attrs.frozen(kw_only=True)
+class RecordDetail:
+    """A record with what was received, and every earlier revision, oldest first."""
+
+    record: Record
+    raw: object
+    revisions: tuple[Mapping[str, object], ...]
+    reasoning_trace: tuple[Mapping[str, object], ...]
+
+
+@attrs.frozen(kw_only=True)
+class RecordFilter:
+    """What to list; None asks nothing. Amounts are in the asset's units, signed."""
+
+    account_id: UUID | None = None
+    since: date | None = None
+    until: date | None = None
+    category: str | None = None
+    text: str | None = None
+    """Contained in description or counterparty, whatever the case."""
+    least: Amount | None = None
+    most: Amount | None = None
+    status: Status | None = None
+    source: str | None = None
+    bank_state: BankState | None = None
+    with_void: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class NewRecord:
+    """A record entered by hand."""
+
+    account_id: UUID
+    on_date: date
+    amount: Amount
+    description: str
+    counterparty: str | None = None
+    category: str = ""
+
+    def __attrs_post_init__(self) -> None:
+        check_text(self.description, self.counterparty or "", self.category)
+
+
+@attrs.frozen(kw_only=True)
+class RecordChange:
+    """New values of a record; None leaves what is there."""
+
+    account_id: UUID | None = None
+    on_date: date | None = None
+    amount: Amount | None = None
+    description: str | None = None
+    counterparty: str | None = None
+
+    def __attrs_post_init__(self) -> None:
+        check_text(self.description or "", self.counterparty or "")
+
+    @property
+    def moves_money(self) -> bool:
+        return not (self.account_id is None and self.on_date is None and self.amount is None)
+
+
+MAX_TEXT = 4_000
+
+
+def check_text(*texts: str) -> None:
+    """Raise BadRecord for a text that is too long or cannot be stored."""
+    for text in texts:
+        if len(text) > MAX_TEXT:
+            raise BadRecord(f"a text of {len(text)} characters; at most {MAX_TEXT}")
+        if "\x00" in text or any("\ud800" <= character <= "\udfff" for character in text):
+            raise BadRecord("a text holds characters that are not text")
+
+
+def signed_amount(amount: Amount, kind: str | None) -> Amount:
+    """Check a sign against a stated `type` (income or expense): positive is income. A type that
+    does not agree is refused, never corrected."""
+    if kind is None:
+        return amount
+    if kind not in ("income", "expense"):
+        raise BadRecord(f"type is income or expense, not {kind!r}")
+    if (kind == "income") != (amount.units > 0):
+        raise BadRecord(f"{amount} is not an {kind}: positive is income, negative is expense")
+    return amount
+
+
+# --- what makes a line the same line ---
+
+
+def identity_of(on_date: date, units: int, asset: str, text: str, bank_id: str | None) -> bytes:
+    """128 bits that two sightings of one line share: by the bank's id where there is one, by the
+    folded text where there is none. Equal lines without an id are told apart by counting."""
+    what = f"b\x1f{bank_id}" if bank_id else f"t\x1f{' '.join(text.casefold().split())}"
+    said = f"{on_date.isoformat()}\x1f{units}\x1f{asset}\x1f{what}"
+    return hashlib.blake2b(said.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+_NOISE = re.compile(r"[^\w\s&'.-]|[_#*]")
+_HAS_DIGIT = re.compile(r"\S*\d\S*")
+
+
+@lru_cache(maxsize=65_536)
+def merchant_key(text: str) -> str:
+    """The merchant as far as it stays the same from visit to visit: upper case, without words that
+    carry digits (store, card and reference numbers, dates), one blank between words.
+
+    `"STARBUCKS #1234 Seattle 12/03"` is `"STARBUCKS SEATTLE"`. A text of digits alone keeps them.
+    """
+    words = _NOISE.sub(" ", _HAS_DIGIT.sub(" ", text)).upper().split()
+    return " ".join(words)[:200] or " ".join(text.upper().split())[:200]
+
+
+# --- imports ---
+
+
+@attrs.frozen(kw_only=True)
+class ImportRequest:
+    """How to read a file. `answers` settle what its format asks; `account` is for files that name
+    none; `accept_difference` imports a statement whose control sum is wrong, and is kept with
+    who said so."""
+
+    account: str | None = None
+    currency: str | None = None
+    format: str | None = None
+    answers: Mapping[str, str] = attrs.field(factory=dict)
+    accept_difference: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class SetAside:
+    place: int
+    reason: str
+
+
+@attrs.frozen(kw_only=True)
+class AccountCounts:
+    """What a file said about one account."""
+
+    id: UUID
+    name: str
+    number: str | None
+    opened: bool
+    """The account was opened by this import."""
+
+
+@attrs.frozen(kw_only=True)
+class Difference:
+    """A balance that the bank states and the books do not give: lines are missing, or doubled."""
+
+    account: str
+    on_date: date
+    stated: Amount
+    booked: Amount
+
+
+@attrs.frozen(kw_only=True)
+class ImportResult:
+    """What became of a file's lines: read = added + existing + claimed + set aside.
+
+    `existing` were there already; `claimed` are lines that another format, or a pending line, had
+    brought before. `set_aside` names the first thousand of them.
+    """
+
+    file: str
+    format: str
+    accounts: tuple[AccountCounts, ...]
+    read: int
+    added: int
+    existing: int
+    claimed: int
+    set_aside_count: int
+    set_aside: tuple[SetAside, ...]
+    differences: tuple[Difference, ...] = ()
+    accepted_difference: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Merged:
+    """How many staged lines ended how."""
+
+    added: int
+    existing: int
+    claimed: int
+
+
+@attrs.frozen
+class ImportRequested:
+    type: ClassVar[str] = "import.requested"
+
+    import_id: UUID
+
+    def payload(self) -> Mapping[str, Plain]:
+        return {"import": str(self.import_id)}
+
+
+@attrs.frozen
+class RecordsIngested:
+    """A file's lines are in the books."""
+
+    type: ClassVar[str] = "records.ingested"
+
+    import_id: UUID
+    format: str
+    added: int
+    claimed: int
+    accepted_difference: bool
+
+    def payload(self) -> Mapping[str, Plain]:
+        return {
+            "import": str(self.import_id),
+            "format": self.format,
+            "added": self.added,
+            "claimed": self.claimed,
+            "accepted_difference": self.accepted_difference,
+        }
+
+
+@attrs.frozen
+class RecordEdited:
+    type: ClassVar[str] = "record.edited"
+
+    record_id: UUID
+    what: str
+    """created, changed, deleted, categorised, linked"""
+
+    def payload(self) -> Mapping[str, Plain]:
+        return {"record": str(self.record_id), "what": self.what}

@@ -1,0 +1,134 @@
+"""What records and their import need of a transaction."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from typing import Protocol
+from uuid import UUID
+
+import attrs
+
+from finora_core.files.ports import Stored
+from finora_core.kernel.amount import Amount
+from finora_core.kernel.page import Page
+from finora_core.ledger.ports import LedgerWork
+from finora_core.records.model import (
+    BankState,
+    Difference,
+    ImportRequest,
+    ImportResult,
+    Merged,
+    Record,
+    RecordDetail,
+    RecordFilter,
+)
+
+
+@attrs.frozen(kw_only=True)
+class Row:
+    """A record's columns, as they are written."""
+
+    id: UUID
+    account_id: UUID
+    on_date: date
+    amount: Amount
+    description: str
+    counterparty: str | None
+    merchant_key: str
+    bank_id: str | None
+    bank_state: BankState
+    void: bool
+    entry_id: UUID | None
+
+
+class Records(Protocol):
+    def add(self, row: Row, identity: bytes, source: str) -> None:
+        """A record entered by hand; a further occurrence where its like is there."""
+
+    def get(self, record_id: UUID, *, lock: bool = False) -> Record:
+        """Raises RecordNotFound."""
+
+    def detail(self, record_id: UUID) -> RecordDetail:
+        """Raises RecordNotFound."""
+
+    def save(self, row: Row) -> None:
+        """A new revision, by a person; the one before is kept."""
+
+    def list(self, wanted: RecordFilter, cursor: str | None, limit: int) -> Page[Record]:
+        """Latest business date first."""
+
+    def label(
+        self, entry_id: UUID, category: str | None, flow: str | None, source: str, set_by: UUID
+    ) -> None:
+        """Set the entry's category, or how its money counts, or both; None leaves it."""
+
+
+Staged = tuple[
+    int, UUID, UUID, bytes, date, int, str, str, str | None, str, str | None, bool, str, str | None
+]
+"""place, id, account, identity, date, units, asset, description, counterparty, merchant key,
+bank id, booked, category, raw: a line on its way in. A tuple, for there are millions."""
+
+
+class Staging(Protocol):
+    """A file's lines on their way into the books, inside one transaction."""
+
+    def fill(self, lines: Iterable[Staged]) -> None:
+        """Take the lines in, streamed."""
+
+    def merge(self, import_id: UUID, source: str, rank: int, outside: UUID) -> Merged:
+        """Put the lines into the books: those already there are left, those another source or a
+        pending line brought are claimed, the rest become records with their entries."""
+
+    def observe(
+        self, import_id: UUID, balances: Iterable[tuple[UUID, str, date, int, str]]
+    ) -> None:
+        """Keep stated balances: account, asset, date at whose end it held, units, source."""
+
+    def open_balances(self, equity: UUID, accounts: Iterable[UUID] | None = None) -> None:
+        """Derive the opening entry of each account (None: of this file's) from its earliest
+        stated balance; reverse and replace the one that no longer fits."""
+
+    def match_transfers(self, set_by: UUID) -> int:
+        """Label this file's lines and their counterparts in other own accounts as transfers, where
+        exactly one fits; returns the number of pairs."""
+
+    def differences(self, import_id: UUID) -> Sequence[Difference]:
+        """This file's stated balances that the books do not give."""
+
+
+class Imports(Protocol):
+    def add(
+        self, import_id: UUID, name: str, stored: Stored, request: ImportRequest, by: UUID
+    ) -> None: ...
+
+    def request(self, import_id: UUID) -> tuple[str, str, ImportRequest, UUID]:
+        """File name, file key, request, who asked. Raises ImportNotFound."""
+
+    def finish(self, import_id: UUID, result: ImportResult) -> None: ...
+
+    def result(self, import_id: UUID) -> Mapping[str, object] | None:
+        """The kept result; None while there is none. Raises ImportNotFound."""
+
+    def numbers(self) -> Mapping[str, UUID]:
+        """The tenant's account numbers, as files write them, and whose they are."""
+
+    def add_number(self, number: str, account_id: UUID) -> None: ...
+
+    def profile(self, format_name: str, layout: str) -> tuple[Mapping[str, str], UUID | None]:
+        """The answers and the account kept for a bank's layout; nothing and None if none is."""
+
+    def save_profile(
+        self, format_name: str, layout: str, answers: Mapping[str, str], account: UUID | None
+    ) -> None: ...
+
+    def lock(self, accounts: Iterable[UUID]) -> None:
+        """Until the transaction ends no other import touches these accounts."""
+
+
+class RecordsWork(LedgerWork, Protocol):
+    @property
+    def records(self) -> Records: ...
+    @property
+    def imports(self) -> Imports: ...
+    @property
+    def staging(self) -> Staging: ...
