@@ -10,8 +10,9 @@ FILES ?=
 demo: $(STAMP)
 	@$(BIN)/finora demo $(FILES)
 
+# Quiet like -q, which would take the rules off the closing line.
 test: $(STAMP)
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest --no-header -o verbosity_test_cases=-1
 
 lint: $(STAMP)
 	@$(BIN)/ruff check .
@@ -37,7 +38,8 @@ clean:
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
 	    "Finora needs Python 3.11 or newer; say which: make PYTHON=python3.11 $(MAKECMDGOALS)")'
+	@echo 'installing into .venv, once ...' >&2
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
-	@$(BIN)/python -m pip install -q --upgrade "pip>=25.1"
-	@$(BIN)/python -m pip install -q -e ".[laptop]" --group test --group dev
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --upgrade "pip>=25.1"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -e ".[laptop]" --group test --group dev
 	@touch $@

@@ -89,7 +89,8 @@ def collect(root: Path = ROOT) -> list[dict[str, object]]:
         )
         nothing_there = done.returncode == 5
         if done.returncode and not nothing_there:
-            raise Stale(f"pytest could not collect the tests:\n{done.stdout}{done.stderr}")
+            why = done.stdout[max(done.stdout.find("= ERRORS ="), 0) :]
+            raise Stale(f"pytest could not collect the tests:\n{why}{done.stderr}")
         return json.loads(target.read_text())
 
 

@@ -222,8 +222,8 @@ class _Hold:
 
     place: "Place"
     hello: bytes
-    closed: bool = False
     _link: socket.socket | None = None
+    _closed: threading.Event = attrs.field(factory=threading.Event)
     _guard: threading.Lock = attrs.field(factory=threading.Lock)
     _watcher: threading.Thread | None = None
 
@@ -235,9 +235,9 @@ class _Hold:
 
     def close(self) -> None:
         with self._guard:
-            if self.closed or self._link is None or self._watcher is None:
+            if self._closed.is_set() or self._link is None or self._watcher is None:
                 return
-            self.closed = True
+            self._closed.set()
             _shut(self._link)
         # The supervisor answers the end of file with its own: at once, or when all has stopped.
         self._watcher.join(CLOSE_LIMIT)
@@ -245,15 +245,18 @@ class _Hold:
 
     def forget(self) -> None:
         """In a forked child: drop our copy of the connection without ending the parent's."""
-        self._guard = threading.Lock()
-        self.closed = True
+        # New ones: the parent's thread may have held the old ones when it forked.
+        self._guard, self._closed = threading.Lock(), threading.Event()
+        self._closed.set()
         if self._link:
             self._link.close()
 
     def _watch(self) -> None:
         while self._link is not None:
+            joined = time.monotonic()
             _wait_for_end(self._link)
-            if self.closed:
+            # A supervisor that does not live long must not be started in a tight loop.
+            if self._closed.wait(1.0 if time.monotonic() < joined + 5.0 else 0.0):
                 return
             log.warning("the supervisor of %s is gone; starting another", self.place.data)
             try:
@@ -265,7 +268,7 @@ class _Hold:
 
     def _swap(self, link: socket.socket) -> None:
         with self._guard:
-            if self.closed:
+            if self._closed.is_set():
                 link.close()
             elif self._link:
                 self._link.close()

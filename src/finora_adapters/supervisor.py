@@ -295,12 +295,12 @@ class Launch:
 
     def _keep(self, stdin: int, log: int, ears: int) -> NoReturn:
         """Own the server; pass signals on to it, and stop it when our parent is gone."""
-        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
         for file in range(3, 256):
             if file not in (stdin, log, ears, self.lock):
                 _close_quietly(file)
         server = Child(self._fork(stdin, log))
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
         os.close(self.lock)
         listening = [ears]
         while not server.ended():

@@ -140,7 +140,7 @@ _ACCOUNT = tuple(
 )
 
 
-def _account(row: Row[Any]) -> Account:
+def _account(row: Any) -> Account:
     return Account(
         id=row.id,
         name=row.name,

@@ -1,5 +1,6 @@
 """`begin`: one transaction, of one tenant, for one cause."""
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
@@ -18,6 +19,7 @@ from finora_adapters.postgres.records import PgRecords
 from finora_adapters.postgres.statements import PgImports, PgStaging
 from finora_adapters.postgres.wallet import PgTotals
 from finora_core.jobs.model import Subscription
+from finora_core.kernel.errors import Conflict
 from finora_core.kernel.scope import Claim, Command, Scope
 from finora_core.kernel.work import CommandInFlight, CommandKeyReused, Replayed, StaleClaim
 
@@ -48,6 +50,12 @@ _FINISH = text(
     "result = cast(:result as jsonb), done_parts = coalesce(all_parts, done_parts) "
     "where tenant_id = :tenant and id = :job and epoch = :epoch and state = 'running'"
 )
+
+
+class Forked(Conflict):
+    """This Finora was opened in another process, before a fork."""
+
+    code = "FORKED"
 
 
 @attrs.frozen(kw_only=True)
@@ -133,7 +141,11 @@ class Postgres:
     subscriptions: Mapping[str, tuple[Subscription, ...]] = attrs.field(factory=dict)
     limits: Limits = attrs.field(factory=Limits)
 
+    process: int = attrs.field(factory=os.getpid)
+
     def connect(self) -> AbstractContextManager[Connection]:
+        if os.getpid() != self.process:
+            raise Forked("open Finora after the fork: connections cannot be shared with a child")
         return self.engine.begin()
 
     @contextmanager
@@ -145,6 +157,13 @@ class Postgres:
             yield work
             if isinstance(scope.cause, Claim) and not work.closed:
                 _fence(connection, scope, scope.cause)
+
+    @contextmanager
+    def look(self) -> Iterator[Connection]:
+        """A transaction of the api role without a tenant: only global tables have rows in it."""
+        with translated(), self.connect() as connection:
+            connection.execute(text("select set_config('role', :role, true)"), {"role": access.API})
+            yield connection
 
     @contextmanager
     def control(self) -> Iterator[Connection]:

@@ -31,7 +31,7 @@ def to_plain(value: object) -> object:
             return {str(key): to_plain(item) for key, item in value.items()}
         case list() | tuple() | set() | frozenset():
             return [to_plain(item) for item in value]
-    if attrs.has(type(value)):
-        fields = attrs.fields(type(value))
-        return {field.name: to_plain(getattr(value, field.name)) for field in fields}
+    kind: type[object] = type(value)
+    if attrs.has(kind):
+        return {field.name: to_plain(getattr(value, field.name)) for field in attrs.fields(kind)}
     raise TypeError(f"{type(value).__name__} has no plain form")

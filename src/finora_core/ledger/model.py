@@ -149,9 +149,7 @@ class Account:
 
     def __attrs_post_init__(self) -> None:
         if not 1 <= len(self.name) <= 200 or self.name != self.name.strip():
-            raise BadAccount(
-                "an account's name has 1 to 200 characters, no blanks around"
-            )
+            raise BadAccount("an account's name has 1 to 200 characters, no blanks around")
         if not self.name.isprintable():
             raise BadAccount("an account's name is one line of printable characters")
 

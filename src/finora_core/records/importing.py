@@ -150,10 +150,13 @@ class Intake:
 
     def _begin(self, item: StatementAccount) -> None:
         self._end()
-        self._account = self._account_of(item)
-        self.touched.setdefault(self._account.id, item.number)
-        code = (item.asset or "").strip().upper() or self._account.asset or self.currency
+        account = self._account = self._account_of(item)
+        self.touched.setdefault(account.id, item.number)
+        code = (item.asset or "").strip().upper() or account.asset or self.currency
         self._asset = self._known(code) if code else None
+        if account.id in self.opened and account.asset is None and code:
+            account = self._account = attrs.evolve(account, asset=code)
+            self.accounts[account.id] = self.opened[account.id] = account
         if self._asset is not None:
             self._control = Control(
                 self._account.name, self._asset.scale, self._asset.id, self.lines
@@ -295,5 +298,3 @@ def normal_number(number: str | None) -> str | None:
 def _raw(raw: object) -> str | None:
     # Postgres takes no NUL in text; JSON says it as an escape, which it does take.
     return None if raw is None else json.dumps(raw, ensure_ascii=True, separators=(",", ":"))
-
-

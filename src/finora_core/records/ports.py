@@ -75,9 +75,12 @@ class Staging(Protocol):
     def fill(self, lines: Iterable[Staged]) -> None:
         """Take the lines in, streamed."""
 
-    def merge(self, import_id: UUID, source: str, rank: int, outside: UUID) -> Merged:
+    def merge(
+        self, import_id: UUID, source: str, ranks: Mapping[str, int], outside: UUID
+    ) -> Merged:
         """Put the lines into the books: those already there are left, those another source or a
-        pending line brought are claimed, the rest become records with their entries."""
+        pending line brought are claimed, the rest become records with their entries. A claimed
+        record shows the words of the source with the highest rank."""
 
     def observe(
         self, import_id: UUID, balances: Iterable[tuple[UUID, str, date, int, str]]

@@ -18,7 +18,7 @@ from finora_core.kernel.page import DEFAULT_LIMIT, Page, checked_limit
 from finora_core.kernel.scope import Scope
 from finora_core.kernel.work import Begin, retried
 from finora_core.ledger.model import Account, AccountKind, AccountOpened, Entry, Flow, Posting
-from finora_core.plugins import StatementFormat
+from finora_core.plugins import StatementFormat, StatementTooLarge
 from finora_core.records.importing import Intake, head_of, pick_format
 from finora_core.records.model import (
     AccountCounts,
@@ -46,7 +46,7 @@ from finora_core.records.ports import RecordsWork, Row, Staged
 
 OUTSIDE = "Outside"
 OPENING = "Opening balances"
-_RANK = {"camt": 50, "ofx": 40, "mt940": 30, "qif": 20, "csv": 10}
+RANKS = {"camt": 50, "ofx": 40, "mt940": 30, "qif": 20, "csv": 10}
 """Whose text a record shows when several formats brought it: the one that says most."""
 _EVERY = 20_000
 
@@ -61,6 +61,7 @@ class ImportService:
     objects: Objects
     formats: Mapping[str, StatementFormat]
     max_lines: int = 2_000_000
+    max_bytes: int = 1 << 30
 
     @retried
     def submit(
@@ -70,6 +71,9 @@ class ImportService:
 
         The same file under the same request id is one import and one job.
         """
+        size = file.seek(0, 2)
+        if size > self.max_bytes:
+            raise StatementTooLarge(f"{name} has {size} bytes; at most {self.max_bytes}")
         file.seek(0)
         stored = self.objects.put(scope.tenant_id, file)
         import_id = derived_id("import", str(scope.tenant_id), scope.request_id, stored.key)
@@ -140,7 +144,7 @@ class ImportService:
         work.imports.lock(intake.touched)
         outside = _system(work, OUTSIDE, AccountKind.OUTSIDE)
         equity = _system(work, OPENING, AccountKind.EQUITY)
-        merged = work.staging.merge(import_id, source, _RANK.get(source, 0), outside.id)
+        merged = work.staging.merge(import_id, source, RANKS, outside.id)
         work.staging.observe(import_id, intake.balances)
         work.staging.open_balances(equity.id, intake.touched)
         work.staging.match_transfers(scope.user_id)
@@ -183,8 +187,11 @@ class ImportService:
     ) -> Intake:
         accounts = {account.id: account for account in work.accounts.list()}
         given = accounts.get(kept) if kept else None
+        opened: dict[UUID, Account] = {}
         if request.account is not None:
-            given = _named(work, scope, request, accounts)
+            given = _named(scope, request, accounts)
+            if given.id not in accounts:
+                accounts[given.id] = opened[given.id] = given
         return Intake(
             owner=scope.user_id,
             numbers=work.imports.numbers(),
@@ -193,6 +200,7 @@ class ImportService:
             given=given,
             currency=request.currency.upper() if request.currency else None,
             max_lines=self.max_lines,
+            opened=opened,
         )
 
 
@@ -202,30 +210,21 @@ def _profile(
     return work.imports.profile(format_name, layout) if layout else ({}, None)
 
 
-def _named(
-    work: RecordsWork, scope: Scope, request: ImportRequest, accounts: dict[UUID, Account]
-) -> Account:
-    """The account the caller named, by name or id; opened when it is new and a currency is given
-    or the file will say one."""
+def _named(scope: Scope, request: ImportRequest, accounts: Mapping[UUID, Account]) -> Account:
+    """The account the caller named, by name or id; a new one where the name is new."""
     wanted = str(request.account)
     for account in accounts.values():
         if wanted in (account.name, str(account.id)):
             return account
     if _is_id(wanted):
         raise AccountNeeded(f"there is no account {wanted}")
-    opened = Account(
+    return Account(
         id=new_id(),
         name=wanted,
         kind=AccountKind.ASSET,
         asset=request.currency.upper() if request.currency else None,
         owner=scope.user_id,
     )
-    if opened.asset is not None:
-        work.assets.get(opened.asset)
-    work.accounts.add(opened)
-    work.events.record(AccountOpened(opened.id, opened.kind))
-    accounts[opened.id] = opened
-    return opened
 
 
 def _is_id(text: str) -> bool:
@@ -420,4 +419,3 @@ def _post(
 def _reverse(work: RecordsWork, entry_id: UUID | None) -> None:
     if entry_id is not None:
         work.journal.add((work.journal.get(entry_id).reversal(new_id()),))
-

@@ -7,7 +7,7 @@ import struct
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from shared_data import SHARED, needs_shared
 
 from finora_core.kernel.amount import units_of
 from finora_core.kernel.currencies import DIGITS
@@ -31,6 +30,7 @@ from finora_core.plugins import (
     StatementTooLarge,
 )
 from finora_core.records.formats.camt import CamtStatements
+from shared_data import SHARED, needs_shared
 
 CAMT = CamtStatements()
 FOLDER = SHARED / "bank" / "camt053"
@@ -90,10 +90,10 @@ def document(*statements: str) -> str:
     )
 
 
-def zipped(**members: str | bytes) -> bytes:
+def zipped(members: Mapping[str, str | bytes] | None = None) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in members.items():
+        for name, content in (members or {}).items():
             archive.writestr(name, content)
     return file.getvalue()
 
@@ -105,9 +105,7 @@ def line_of(part: str) -> StatementLine:
 
 # --- real files ----------------------------------------------------------------------------------
 
-FILES = (
-    sorted(path.name for path in FOLDER.glob("*.xml")) if FOLDER.is_dir() else ["absent"]
-)
+FILES = sorted(path.name for path in FOLDER.glob("*.xml")) if FOLDER.is_dir() else ["absent"]
 GENKGO = [name for name in FILES if name.startswith("genkgo-")]
 
 
@@ -182,7 +180,10 @@ def test_genkgo_files_agree_with_their_golden_files(name: str) -> None:
     found = parts((FOLDER / name).read_bytes())
     lines = [line for part in found for line in booked(part)]
     assert [line.counterparty for line in lines] == COUNTERPARTIES[name]
-    for part, line, theirs in zip(found, lines, golden["getEntries"], strict=True):
+    # Of several statements, upstream's list of entries keeps only the last one's.
+    entries = golden["getEntries"]
+    known = slice(-len(entries), None)
+    for part, line, theirs in zip(found[known], lines[known], entries, strict=True):
         account = part[0]
         assert isinstance(account, StatementAccount) and account.asset is not None
         amount, currency = theirs["getAmount"]["getAmount"], theirs["getAmount"]["getCurrency"]
@@ -214,9 +215,7 @@ def test_genkgo_files_agree_with_their_golden_files(name: str) -> None:
 def test_a_batch_without_a_text_of_its_own_has_its_parts_texts() -> None:
     line = only((FOLDER / "genkgo-camt054.v2.xml").read_bytes(), StatementLine)
     free = "Unstructured Remittance Information"
-    assert line.description == (
-        f"{free} V1 ISR ref number V2 {free} V3 block 1 {free} V3 block 2"
-    )
+    assert line.description == (f"{free} V1 ISR ref number V2 {free} V3 block 1 {free} V3 block 2")
     assert len(line.raw["NtryDtls"]["TxDtls"]) == 3
 
 
@@ -251,7 +250,9 @@ def test_statement_without_entries() -> None:
 @needs_shared
 @PROVES
 def test_a_german_statement() -> None:
-    account, opening, *lines, closing = items((FOLDER / "viafintech-valid_example.xml").read_bytes())
+    account, opening, *lines, closing = items(
+        (FOLDER / "viafintech-valid_example.xml").read_bytes()
+    )
     assert account == StatementAccount(
         number="DE14740618130000033626",
         asset="EUR",
@@ -307,8 +308,8 @@ def test_messages_versions_and_prefixes(message: str, element: str, prefix: str)
         (b"", 0),
         (b"\xef\xbb\xbf <a:BkToCstmrStmt/>", 95),
         (document(statement()).replace("UTF-8", "UTF-16").encode("utf-16"), 95),
-        (zipped(**{"a.pdf": b"%PDF", "b.XML": document(statement())}), 95),
-        (zipped(**{"[Content_Types].xml": "<Types/>", "xl/book.xml": "<workbook/>"}), 0),
+        (zipped({"a.pdf": b"%PDF", "b.XML": document(statement())}), 95),
+        (zipped({"[Content_Types].xml": "<Types/>", "xl/book.xml": "<workbook/>"}), 0),
         (b"PK\x03\x04", 0),
         (b"PK\x03\x04" + b"\xff" * 200, 0),
     ],
@@ -620,7 +621,9 @@ def test_a_large_batch_is_one_line_whose_first_parts_are_kept() -> None:
 
 @PROVES
 def test_entries_of_the_same_name_elsewhere_are_not_entries() -> None:
-    inside = f"<SplmtryData><Envlp>{entry('9.99')}<Stmt>{entry('9.99')}</Stmt></Envlp></SplmtryData>"
+    inside = (
+        f"<SplmtryData><Envlp>{entry('9.99')}<Stmt>{entry('9.99')}</Stmt></Envlp></SplmtryData>"
+    )
     assert [type(item) for item in items(document(statement(inside)))] == [StatementAccount]
 
 
@@ -636,7 +639,7 @@ def test_places_are_lines_of_the_file() -> None:
 @PROVES
 def test_a_zip_is_read_in_order_of_names() -> None:
     data = zipped(
-        **{
+        {
             "b.xml": document(statement(entry("2"))),
             "readme.txt": "nothing",
             "a.XML": document(statement(entry("1"))),
@@ -649,10 +652,10 @@ def test_a_zip_is_read_in_order_of_names() -> None:
 
 @PROVES
 def test_a_fault_in_a_zip_names_its_member() -> None:
-    fault = only(zipped(**{"a.xml": document(statement(entry("NaN")))}), FaultyLine)
+    fault = only(zipped({"a.xml": document(statement(entry("NaN")))}), FaultyLine)
     assert fault.reason == "a.xml, entry 1: 'NaN' is not an amount"
     with pytest.raises(StatementRefused, match=r"^a\.xml, line 2: the XML is cut short"):
-        items(zipped(**{"a.xml": document(statement())[:-5]}))
+        items(zipped({"a.xml": document(statement())[:-5]}))
 
 
 @PROVES
@@ -661,19 +664,19 @@ def test_names_that_climb_out_of_a_zip_are_never_written(
 ) -> None:
     (tmp_path / "inner").mkdir()
     monkeypatch.chdir(tmp_path / "inner")
-    assert items(zipped(**{"../evil.xml": document(statement()), "/abs.xml": document(statement())}))
+    assert items(zipped({"../evil.xml": document(statement()), "/abs.xml": document(statement())}))
     assert [path.name for path in tmp_path.rglob("*")] == ["inner"]
 
 
 def claiming(size: int) -> bytes:
     """A zip whose member is larger than its headers say."""
-    data = bytearray(zipped(**{"a.xml": document(statement("x" * 5000))}))
+    data = bytearray(zipped({"a.xml": document(statement("x" * 5000))}))
     struct.pack_into("<L", data, data.index(b"PK\x01\x02") + 24, size)
     return bytes(data)
 
 
 def encrypted() -> bytes:
-    data = bytearray(zipped(**{"a.xml": document(statement())}))
+    data = bytearray(zipped({"a.xml": document(statement())}))
     data[data.index(b"PK\x01\x02") + 8] |= 1
     return bytes(data)
 
@@ -689,22 +692,22 @@ def packed_with_lzma() -> bytes:
 @pytest.mark.parametrize(
     ("make", "kind", "reason"),
     [
-        (lambda: zipped(**{"a.xml": b"<a/>" + b" " * 3_000_000}), StatementTooLarge, "100 times"),
-        (lambda: zipped(**{f"{n}.xml": "" for n in range(1001)}), StatementTooLarge, "1,000 entr"),
-        (lambda: zipped(**{"n" * 60_000 + str(n): "" for n in range(20)}), StatementTooLarge,
+        (lambda: zipped({"a.xml": b"<a/>" + b" " * 3_000_000}), StatementTooLarge, "100 times"),
+        (lambda: zipped({f"{n}.xml": "" for n in range(1001)}), StatementTooLarge, "1,000 entr"),
+        (lambda: zipped({"n" * 60_000 + str(n): "" for n in range(20)}), StatementTooLarge,
          "directory"),
-        (lambda: zipped(**{"a.xml": document(statement()), "b.zip": zipped()}), StatementRefused,
+        (lambda: zipped({"a.xml": document(statement()), "b.zip": zipped()}), StatementRefused,
          "another archive"),
-        (lambda: zipped(**{"a.xml": zipped(**{"b.xml": "<a/>"})}), StatementRefused, "well-formed"),
-        (lambda: zipped(**{"a.txt": "x"}), StatementRefused, r"no \.xml"),
+        (lambda: zipped({"a.xml": zipped({"b.xml": "<a/>"})}), StatementRefused, "well-formed"),
+        (lambda: zipped({"a.txt": "x"}), StatementRefused, r"no \.xml"),
         (zipped, StatementRefused, r"no \.xml"),
         (encrypted, StatementRefused, "encrypted"),
         (packed_with_lzma, StatementRefused, "packed unusually"),
         (lambda: claiming(100), StatementRefused, "CRC-32"),
         (lambda: claiming(99_000_000), StatementTooLarge, "100 times"),
-        (lambda: zipped(**{"a.xml": document(statement())})[:-30], StatementRefused, "opened"),
+        (lambda: zipped({"a.xml": document(statement())})[:-30], StatementRefused, "opened"),
         (lambda: b"PK\x03\x04" + b"x" * 100, StatementRefused, "opened"),
-        (lambda: zipped(**{"a.xml": document()}), StatementEmpty, "no statement"),
+        (lambda: zipped({"a.xml": document()}), StatementEmpty, "no statement"),
     ],
 )  # fmt: skip
 def test_zips_that_are_refused(
@@ -717,7 +720,7 @@ def test_zips_that_are_refused(
 
 @PROVES
 def test_a_zip_that_unpacks_to_more_than_100_mb_is_refused_by_its_headers() -> None:
-    data = bytearray(zipped(**{f"{n}.xml": "<a/>" for n in range(2)}))
+    data = bytearray(zipped({f"{n}.xml": "<a/>" for n in range(2)}))
     at = -1
     for _ in range(2):
         at = data.index(b"PK\x01\x02", at + 1)
@@ -791,7 +794,7 @@ SPLICES = st.lists(st.tuples(st.integers(0, 4000), st.integers(0, 60), PIECES), 
 
 @cache
 def originals() -> list[bytes]:
-    own = [LARGE.encode(), zipped(**{"a.xml": LARGE})]
+    own = [LARGE.encode(), zipped({"a.xml": LARGE})]
     return own + [path.read_bytes() for path in sorted(FOLDER.glob("*.xml"))]
 
 
@@ -880,9 +883,13 @@ HOSTILE: dict[str, tuple[Callable[[], str | bytes], str]] = {
     "another XML of 50 MB": (lambda: f"<a>{'<b/>' * 12_000_000}</a>", "STATEMENT_UNREADABLE"),
     "50 MB of garbage": (lambda: b"\x9a\x12" * 25_000_000, "STATEMENT_UNREADABLE"),
     "50 MB of blanks": (lambda: " " * 50_000_000, "STATEMENT_UNREADABLE"),
-    "a zip bomb": (lambda: zipped(**{"a.xml": bytes(50_000_000)}), "STATEMENT_TOO_LARGE"),
+    "a zip bomb": (lambda: zipped({"a.xml": bytes(50_000_000)}), "STATEMENT_TOO_LARGE"),
     "a zip of a million records": (huge_directory, "STATEMENT_TOO_LARGE"),
-    "100 balances in 10,000": (
+    "30,000 entries": (
+        lambda: HEAD + entry() * 30_000 + "</Stmt></BkToCstmrStmt></Document>",
+        "30001 items",
+    ),
+    "10,000 bad balances": (
         lambda: HEAD + balance("OPBD", "NaN") * 10_000 + "</Stmt></BkToCstmrStmt></Document>",
         "2 items",
     ),
@@ -898,7 +905,10 @@ def test_hostile_files_are_answered_within_2_s_and_64_mb(attack: str, tmp_path: 
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     try:
         ran = subprocess.run(
-            [sys.executable, "-c", UNDER_LIMITS, str(path)], capture_output=True, text=True
+            [sys.executable, "-c", UNDER_LIMITS, str(path)],
+            check=False,
+            capture_output=True,
+            text=True,
         )
     finally:
         path.unlink()

@@ -449,21 +449,36 @@ def _count(element: _Element, name: str) -> int:
 def _all(value: Json, path: str) -> list[Json]:
     found = [value]
     for name in path.split("/"):
-        children = [one[name] for one in found if isinstance(one, dict) and name in one]
-        found = [x for child in children for x in (child if isinstance(child, list) else [child])]
+        below: list[Json] = []
+        for one in found:
+            child = one.get(name) if isinstance(one, dict) else None
+            if isinstance(child, list):
+                below += child
+            elif child is not None:
+                below.append(child)
+        found = below
+        if not found:
+            break
     return found
 
 
 def _texts(value: Json, *paths: str) -> list[str]:
     """The texts at the paths that are not empty, in order of the paths."""
-    found = [one for path in paths for one in _all(value, path)]
-    texts = [one.get("#text", "") if isinstance(one, dict) else one for one in found]
-    return [text.strip() for text in texts if isinstance(text, str) and text.strip()]
+    texts = []
+    for path in paths:
+        for one in _all(value, path):
+            text = one.get("#text") if isinstance(one, dict) else one
+            if isinstance(text, str) and (text := text.strip()):
+                texts.append(text)
+    return texts
 
 
 def _text(value: Json, *paths: str) -> str:
     """The first text at the first path that has one, or nothing."""
-    return next((text for path in paths for text in _texts(value, path)), "")
+    for path in paths:
+        if texts := _texts(value, path):
+            return texts[0]
+    return ""
 
 
 def _named(text: str) -> str | None:
@@ -597,13 +612,12 @@ def _counterparty(entry: Json, detail: Json, own: str | None) -> str | None:
     reversal = _text(entry, "RvslInd") in ("true", "1")
     # The parties of a reversal keep the roles they had in the payment that it takes back.
     sides = ("Dbtr", "Cdtr") if credit != reversal else ("Cdtr", "Dbtr")
-    for side in sides:
-        account = _text(detail, f"RltdPties/{side}Acct/Id/IBAN", f"RltdPties/{side}Acct/Id/Othr/Id")
-        if own is None or "".join(account.split()) != own:
-            paths = [
-                f"RltdPties/{role}/{path}" for role in (side, f"Ultmt{side}") for path in _NAME
-            ]
-            named = next(filter(_named, _texts(detail, *paths)), None)
-            if named is not None:
-                return named
+    for parties in _all(detail, "RltdPties"):
+        for side in sides:
+            account = _text(parties, f"{side}Acct/Id/IBAN", f"{side}Acct/Id/Othr/Id")
+            if own is None or "".join(account.split()) != own:
+                paths = [f"{role}/{path}" for role in (side, f"Ultmt{side}") for path in _NAME]
+                named = next(filter(_named, _texts(parties, *paths)), None)
+                if named is not None:
+                    return named
     return None

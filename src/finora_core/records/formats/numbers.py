@@ -3,11 +3,13 @@
 import re
 from functools import lru_cache
 
+# Digits, alone or grouped in threes by one and the same mark, then a fraction.
+_DIGITS = r"(?:[0-9]+|[0-9]{{1,3}}(?:([{group}])[0-9]{{3}})(?:\1[0-9]{{3}})*)?(?:\{mark}([0-9]*))?"
+_BLANKS = "' \u00a0\u202f"
 _PLAIN = {
-    # decimal mark -> digits, alone or grouped in threes by one and the same mark, then a fraction
-    ".": re.compile(r"(?:[0-9]+|[0-9]{1,3}(?:([,' \u00a0\u202f])[0-9]{3})(?:\1[0-9]{3})*)?(?:\.([0-9]*))?", re.ASCII),
-    ",": re.compile(r"(?:[0-9]+|[0-9]{1,3}(?:([.' \u00a0\u202f])[0-9]{3})(?:\1[0-9]{3})*)?(?:,([0-9]*))?", re.ASCII),
-}  # fmt: skip
+    mark: re.compile(_DIGITS.format(mark=mark, group=group + _BLANKS), re.ASCII)
+    for mark, group in ((".", ","), (",", "."))
+}
 
 # Longer than any number a bank writes; int() of thousands of digits takes seconds.
 _LONGEST = 100

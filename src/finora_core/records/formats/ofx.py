@@ -8,6 +8,7 @@ transaction, a balance, an account, ...), statement items.
 import re
 from collections.abc import Iterator, Mapping
 from datetime import date
+from decimal import Decimal
 from functools import lru_cache
 from typing import BinaryIO, ClassVar, Literal
 
@@ -30,7 +31,8 @@ from finora_core.records.formats.text import open_text, text_of_head
 _LONGEST_VALUE = 1 << 13
 _DEEPEST = 30
 _MOST_TAGS = 512
-_MOST_IDLE_TAGS = 1_000_000
+_MOST_IDLE_TAGS = 600_000
+_MOST_COMMENT = 1 << 20
 _MOST_STATEMENTS = 10_000
 _MOST_ERRORS = 100
 _MOST_FAULTS = 10_000
@@ -41,6 +43,7 @@ _STATEMENTS: Mapping[str, Literal["asset", "liability"]] = {
     "INVSTMTRS": "asset",
 }
 _ACCOUNTS = {"BANKACCTFROM", "CCACCTFROM", "INVACCTFROM"}
+_HEAD = _ACCOUNTS | {"CURDEF"}
 _TRANSACTIONS = {"STMTTRN", "STMTTRNP"}
 _PARTS = _ACCOUNTS | _TRANSACTIONS | {"LEDGERBAL", "AVAILBAL", "STATUS"}
 _LISTS = {"BANKTRANLIST", "BANKTRANLISTP", "INVTRANLIST", "INVBANKTRAN"}
@@ -112,6 +115,12 @@ class _Text:
     def __init__(self) -> None:
         self.pieces: list[str] = []
         self.size = 0
+        self.skipped = 0
+
+    def skip(self, comment: str, place: int) -> None:
+        self.skipped += len(comment)
+        if self.skipped > _MOST_COMMENT:
+            raise StatementTooLarge.at(place, f"more than {_MOST_COMMENT:,} characters of comment")
 
     def add(self, piece: str, place: int) -> None:
         self.size += len(piece)
@@ -137,8 +146,11 @@ def _tags(lines: Iterator[tuple[int, str]]) -> Iterator[_Tag]:
         while True:
             if until:
                 end = line.find(until, at)
+                inner = line[at:] if end < 0 else line[at:end]
                 if until == "]]>":
-                    text.add(line[at:] if end < 0 else line[at:end], number)
+                    text.add(inner, number)
+                else:
+                    text.skip(inner, number)
                 if end < 0:
                     break
                 at, until = end + len(until), ""
@@ -245,11 +257,11 @@ class _Assembly:
             self._close(name)
         # After `<MEMO>text`, `</MEMO>` is the closing tag of no open element.
         self.leaf = name if text and not closing and name not in _STRUCTURE else ""
-        if self.part is None:
+        if self.part is not None and self.part[1] in _TRANSACTIONS:
+            self.in_part += 1
+        else:
             self.in_part = 0
             self.idle += 1
-        else:
-            self.in_part += 1
         if self.in_part > _MOST_TAGS or self.idle > _MOST_IDLE_TAGS:
             raise StatementTooLarge.at(place, "holds more elements than a statement does")
 
@@ -356,7 +368,7 @@ def _declared(file: BinaryIO) -> str | None:
     prolog = re.search(r"<\?xml\s[^>]{0,200}?encoding\s*=\s*[\"']([\w-]{1,30})", header)
     if prolog:
         return prolog[1]
-    charset = re.search(r"\bCHARSET\s*:\s*(?:WINDOWS-?|CP|ISO-?)?([0-9]{4})(-[0-9]{1,2})?", header)
+    charset = re.search(r"CHARSET\s*:\s*(?:WINDOWS-?|CP|ISO-?)?([0-9]{4})(-[0-9]{1,2})?", header)
     if charset is None:
         return None
     return f"iso8859{charset[2]}" if charset[2] else f"cp{charset[1]}"
@@ -394,28 +406,27 @@ class _Head:
                 number=part.fields.get("ACCTID", self.number),
                 bank=part.fields.get("BANKID", self.bank),
             )
-        if (self.number or told.number) != told.number or (
-            self.currency or told.currency
-        ) != told.currency:
-            raise StatementRefused.at(part.place, "a second account or currency in one statement")
+        for before, now in ((self.number, told.number), (self.currency, told.currency)):
+            if before not in (None, now):
+                raise StatementRefused.at(part.place, f"one statement, both of {before} and {now}")
         return told
 
 
 def _items(file: BinaryIO) -> Iterator[StatementItem]:
-    head: _Head | None = None
+    head: _Head | None = None  # of the statement that is open
     heads: list[_Head] = []
     statements, opened = 0, False
     errors: list[FaultyLine] = []
     for part in _parts(file):
-        if part.name in _STATEMENTS:
-            statements += 1
-            head, opened = _Head(_STATEMENTS[part.name]), False
-        elif part.name == "STATUS":
+        if part.name == "STATUS":
             if len(errors) < _MOST_ERRORS:
                 errors += _bank_error(part)
+        elif part.name in _STATEMENTS:
+            statements += 1
+            head, opened = _Head(_STATEMENTS[part.name]), False
         elif head is None or part.name == "AVAILBAL":
             continue
-        elif part.name == "CURDEF" or part.name in _ACCOUNTS:
+        elif part.name in _HEAD:
             head = head.with_part(part)
         else:
             if not opened:
@@ -425,13 +436,15 @@ def _items(file: BinaryIO) -> Iterator[StatementItem]:
                     head = heads[statements - 1]
                 yield head.account()
                 opened = True
-            if part.name == "LEDGERBAL":
+            if part.name == "END":
+                head = None
+            elif part.name == "LEDGERBAL":
                 yield _balance(part)
-            elif part.name in _TRANSACTIONS:
+            else:
                 yield _line(part, head.currency)
-    if not statements and errors:
-        raise StatementRefused.at(errors[0].place, errors[0].reason)
     if not statements:
+        if errors:
+            raise StatementRefused.at(errors[0].place, errors[0].reason)
         raise StatementEmpty.at(1, "there is no statement in this file")
     yield from errors
 
@@ -440,10 +453,14 @@ def _heads(file: BinaryIO) -> list[_Head]:
     """The head of each statement of the file; the file stands afterwards where it stood."""
     stood = file.tell()
     heads: list[_Head] = []
+    within = False
     for part in _parts(file):
         if part.name in _STATEMENTS:
             heads.append(_Head(_STATEMENTS[part.name]))
-        elif heads and (part.name == "CURDEF" or part.name in _ACCOUNTS):
+            within = True
+        elif part.name == "END":
+            within = False
+        elif within and part.name in _HEAD:
             heads[-1] = heads[-1].with_part(part)
     file.seek(stood)
     return heads
@@ -549,11 +566,9 @@ def _day(text: str) -> date:
     if match is None or not 1900 <= int(match[1]) < 2200:
         raise nonsense
     hour, minute, second = (int(match[n] or 0) for n in (4, 5, 6))
-    offset = (match[7] or "").lstrip("+-")
-    # Exactly 14 may have no fraction but zero; "-" alone is written where the zone is a name.
-    whole, _, fraction = offset.partition(".")
-    hours = int(whole or 0) + (1 if fraction.strip("0") else 0)
-    if hour > 23 or minute > 59 or second > 59 or hours > _FURTHEST_OFFSET:
+    # `[-:EST]` is written too.
+    offset = Decimal((match[7] or "").lstrip("+-") or 0)
+    if hour > 23 or minute > 59 or second > 59 or offset > _FURTHEST_OFFSET:
         raise nonsense
     try:
         return date(int(match[1]), int(match[2]), int(match[3]))

@@ -115,6 +115,7 @@ CREATE TABLE finora.record (
 	bank_state TEXT NOT NULL,
 	status TEXT DEFAULT 'received' NOT NULL,
 	void BOOLEAN DEFAULT 'false' NOT NULL,
+	edited BOOLEAN DEFAULT 'false' NOT NULL,
 	entry_id UUID,
 	revision SMALLINT DEFAULT '0' NOT NULL,
 	reasoning_trace JSONB,
@@ -352,6 +353,21 @@ CREATE TABLE finora.observation (
 	recorded_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
 	CONSTRAINT observation_pkey PRIMARY KEY (tenant_id, account_id, asset, on_date, units, source),
 	CONSTRAINT observation_account_fkey FOREIGN KEY(tenant_id, account_id) REFERENCES finora.account (tenant_id, id)
+);
+
+CREATE TABLE finora.opening (
+	tenant_id UUID NOT NULL,
+	account_id UUID NOT NULL,
+	asset TEXT NOT NULL,
+	number INTEGER NOT NULL,
+	on_date DATE NOT NULL,
+	units finora.money_units NOT NULL,
+	entry_id UUID,
+	recorded_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	CONSTRAINT opening_pkey PRIMARY KEY (tenant_id, account_id, asset, number),
+	CONSTRAINT opening_account_fkey FOREIGN KEY(tenant_id, account_id) REFERENCES finora.account (tenant_id, id),
+	CONSTRAINT opening_entry_fkey FOREIGN KEY(tenant_id, entry_id) REFERENCES finora.entry (tenant_id, id),
+	CONSTRAINT opening_entry_check CHECK ((entry_id is null) = (units = 0))
 );
 
 CREATE TABLE finora.profile (
@@ -601,6 +617,8 @@ create trigger revision_fixed before update or delete or truncate on finora.revi
 
 create trigger asset_fixed before update or delete or truncate on finora.asset for each statement execute function finora.refuse_change();
 
+create trigger opening_fixed before update or delete or truncate on finora.opening for each statement execute function finora.refuse_change();
+
 revoke all on all functions in schema finora from public;
 
 grant execute on function finora.finora_tenant(), finora.finora_user(), finora.direction(text, numeric, uuid), finora.open_tenant(text, text, uuid, uuid) to finora_api, finora_worker;
@@ -649,11 +667,11 @@ grant select, insert on finora.hold_end to finora_api;
 
 grant select, insert on finora.hold_end to finora_worker;
 
-grant select, insert, update (state, result, reason, message, error, done_parts, all_parts, finished_at, dismissed_at, run_at) on finora.job to finora_api;
+grant select, insert, update (state, attempts, result, done_parts, run_at, finished_at, dismissed_at) on finora.job to finora_api;
 
 grant select, delete, update (state, attempts, max_attempts, run_at, lease_until, epoch, done_parts, all_parts, result, reason, message, error, started_at, finished_at) on finora.job to finora_control;
 
-grant select, insert, update (state, result, reason, message, error, done_parts, all_parts, finished_at, dismissed_at, run_at) on finora.job to finora_worker;
+grant select, insert, update (state, attempts, result, done_parts, run_at, finished_at, dismissed_at) on finora.job to finora_worker;
 
 grant select, insert on finora.label to finora_api;
 
@@ -667,6 +685,10 @@ grant select, insert on finora.observation to finora_api;
 
 grant select, insert on finora.observation to finora_worker;
 
+grant select, insert on finora.opening to finora_api;
+
+grant select, insert on finora.opening to finora_worker;
+
 grant select on finora.person to finora_api;
 
 grant select on finora.person to finora_worker;
@@ -679,9 +701,9 @@ grant select, insert, update (answers, account_id) on finora.profile to finora_a
 
 grant select, insert, update (answers, account_id) on finora.profile to finora_worker;
 
-grant select, insert, update (account_id, on_date, units, asset, description, counterparty, merchant_key, bank_id, bank_state, status, void, entry_id, reasoning_trace) on finora.record to finora_api;
+grant select, insert, update (account_id, on_date, units, asset, description, counterparty, merchant_key, bank_id, bank_state, status, void, edited, entry_id, reasoning_trace) on finora.record to finora_api;
 
-grant select, insert, update (account_id, on_date, units, asset, description, counterparty, merchant_key, bank_id, bank_state, status, void, entry_id, reasoning_trace) on finora.record to finora_worker;
+grant select, insert, update (account_id, on_date, units, asset, description, counterparty, merchant_key, bank_id, bank_state, status, void, edited, entry_id, reasoning_trace) on finora.record to finora_worker;
 
 grant select on finora.revision to finora_api;
 
@@ -795,6 +817,12 @@ create policy observation_api on finora.observation to finora_api using (tenant_
 
 create policy observation_worker on finora.observation to finora_worker using (tenant_id = finora.finora_tenant()) with check (tenant_id = finora.finora_tenant());
 
+create policy opening_migrator on finora.opening to finora_migrator using (tenant_id = finora.finora_tenant()) with check (tenant_id = finora.finora_tenant());
+
+create policy opening_api on finora.opening to finora_api using (tenant_id = finora.finora_tenant()) with check (tenant_id = finora.finora_tenant());
+
+create policy opening_worker on finora.opening to finora_worker using (tenant_id = finora.finora_tenant()) with check (tenant_id = finora.finora_tenant());
+
 create policy person_migrator on finora.person to finora_migrator using (true) with check (true);
 
 create policy person_api on finora.person to finora_api using (user_id = finora.finora_user()) with check (user_id = finora.finora_user());
@@ -904,6 +932,10 @@ alter table finora.membership force row level security;
 alter table finora.observation enable row level security;
 
 alter table finora.observation force row level security;
+
+alter table finora.opening enable row level security;
+
+alter table finora.opening force row level security;
 
 alter table finora.person enable row level security;
 

@@ -6,7 +6,10 @@ from decimal import Context, Decimal
 
 from finora_core.plugins import StatementBalance
 
-_PRECISION = 300  # exact for any two numbers that plain_number lets through
+# Exact for any numbers that plain_number lets through. Its flags are never looked at, so threads
+# may share it.
+EXACT = Context(prec=400)
+_add = EXACT.add
 
 
 class Chain:
@@ -15,8 +18,6 @@ class Chain:
     def __init__(self) -> None:
         self.rows = 0
         self._up = self._down = True
-        self._add = Context(prec=_PRECISION).add
-        self._subtract = Context(prec=_PRECISION).subtract
         self._first = self._last = (Decimal(), Decimal())
 
     def add(self, amount: Decimal, balance: Decimal) -> None:
@@ -25,19 +26,12 @@ class Chain:
         if not self.rows:
             self._first = (amount, balance)
         else:
-            if self._up and self._add(claimed, amount) != balance:
+            if self._up and _add(claimed, amount) != balance:
                 self._up = False
-            if self._down and self._add(balance, before) != claimed:
+            if self._down and _add(balance, before) != claimed:
                 self._down = False
         self._last = (amount, balance)
         self.rows += 1
-
-    def total(self, amounts: tuple[str, ...]) -> Decimal:
-        """Their exact sum."""
-        total = Decimal(amounts[0])
-        for amount in amounts[1:]:
-            total = self._add(total, Decimal(amount))
-        return total
 
     def break_off(self) -> None:
         """A line whose amount nobody knows: no balance can be proved any more."""
@@ -52,7 +46,7 @@ class Chain:
         add up, the dates of its first and last line decide."""
         upward = self._up and (not self._down or first <= last)
         earliest, latest = (self._first, self._last) if upward else (self._last, self._first)
-        return self._subtract(earliest[1], earliest[0]), latest[1], upward
+        return EXACT.subtract(earliest[1], earliest[0]), latest[1], upward
 
 
 class Running:
@@ -60,28 +54,32 @@ class Running:
 
     def __init__(self) -> None:
         self._chain = Chain()
-        self._ends: list[tuple[date, int]] = []
+        self._first: tuple[date, int] | None = None
+        self._last: tuple[date, int] | None = None
 
-    def add(self, day: date | None, place: int, balance: str, *amounts: str) -> None:
+    def add(self, day: date | None, place: int, balance: str, amount: str, fee: str | None) -> None:
         """Take the next line; one whose date cannot be read still moves the balance."""
-        self._chain.add(self._chain.total(amounts), Decimal(balance))
+        moved = Decimal(amount)
+        self._chain.add(moved if fee is None else EXACT.add(moved, Decimal(fee)), Decimal(balance))
         if day is not None:
-            self._ends = [self._ends[0] if self._ends else (day, place), (day, place)]
+            self._last = (day, place)
+            if self._first is None:
+                self._first = self._last
 
     def break_off(self) -> None:
         self._chain.break_off()
 
     def items(self, least: int) -> Iterator[StatementBalance]:
         """The two balances, where at least `least` lines bear them out."""
-        if not self._ends or not self._chain.holds or self._chain.rows < least:
+        chain, first, last = self._chain, self._first, self._last
+        if first is None or last is None or not chain.holds or chain.rows < least:
             return
-        (first, first_place), (last, last_place) = self._ends
-        opening, closing, upward = self._chain.ends(first, last)
-        if not upward:
-            first, first_place, last, last_place = last, last_place, first, first_place
+        opening, closing, upward = chain.ends(first[0], last[0])
+        earliest, latest = (first, last) if upward else (last, first)
+        (opened, opened_at), (closed, closed_at) = earliest, latest
         yield StatementBalance(
-            kind="opening", date=first, amount=format(opening, "f"), place=first_place
+            kind="opening", date=opened, amount=format(opening, "f"), place=opened_at
         )
         yield StatementBalance(
-            kind="closing", date=last, amount=format(closing, "f"), place=last_place
+            kind="closing", date=closed, amount=format(closing, "f"), place=closed_at
         )

@@ -11,7 +11,13 @@ import attrs
 
 from finora_core.plugins import StatementRefused
 from finora_core.records.formats.csv import money
-from finora_core.records.formats.csv.dialect import Dialect, Sample, is_date, is_number
+from finora_core.records.formats.csv.dialect import (
+    Dialect,
+    Sample,
+    is_date,
+    is_number,
+    moves_money,
+)
 from finora_core.records.formats.csv.words import (
     FOREIGN,
     HINTED,
@@ -92,27 +98,27 @@ class Column:
         self.filled = [cell for cell in cells if cell]
         self.roles = roles_of(name) if name else {}
 
-    def _share(self, count: int) -> float:
-        return count / len(self.filled) if self.filled else 0.0
+    def _percent(self, count: int) -> int:
+        return count * 100 // len(self.filled) if self.filled else 0
 
     @cached_property
-    def dates(self) -> float:
-        """The share of its cells that are dates."""
-        return self._share(sum(map(is_date, self.filled)))
+    def dates(self) -> int:
+        """How many percent of its cells are dates."""
+        return self._percent(sum(map(is_date, self.filled)))
 
     @cached_property
-    def numbers(self) -> float:
-        return self._share(sum(map(is_number, self.filled)))
+    def numbers(self) -> int:
+        return self._percent(sum(map(is_number, self.filled)))
 
     @cached_property
-    def codes(self) -> float:
+    def codes(self) -> int:
         known = sum(len(cell) == 3 and money.code_of(cell) is not None for cell in self.filled)
-        return self._share(known)
+        return self._percent(known)
 
     @cached_property
-    def ibans(self) -> float:
-        """The share of its cells that look like IBANs, whatever their check digits."""
-        return self._share(sum(_IBAN.fullmatch(cell) is not None for cell in self.filled))
+    def ibans(self) -> int:
+        """How many percent of its cells look like IBANs, whatever their check digits."""
+        return self._percent(sum(_IBAN.fullmatch(cell) is not None for cell in self.filled))
 
     @cached_property
     def mark(self) -> str:
@@ -131,18 +137,18 @@ class Column:
 
     @property
     def is_date(self) -> bool:
-        return self.dates >= 0.5
+        return self.dates >= 50
 
     @property
     def is_number(self) -> bool:
-        return self.numbers >= 0.5 > self.dates
+        return self.numbers >= 50 > self.dates
 
     @property
     def is_money(self) -> bool:
         """Numbers, and not account numbers or ids."""
         return (
             self.is_number
-            and self.numbers >= 0.9
+            and self.numbers >= 90
             and not all(map(_IDENTIFIER.fullmatch, self.filled))
         )
 
@@ -151,8 +157,8 @@ class Column:
         lettered = sum(_LETTER.search(cell) is not None for cell in self.filled)
         return (
             bool(self.filled)
-            and self._share(lettered) >= 0.5
-            and max(self.dates, self.numbers, self.codes, self.ibans) < 0.5
+            and self._percent(lettered) >= 50
+            and max(self.dates, self.numbers, self.codes, self.ibans) < 50
         )
 
     @property
@@ -182,9 +188,10 @@ def is_iban(text: str) -> bool:
 
 
 def table(sample: Sample) -> list[Column]:
-    """The sample by columns."""
+    """The sample by columns; its rows that move no money, such as totals, left out."""
     dialect = sample.dialect
     rows = [row for _, row in sample.rows[:_LOOKED_AT] if dialect.least <= len(row)]
+    rows = [row for row in rows if moves_money(row)] or rows
     names = dialect.names or ("",) * dialect.width
     return [
         Column(at, names[at], [row[at].strip() if at < len(row) else "" for row in rows])
@@ -327,14 +334,14 @@ def _amounts(columns: list[Column], taken: set[int]) -> list[Spec]:
 def _dates(columns: list[Column]) -> list[Column]:
     found = [column for column in _pick(columns, "date") if column.is_date]
     if not found:
-        found = [column for column in columns if column.dates >= 0.9]
+        found = [column for column in columns if column.dates >= 90]
     if found:
         return found
     # Named a date without one readable cell: every line will be set aside, with its reason.
     return [
         column
         for column in _pick(columns, "date")
-        if column.roles["date"] < HINTED and max(column.numbers, column.codes) < 0.5
+        if column.roles["date"] < HINTED and max(column.numbers, column.codes) < 50
     ][:1]
 
 
@@ -380,7 +387,7 @@ def _currency(columns: list[Column], near: int) -> Column | None:
     named = [c for c in _pick(columns, "currency") if c.filled and all(map(_is_asset, c.filled))]
     found = named or [
         c for c in columns
-        if c.codes == 1 and not c.roles and not FOREIGN & set(plain(c.name).split())
+        if c.codes == 100 and not c.roles and not FOREIGN & set(plain(c.name).split())
     ]  # fmt: skip
     return min(
         found,
@@ -419,7 +426,7 @@ def _account(columns: list[Column], counterparty: Column | None) -> Column | Non
         if counterparty and column.at == counterparty.at + 1 and not others:
             continue
         return column
-    constant = [c for c in columns if not c.roles and c.ibans == 1 and c.is_full]
+    constant = [c for c in columns if not c.roles and c.ibans == 100 and c.is_full]
     if not any(column.name for column in columns):
         return next((c for c in constant if len(set(c.filled)) == 1 < len(c.filled)), None)
     return None

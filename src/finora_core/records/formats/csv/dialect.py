@@ -17,6 +17,7 @@ from finora_core.records.formats.csv.words import roles_of
 HEAD = 65_536
 MAX_COLUMNS = 64
 MAX_LINE = 1 << 20
+MAX_LINES = 10_000_000
 MAX_RECORD_LINES = 1000
 _CHUNK = 1 << 18
 _LOOKED_AT = 300  # rows that decide the delimiter
@@ -93,6 +94,8 @@ def survey(file: BinaryIO, named: str | None) -> str:
         if last >= 0:
             held = len(chunk) - last - 1
         line += chunk.count(b"\n") or chunk.count(b"\r")
+        if line > MAX_LINES:
+            raise StatementTooLarge.at(line, f"{MAX_LINES:,} lines are most")
         if known is None and encoding == "utf-8" and not chunk.isascii():
             encoding = _still_utf8(decoder, chunk)
     if not seen:
@@ -174,7 +177,8 @@ def _records(lines: Iterable[str], dialect: Dialect) -> Iterator[tuple[int, list
             if len(pending) == 1:
                 line = place
                 pending.clear()
-                yield place, row
+                if row:
+                    yield place, row
                 continue
             # Over several lines only where the quotes are in order: a stray quote would
             # otherwise swallow the lines up to the next one.
@@ -188,7 +192,8 @@ def _records(lines: Iterable[str], dialect: Dialect) -> Iterator[tuple[int, list
     except _Unclosed:
         raise StatementRefused.at(line + 1, "a quote opens here and is not closed") from None
     except csv.Error as error:
-        raise StatementRefused.at(line + 1, str(error)) from None
+        reason = "a field is too long" if "field limit" in str(error) else str(error)
+        raise StatementRefused.at(line + 1, reason) from None
 
 
 def records(file: BinaryIO, dialect: Dialect) -> Iterator[tuple[int, list[str] | None]]:
@@ -218,7 +223,7 @@ def is_number(cell: str) -> bool:
     return bool(money.readings(cell))
 
 
-def _moves_money(row: list[str]) -> bool:
+def moves_money(row: list[str]) -> bool:
     """Whether a row holds a date and beside it a number: it can be a statement line."""
     days = [is_date(cell) for cell in row]
     return any(days) and any(
@@ -250,7 +255,7 @@ def _score(rows: list[Record]) -> tuple[int, int, int, int]:
         return 0, 0, sum(len(row) == width for row in looked), width
     fitting = [row for row in looked if len(row) == width > 1]
     known = max((len([1 for cell in row if roles_of(cell)]) for row in looked[:40]), default=0)
-    return sum(map(_moves_money, fitting)), known if width > 1 else 0, len(fitting), width
+    return sum(map(moves_money, fitting)), known if width > 1 else 0, len(fitting), width
 
 
 def _quote(text: str, delimiter: str) -> str:
@@ -273,7 +278,7 @@ def _delimiter_answer(answers: Mapping[str, str]) -> str | None:
 
 
 def _with_delimiter(text: str, encoding: str, delimiter: str) -> Dialect:
-    spaced = re.search(re.escape(delimiter) + r' +"', text) is not None and delimiter != "\t"
+    spaced = re.search(re.escape(delimiter) + r' +"(?!")', text) is not None and delimiter != "\t"
     quote = _quote(text, delimiter)
     return Dialect(encoding=encoding, delimiter=delimiter, quote=quote, skip_space=spaced)
 
@@ -311,7 +316,7 @@ def _names_columns(row: list[str]) -> int:
 
 def _reads_as_names(row: list[str], width: int) -> bool:
     cells = [cell for cell in row if cell.strip()]
-    return len(cells) >= max(2, width / 2) and not any(
+    return len(cells) >= max(2, width // 2) and not any(
         is_date(cell) or is_number(cell) or not re.search(r"[^\W\d_]", cell) for cell in cells
     )
 
@@ -337,10 +342,10 @@ def _trimmed(row: list[str]) -> list[str]:
 
 def _layered(dialect: Dialect, rows: list[Record], answers: Mapping[str, str]) -> Dialect:
     """Add what stands where: preamble, header, data."""
-    moving = [row for _, row in rows[:_LOOKED_AT] if _moves_money(row)]
+    moving = [row for _, row in rows[:_LOOKED_AT] if moves_money(row)]
     width = _modal_width(moving)
     first = next(
-        (at for at, (_, row) in enumerate(rows) if len(row) == width and _moves_money(row)),
+        (at for at, (_, row) in enumerate(rows) if len(row) == width and moves_money(row)),
         len(rows),
     )
     said = _header_answer(answers)
@@ -353,19 +358,22 @@ def _layered(dialect: Dialect, rows: list[Record], answers: Mapping[str, str]) -
     if header is None:
         # With no header the data start at the first row as wide as they are, or like them.
         begin = next(
-            (at for at, (_, row) in enumerate(rows) if len(row) == width or _moves_money(row)),
+            (at for at, (_, row) in enumerate(rows) if len(row) == width or moves_money(row)),
             len(rows),
         )
         return _sized(dialect, rows, begin, None, width)
     names = [name.strip() for name in _trimmed(rows[header][1])]
-    return _sized(dialect, rows, header + 1, names, width or len(names))
+    # A row as wide as the header is right, whatever most rows are.
+    as_named = any(len(row) == len(names) and moves_money(row) for _, row in rows[header + 1 :])
+    return _sized(dialect, rows, header + 1, names, len(names) if as_named or not width else width)
 
 
 def _sized(
-    dialect: Dialect, rows: list[Record], begin: int, names: list[str] | None, width: int
+    dialect: Dialect, rows: list[Record], begin: int, names: list[str] | None, wide: int
 ) -> Dialect:
+    """The dialect with rows of `wide` cells from `rows[begin]` on."""
     header = names or []
-    width = max(width, len(header))
+    width = max(wide, len(header))
     if width > MAX_COLUMNS:
         place = rows[max(begin - 1, 0)][0]
         raise StatementTooLarge.at(place, f"has {width} columns; {MAX_COLUMNS} is most")
@@ -376,7 +384,7 @@ def _sized(
         start=start,
         names=None if names is None else (*header, *[""] * (width - len(header))),
         width=width,
-        least=max(used, len(header)),
+        least=min(wide, max(used, len(header))),
         preamble=tuple(tuple(row) for _, row in rows[: begin if names is None else begin - 1]),
     )
 

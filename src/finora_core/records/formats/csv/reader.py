@@ -22,6 +22,7 @@ from finora_core.records.formats.csv.words import (
 from finora_core.records.formats.numbers import BadNumber
 
 Row = list[str]
+_MOST_ACCOUNTS = 10_000  # remembered, so that a file cannot fill the memory with them
 
 
 @attrs.frozen(kw_only=True)
@@ -214,8 +215,12 @@ class _Statement:
         self._read = line_reader(plan)
         self._amount = amount_reader(plan)
         self._fee = _fee_reader(plan)
-        balance = columns.balance
-        self._balance = None if balance is None else _signed(balance, plan.notation)
+        self._balance_at = columns.balance or 0
+        self._balance = (
+            None
+            if columns.balance is None
+            else money.cell_reader(plan.notation.marks[columns.balance], plan.notation.unit)
+        )
         self._account_at = None if plan.single else columns.account
         self._running: Running | None = None
         self._seen: set[str | None] = set()
@@ -251,8 +256,9 @@ class _Statement:
         yield from self._close(last=True)
 
     def _open(self, number: str | None, row: Row | None) -> StatementAccount:
-        again = number in self._seen
-        self._seen.add(number)
+        again = number in self._seen or len(self._seen) >= _MOST_ACCOUNTS
+        if not again:
+            self._seen.add(number)
         self._number = number
         proving = self._balance is not None and not again and not self._plan.switches
         self._running = Running() if proving else None
@@ -299,18 +305,25 @@ class _Statement:
         )
 
     def _balanced(self, line: StatementLine, row: Row, fee: str | None) -> None:
-        if self._running is None or self._balance is None or not line.booked:
+        if self._running is None or not line.booked:
             return
         if line.asset is not None:
             self._running.break_off()
             return
-        try:
-            balance = self._balance(row)
-        except (BadNumber, IndexError):
+        balance = self._claimed(row)
+        if balance is None:
             self._running.break_off()
             return
-        amounts = (line.amount,) if fee is None else (line.amount, fee)
-        self._running.add(line.date, line.place, balance, *amounts)
+        self._running.add(line.date, line.place, balance, line.amount, fee)
+
+    def _claimed(self, row: Row) -> str | None:
+        """The balance that the row gives."""
+        if self._balance is None:
+            return None
+        try:
+            return self._balance(row[self._balance_at])
+        except (BadNumber, IndexError):
+            return None
 
     def _is_ragged(self, row: Row) -> bool:
         dialect = self._plan.dialect
@@ -334,11 +347,11 @@ class _Statement:
     def _aside(self, place: int, reason: str, row: Row | None = None) -> FaultyLine:
         amount = None if row is None else _tried(self._amount, row)
         if self._running is not None:
-            balance = None if row is None or not self._balance else _tried(self._balance, row)
+            balance = None if row is None else self._claimed(row)
             if amount is None or balance is None or self._fee:
                 self._running.break_off()
             else:
-                self._running.add(None, place, balance, amount)
+                self._running.add(None, place, balance, amount, None)
         return FaultyLine(place=place, reason=reason, amount=amount)
 
     def _says_nothing(self, row: Row) -> bool:

@@ -1,0 +1,120 @@
+"""Finora as a library: one object a process, thread-safe, closed when done."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+from uuid import UUID
+
+from injector import Injector
+
+from finora_adapters.compose import Opened, compose, migrate_database, open_database
+from finora_adapters.plugins import PluginInfo, Plugins
+from finora_adapters.postgres.tenants import PgTenants
+from finora_adapters.settings import Settings, from_environment
+from finora_core.insights.wallet.service import WalletService
+from finora_core.jobs.model import Job
+from finora_core.jobs.service import JobRunner, JobService
+from finora_core.kernel.scope import Scope
+from finora_core.ledger.service import LedgerService
+from finora_core.records.model import ImportRequest
+from finora_core.records.service import ImportService, RecordService
+
+_POLL_S = 0.1
+
+
+class Finora:
+    """The services, ready to use. Make one with `Finora.open()`, close it or use it with `with`.
+
+    Safe to use from any thread; refuses to be used across a fork.
+    """
+
+    def __init__(self, settings: Settings, opened: Opened) -> None:
+        self.settings = settings
+        self._opened = opened
+        services: Injector = compose(settings, opened.database)
+        self.ledger = services.get(LedgerService)
+        self.records = services.get(RecordService)
+        self.imports = services.get(ImportService)
+        self.wallet = services.get(WalletService)
+        self.jobs = services.get(JobService)
+        self._runner = services.get(JobRunner)
+        self._tenants = services.get(PgTenants)
+        self._plugins = services.get(Plugins)
+
+    @classmethod
+    def open(cls, settings: Settings | None = None, *, data: str | Path | None = None) -> Self:
+        """Open the books.
+
+        Without settings they come from `FINORA_*` variables; with settings no environment is read.
+        `data` is the folder of the embedded servers, for when that is all there is to say.
+        """
+        if settings is None:
+            settings = from_environment() if data is None else Settings(data=Path(data))
+        return cls(settings, open_database(settings))
+
+    @staticmethod
+    def migrate(settings: Settings | None = None) -> str:
+        """Bring a database of one's own to this release's schema; returns its revision."""
+        return migrate_database(settings or from_environment())
+
+    @property
+    def plugins(self) -> tuple[PluginInfo, ...]:
+        """What is installed, and what was set aside for which reason."""
+        return self._plugins.found
+
+    def scope(self, tenant: str, user: str, *, request_id: str | None = None) -> Scope:
+        """Who asks, by the host's own names; tenant and user are made on first use."""
+        return self._tenants.scope(tenant, user, request_id)
+
+    def import_file(
+        self,
+        scope: Scope,
+        file: str | Path | BinaryIO,
+        request: ImportRequest | None = None,
+        *,
+        name: str | None = None,
+        on_progress: Callable[[Job], None] | None = None,
+    ) -> Mapping[str, object] | Job:
+        """Import a statement and wait: what became of its lines (see `docs/cli.md`), or the job
+        that did not succeed, with its `reason` and `message`."""
+        if isinstance(file, str | Path):
+            with Path(file).open("rb") as opened:
+                return self.import_file(
+                    scope, opened, request, name=name or Path(file).name, on_progress=on_progress
+                )
+        import_id, job_id = self.imports.submit(scope, file, name or "statement", request)
+        job = self._finish(scope, job_id, on_progress)
+        return self.imports.result(scope, import_id) or job
+
+    def run_jobs(self, limit: int | None = None) -> Counter[str]:
+        """Run ready jobs in this process until there are none; counts how they ended."""
+        return self._runner.run(limit)
+
+    def close(self) -> None:
+        """Give back the connections and, if nobody else uses them, stop the embedded servers."""
+        self._opened.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _finish(self, scope: Scope, job_id: UUID, on_progress: Callable[[Job], None] | None) -> Job:
+        # Another process may have claimed it: then there is nothing to run here, and one waits.
+        while True:
+            self.run_jobs()
+            job = self.jobs.get(scope, job_id)
+            if on_progress is not None:
+                on_progress(job)
+            if job.state.over:
+                return job
+            time.sleep(_POLL_S)

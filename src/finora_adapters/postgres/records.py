@@ -1,0 +1,182 @@
+"""Records, their revisions and their labels."""
+
+import json
+from typing import Any
+from uuid import UUID
+
+import attrs
+from sqlalchemy import Connection, text
+from sqlalchemy import Row as SqlRow
+
+from finora_adapters.postgres.ledger import PgAssets
+from finora_core.kernel.page import Page, decode_cursor, encode_cursor
+from finora_core.kernel.plain import to_plain
+from finora_core.records.model import (
+    BankState,
+    Record,
+    RecordDetail,
+    RecordFilter,
+    RecordNotFound,
+    Status,
+)
+from finora_core.records.ports import Row
+
+# The label in force is the one with the highest number; most entries have none.
+_SELECT = """
+select r.id, r.account_id, a.name as account, r.on_date, r.units, r.asset, r.description,
+  r.counterparty, r.merchant_key, r.bank_id, r.bank_state, r.status, r.source, r.void, r.entry_id,
+  r.revision, r.recorded_at, coalesce(l.category, '') as category
+from finora.record r
+join finora.account a on a.tenant_id = r.tenant_id and a.id = r.account_id
+left join lateral (select category from finora.label l where l.tenant_id = r.tenant_id
+  and l.entry_id = r.entry_id order by number desc limit 1) l on true
+where r.tenant_id = :tenant
+"""
+
+_ADD = text("""
+insert into finora.record (tenant_id, id, received_account_id, identity, occurrence, source,
+  account_id, on_date, units, asset, description, counterparty, merchant_key, bank_id, bank_state,
+  entry_id, edited)
+select :tenant, :id, :account_id, cast(:identity as uuid),
+  (select coalesce(max(occurrence) + 1, 0) from finora.record where tenant_id = :tenant
+    and received_account_id = :account_id and identity = cast(:identity as uuid)),
+  :source, :account_id, :on_date, :units, :asset, :description, :counterparty, :merchant_key,
+  :bank_id, :bank_state, :entry_id, true
+""")
+
+_SAVE = text("""
+update finora.record set account_id = :account_id, on_date = :on_date, units = :units,
+  asset = :asset, description = :description, counterparty = :counterparty,
+  merchant_key = :merchant_key, bank_id = :bank_id, bank_state = :bank_state, void = :void,
+  entry_id = :entry_id, edited = true
+where tenant_id = :tenant and id = :id
+""")
+
+_LABEL = text("""
+insert into finora.label (tenant_id, entry_id, number, category, flow, source, set_by)
+select e.tenant_id, e.id, coalesce(l.number, 0) + 1, coalesce(:category, l.category, ''),
+  coalesce(:flow, l.flow, e.flow), :source, :set_by
+from finora.entry e left join lateral (select number, category, flow from finora.label l
+  where l.tenant_id = e.tenant_id and l.entry_id = e.id order by number desc limit 1) l on true
+where e.tenant_id = :tenant and e.id = :entry
+""")
+
+_REVISIONS = text("""
+select number, account_id, on_date, units::text as units, asset, description, counterparty, bank_id,
+  bank_state, status, void, replaced_at, replaced_by
+from finora.revision where tenant_id = :tenant and record_id = :id order by number
+""")
+
+
+@attrs.frozen
+class PgRecords:
+    connection: Connection
+    tenant_id: UUID
+    assets: PgAssets
+
+    def add(self, row: Row, identity: bytes, source: str) -> None:
+        self.connection.execute(
+            _ADD, self._values(row) | {"identity": identity.hex(), "source": source}
+        )
+
+    def get(self, record_id: UUID, *, lock: bool = False) -> Record:
+        query = _SELECT + "and r.id = :id" + (" for update of r" if lock else "")
+        found = self.connection.execute(text(query), {"tenant": self.tenant_id, "id": record_id})
+        row = found.first()
+        if row is None:
+            raise RecordNotFound(f"no record {record_id}")
+        return self._record(row)
+
+    def detail(self, record_id: UUID) -> RecordDetail:
+        record = self.get(record_id)
+        where = {"tenant": self.tenant_id, "id": record_id}
+        kept = self.connection.execute(
+            text(
+                "select raw, reasoning_trace from finora.record "
+                "where tenant_id = :tenant and id = :id"
+            ),
+            where,
+        ).one()
+        revisions = self.connection.execute(_REVISIONS, where).mappings()
+        return RecordDetail(
+            record=record,
+            raw=None if kept.raw is None else json.loads(kept.raw),
+            revisions=tuple(
+                {key: to_plain(value) for key, value in row.items()} for row in revisions
+            ),
+            reasoning_trace=tuple(kept.reasoning_trace or ()),
+        )
+
+    def save(self, row: Row) -> None:
+        self.connection.execute(_SAVE, self._values(row))
+
+    def label(
+        self, entry_id: UUID, category: str | None, flow: str | None, source: str, set_by: UUID
+    ) -> None:
+        values = {"category": category, "flow": flow, "source": source, "set_by": set_by}
+        self.connection.execute(_LABEL, {"tenant": self.tenant_id, "entry": entry_id} | values)
+
+    def list(self, wanted: RecordFilter, cursor: str | None, limit: int) -> Page[Record]:
+        conditions, values = _conditions(wanted)
+        if cursor is not None:
+            day, last = decode_cursor(cursor, (str, str))
+            conditions.append("(r.on_date, r.id) < (cast(:day as date), cast(:last as uuid))")
+            values |= {"day": day, "last": last}
+        where = "".join(f" and {condition}" for condition in conditions)
+        query = text(f"{_SELECT}{where} order by r.on_date desc, r.id desc limit :limit")
+        values |= {"tenant": self.tenant_id, "limit": limit + 1}
+        rows = self.connection.execute(query, values).all()
+        items = tuple(self._record(row) for row in rows[:limit])
+        if len(rows) <= limit:
+            return Page(items)
+        return Page(items, encode_cursor(items[-1].on_date.isoformat(), str(items[-1].id)))
+
+    def _record(self, row: SqlRow[Any]) -> Record:
+        values = dict(row._mapping)
+        units, asset = values.pop("units"), values.pop("asset")
+        return Record(
+            **values
+            | {
+                "amount": self.assets.amount(units, asset),
+                "bank_state": BankState(row.bank_state),
+                "status": Status(row.status),
+            }
+        )
+
+    def _values(self, row: Row) -> dict[str, Any]:
+        values = {field.name: getattr(row, field.name) for field in attrs.fields(Row)}
+        amount = values.pop("amount")
+        return values | {
+            "tenant": self.tenant_id,
+            "units": amount.units,
+            "asset": amount.asset.id,
+            "bank_state": row.bank_state.value,
+        }
+
+
+def _conditions(wanted: RecordFilter) -> tuple[list[str], dict[str, Any]]:
+    conditions, values = [], dict[str, Any]()
+
+    def ask(condition: str, **value: object) -> None:
+        if None not in value.values():
+            conditions.append(condition)
+            values.update(value)
+
+    ask("r.account_id = :account", account=wanted.account_id)
+    ask("r.on_date >= :since", since=wanted.since)
+    ask("r.on_date <= :until", until=wanted.until)
+    ask("coalesce(l.category, '') = :category", category=wanted.category)
+    ask("r.status = :status", status=wanted.status and wanted.status.value)
+    ask("r.source = :source", source=wanted.source)
+    ask("r.bank_state = :bank_state", bank_state=wanted.bank_state and wanted.bank_state.value)
+    for name, bound, sign in (("least", wanted.least, ">="), ("most", wanted.most, "<=")):
+        if bound is not None:
+            ask(f"r.units {sign} :{name}", **{name: bound.units})
+            ask(f"r.asset = :{name}_asset", **{f"{name}_asset": bound.asset.id})
+    if wanted.text is not None:
+        escaped = wanted.text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        ask("(coalesce(r.counterparty, '') || ' ' || r.description) ilike :text",
+            text=f"%{escaped}%")  # fmt: skip
+    if not wanted.with_void:
+        conditions.append("not r.void")
+    return conditions, values

@@ -1,0 +1,1 @@
+"""Who asks: tenants and people."""

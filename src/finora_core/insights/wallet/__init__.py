@@ -1,0 +1,1 @@
+"""The wallet: what is there, what came in, what went out."""

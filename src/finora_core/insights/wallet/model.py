@@ -1,0 +1,101 @@
+"""Wallet figures. Per asset, always; one figure over several assets says what it leaves out."""
+
+from datetime import date, datetime
+from enum import StrEnum
+
+import attrs
+
+from finora_core.kernel.amount import Amount
+from finora_core.kernel.errors import Invalid
+from finora_core.kernel.outcome import Ok, Partial
+
+
+class BadPeriod(Invalid):
+    """The period is empty, too long, or not one of week, month, year."""
+
+    code = "BAD_PERIOD"
+
+
+class Period(StrEnum):
+    WEEK = "week"
+    MONTH = "month"
+    YEAR = "year"
+
+    def first_day(self, today: date) -> date:
+        """Of the period that holds `today`; weeks begin on Monday (ISO 8601)."""
+        match self:
+            case Period.WEEK:
+                return date.fromordinal(today.toordinal() - today.weekday())
+            case Period.MONTH:
+                return today.replace(day=1)
+            case Period.YEAR:
+                return today.replace(month=1, day=1)
+
+
+@attrs.frozen(kw_only=True)
+class Flows:
+    """Money into and out of own accounts in one asset; transfers between them are neither.
+    `expense` is negative or zero."""
+
+    income: Amount
+    expense: Amount
+
+    @property
+    def net(self) -> Amount:
+        return self.income + self.expense
+
+
+@attrs.frozen(kw_only=True)
+class CategoryTotal:
+    category: str
+    spent: Amount
+    """Negative: money out."""
+
+
+@attrs.frozen(kw_only=True)
+class MonthFlows:
+    month: date
+    """Its first day."""
+    flows: tuple[Flows, ...]
+
+
+@attrs.frozen(kw_only=True)
+class DayFlows:
+    day: date
+    flows: tuple[Flows, ...]
+
+
+@attrs.frozen(kw_only=True)
+class Summary:
+    period: Period
+    since: date
+    until: date
+    total: Ok[Amount] | Partial[Amount]
+    """In the tenant's base asset. Partial where other assets have no rate; the gap names them."""
+    balances: tuple[Amount, ...]
+    """What all own accounts hold, per asset."""
+    flows: tuple[Flows, ...]
+    top_categories: tuple[CategoryTotal, ...]
+    """Where most was spent; at most five an asset."""
+    trend: tuple[MonthFlows, ...]
+    """The last six months, oldest first."""
+    generated_at: datetime
+
+
+@attrs.frozen(kw_only=True)
+class Worth:
+    """Net worth at the end of `day`: the last of its month, or the present day."""
+
+    day: date
+    amounts: tuple[Amount, ...]
+
+
+def in_base(amounts: tuple[Amount, ...], base: Amount) -> Ok[Amount] | Partial[Amount]:
+    """The amounts as one, starting from a zero of the base asset. There are no rates yet, so other
+    assets are a gap, not a zero."""
+    known = [amount for amount in amounts if amount.asset == base.asset]
+    others = sorted(
+        {amount.asset.id for amount in amounts if amount.asset != base.asset and amount}
+    )
+    total = sum(known, start=base)
+    return Partial(total, f"no rate for {', '.join(others)}") if others else Ok(total)
