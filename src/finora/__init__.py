@@ -36,7 +36,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Account", "AccountKind", "Amount", "Asset", "Balance", "Command", "Conflict", "Entry",
-    "Finora", "Forbidden", "Hold", "ImportRequest", "Invalid", "Job", "JobState", "Limited", "NewRecord",
+    "Finora", "Forbidden", "Hold", "ImportRequest", "Invalid", "Job", "JobState", "Limited",
+    "NewRecord",
     "NotFound", "Ok", "Page", "Partial", "Period", "Posting", "Record", "RecordChange",
     "RecordFilter", "Refusal", "Replayed", "Scope", "Settings", "Unauthenticated", "Unavailable",
     "currency",

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import BinaryIO, Self
 from uuid import UUID
 
+import attrs
 from injector import Injector
 
 from finora_adapters.compose import Opened, compose, migrate_database, open_database
@@ -17,6 +18,7 @@ from finora_adapters.settings import Settings, from_environment
 from finora_core.insights.wallet.service import WalletService
 from finora_core.jobs.model import Job
 from finora_core.jobs.service import JobRunner, JobService
+from finora_core.kernel.ids import new_id
 from finora_core.kernel.scope import Scope
 from finora_core.ledger.service import LedgerService
 from finora_core.records.model import ImportRequest
@@ -85,6 +87,8 @@ class Finora:
                 return self.import_file(
                     scope, opened, request, name=name or Path(file).name, on_progress=on_progress
                 )
+        # Each call is a request of its own, also under a scope that lives long.
+        scope = attrs.evolve(scope, request_id=str(new_id()))
         import_id, job_id = self.imports.submit(scope, file, name or "statement", request)
         job = self._finish(scope, job_id, on_progress)
         return self.imports.result(scope, import_id) or job

@@ -138,9 +138,8 @@ def processes(data: Path) -> dict[int, str]:
 
 
 def postmaster(data: Path) -> int:
-    """The process id of Postgres: the supervisor's child that is no Valkey."""
-    children = Path(f"/proc/{status(data).pid}/task/{status(data).pid}/children").read_text()
-    return next(int(pid) for pid in children.split() if "postgres" in processes(data)[int(pid)])
+    """The process id of Postgres; its own children rename themselves."""
+    return min(pid for pid, line in processes(data).items() if "bin/postgres -D" in line)
 
 
 def supervisors(data: Path) -> list[int]:

@@ -107,7 +107,8 @@ returns text language sql immutable parallel safe return case
   when flow <> 'flow' then flow
   when (units > 0) = (reverses is null) then 'in' else 'out' end"""
 
-# A new label moves what its entry, and the entry's reversal, have in the totals.
+# A new label moves what its entry, and the entry's reversal, have in the totals. A label that is
+# written before the entry's postings moves nothing: they will count under it from the start.
 LABEL_ADDED = f"""create function {SCHEMA}.label_added() returns trigger
 language plpgsql security definer {_SAFE} as $$
 begin
@@ -126,10 +127,10 @@ begin
     join posting p on p.tenant_id = e.tenant_id and p.entry_id = e.id
     join account a on a.tenant_id = p.tenant_id and a.id = p.account_id
       and a.kind in ('asset', 'liability')
-    left join label old on old.tenant_id = l.tenant_id and old.entry_id = l.entry_id
-      and old.number = l.number - 1
+    left join label prior on prior.tenant_id = l.tenant_id and prior.entry_id = l.entry_id
+      and prior.number = l.number - 1
     cross join lateral (values
-      (-1, coalesce(old.category, ''), coalesce(old.flow, e.flow)), (1, l.category, l.flow)
+      (-1, coalesce(prior.category, ''), coalesce(prior.flow, e.flow)), (1, l.category, l.flow)
     ) s (sign, category, flow)
     group by 1, 2, 3, 4, 5, 6 order by 1, 2, 3, 4, 5, 6
     on conflict (tenant_id, month, account_id, asset, category, direction)

@@ -263,33 +263,35 @@ where r.tenant_id = :tenant and r.id = m.record_id and m.how = 'claimed'
   and (:rank > shown.rank or (r.bank_id is null and l.bank_id is not null))
 """
 
-_NEW = """
-with rec as (
-  insert into finora.record (tenant_id, id, received_account_id, identity, occurrence, import_id,
-    place, source, raw, account_id, on_date, units, asset, description, counterparty, merchant_key,
-    bank_id, bank_state, entry_id)
-  select :tenant, l.id, l.account_id, l.identity, l.occurrence, :import, l.place, :source, l.raw,
-    l.account_id, l.on_date, l.units, l.asset, l.description, l.counterparty, l.merchant_key,
-    l.bank_id, case when l.booked then 'booked' else 'pending' end,
-    case when l.booked and l.units <> 0 then l.id end
-  from {lines} l
-  returning entry_id, account_id, on_date, asset, units
-), made as (
-  insert into finora.entry (tenant_id, id, on_date, cause)
-  select :tenant, entry_id, on_date, 'record' from rec where entry_id is not null
-), labelled as (
-  insert into finora.label (tenant_id, entry_id, number, category, source, set_by)
-  select :tenant, l.id, 1, l.category, 'statement', :by from {lines} l
-  where l.category <> '' and l.booked and l.units <> 0
-), moved as (
-  insert into finora.posting (tenant_id, entry_id, line, account_id, asset, units, on_date)
-  select :tenant, r.entry_id, p.line, p.account_id, r.asset, p.units, r.on_date
-  from rec r cross join lateral
-    (values (0, r.account_id, r.units), (1, :outside, -r.units)) p (line, account_id, units)
-  where r.entry_id is not null
+# A new line's record and entry share the line's id. Labels come before the postings, which then
+# count under them from the start.
+_NEW = (
+    """
+insert into finora.entry (tenant_id, id, on_date, cause)
+select :tenant, id, on_date, 'record' from {lines} where booked and units <> 0
+""",
+    """
+insert into finora.label (tenant_id, entry_id, number, category, source, set_by)
+select :tenant, id, 1, category, 'statement', :by from {lines}
+where category <> '' and booked and units <> 0
+""",
+    """
+insert into finora.posting (tenant_id, entry_id, line, account_id, asset, units, on_date)
+select :tenant, l.id, p.line, p.account_id, l.asset, p.units, l.on_date
+from {lines} l cross join lateral
+  (values (0, l.account_id, l.units), (1, :outside, -l.units)) p (line, account_id, units)
+where l.booked and l.units <> 0
+""",
+    """
+insert into finora.record (tenant_id, id, received_account_id, identity, occurrence, import_id,
+  place, source, raw, account_id, on_date, units, asset, description, counterparty, merchant_key,
+  bank_id, bank_state, entry_id)
+select :tenant, id, account_id, identity, occurrence, :import, place, :source, raw, account_id,
+  on_date, units, asset, description, counterparty, merchant_key, bank_id,
+  case when booked then 'booked' else 'pending' end, case when booked and units <> 0 then id end
+from {lines}
+""",
 )
-select count(*) from rec
-"""
 
 
 @attrs.define
@@ -333,7 +335,9 @@ class PgStaging:
         claimed = self._count("select count(*) from matched where how = 'claimed'")
         if claimed:
             self._apply_claims(values, source, ranks)
-        added = self._count(_NEW.format(lines=free), values)
+        added = 0
+        for statement in _NEW:
+            added = self._run(statement.format(lines=free), values)
         return Merged(added=added, existing=staged - claimed - added, claimed=claimed)
 
     def _other_records(self, values: Mapping[str, Any]) -> bool:
@@ -459,8 +463,8 @@ class PgStaging:
             for row in self.connection.execute(text(_DIFFERENCES), values)
         ]
 
-    def _run(self, statement: str, values: Mapping[str, Any] | None = None) -> None:
-        self.connection.execute(text(statement), dict(values or {}))
+    def _run(self, statement: str, values: Mapping[str, Any] | None = None) -> int:
+        return self.connection.execute(text(statement), dict(values or {})).rowcount
 
     def _any(self, query: str, values: Mapping[str, Any] | None = None) -> bool:
         return self.connection.execute(text(query), dict(values or {})).first() is not None

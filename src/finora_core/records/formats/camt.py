@@ -66,6 +66,9 @@ class CamtStatements:
     from the opening to the closing balance. A batch's transactions are in `raw`; its text is the
     entry's own, else their remittance texts, and it has no counterparty. Pending and future
     entries are lines that are not booked.
+
+    A place is the ordinal of the entry in the file, over all members of a zip: most banks write
+    the whole XML in one line. The reason of a fault names the line as well.
     """
 
     name: ClassVar[str] = "camt"
@@ -85,12 +88,13 @@ class CamtStatements:
         if not magic:
             raise StatementEmpty.at(1, "the file is empty")
         documents = _documents(file) if magic == b"PK" else [("", _chunks(file))]
-        found = 0
+        statements = entries = 0
         for member, chunks in documents:
-            document = _Document(member)
+            document = _Document(member, entries)
             yield from document.read(chunks)
-            found += document.statements
-        if not found:
+            statements += document.statements
+            entries = document.entries
+        if not statements:
             raise StatementEmpty.at("the file", "it holds no statement, report or notification")
 
 
@@ -233,6 +237,7 @@ class _Element:
 @attrs.frozen
 class _Balance:
     currency: str | None
+    where: str
     item: StatementBalance | FaultyLine
 
 
@@ -248,7 +253,6 @@ class _Statement:
     other_currency: str | None = None
     begun: bool = False
     opened: bool = False
-    entries: int = 0
 
 
 @attrs.define
@@ -256,11 +260,13 @@ class _Document:
     """Turns the events of one XML document into statement items."""
 
     member: str
+    entries: int
+    """Counted on from the documents before it."""
     statements: int = 0
     items: list[StatementItem] = attrs.field(factory=list)
     _path: list[str] = attrs.field(factory=list)
     _kept: list[_Element] = attrs.field(factory=list)
-    _place: int = 0
+    _line: int = 0
     _statement: _Statement | None = None
     _in_message: bool = False
     _elements: int = 0
@@ -308,6 +314,10 @@ class _Document:
         line = self._parser.CurrentLineNumber
         return f"{self.member}, line {line}" if self.member else line
 
+    def _where_kept(self) -> str:
+        """Where the account, balance or entry begins that is being read."""
+        return f"{self.member}, line {self._line}" if self.member else f"line {self._line}"
+
     def _refusal(self, reason: str) -> StatementRefused:
         return StatementRefused.at(self._where(), reason)
 
@@ -329,7 +339,7 @@ class _Document:
             self._keep(name, attributes)
         elif self._statement is not None:
             if name in _KEPT and len(self._path) == self._statement.depth + 1:
-                self._place = self._parser.CurrentLineNumber
+                self._line = self._parser.CurrentLineNumber
                 self._nodes = self._text = self._left_out = 0
                 self._keep(name, attributes)
         elif self._in_message:
@@ -381,7 +391,7 @@ class _Document:
         elif name == "Bal":
             self._take_balance(statement, value)
         else:
-            statement.entries += 1
+            self.entries += 1
             self._begin(statement, _currency(value))
             self._take_entry(statement, value)
 
@@ -389,7 +399,8 @@ class _Document:
         code = _text(value, "Tp/CdOrPrtry/Cd", "Tp/CdOrPrtry/Prtry", "Tp/Cd")
         statement.other_currency = statement.other_currency or _currency(value)
         if code in _OPENING or code == _CLOSING:
-            balance = _balance("closing" if code == _CLOSING else "opening", value, self._place)
+            kind: Literal["opening", "closing"] = "closing" if code == _CLOSING else "opening"
+            balance = _balance(kind, value, self._where_kept(), self.entries + 1)
             statement.balances[code] = _outer(statement.balances.get(code), balance)
         # The others are intermediate, expected or available: they are no control.
 
@@ -418,16 +429,15 @@ class _Document:
         if isinstance(item, StatementBalance) and balance.currency not in (None, statement.asset):
             item = FaultyLine(
                 place=item.place,
-                reason=f"the {item.kind} balance is in {balance.currency}, "
+                reason=f"{balance.where}: the {item.kind} balance is in {balance.currency}, "
                 f"the account in {statement.asset}",
             )
         self.items.append(item)
 
     def _take_entry(self, statement: _Statement, value: Json) -> None:
-        entry = _entry(value, statement, self._place)
+        entry = _entry(value, statement, self.entries)
         if isinstance(entry, FaultyLine):
-            where = f"{self.member}, " if self.member else ""
-            entry = attrs.evolve(entry, reason=f"{where}entry {statement.entries}: {entry.reason}")
+            entry = attrs.evolve(entry, reason=f"{self._where_kept()}: {entry.reason}")
         elif entry is not None and self._left_out and isinstance(value, dict):
             value["TxDtls left out"] = str(self._left_out)
         if entry is not None:
@@ -534,15 +544,15 @@ def _day(text: str) -> date:
         raise _Unreadable(f"{text[:40]!r} is not a date" if text else "it has no date") from None
 
 
-def _balance(kind: Literal["opening", "closing"], value: Json, place: int) -> _Balance:
+def _balance(kind: Literal["opening", "closing"], value: Json, where: str, place: int) -> _Balance:
     try:
         day = _day(_text(value, "Dt/Dt", "Dt/DtTm", "Dt"))
         item: StatementBalance | FaultyLine = StatementBalance(
             kind=kind, date=day, amount=_amount(value), place=place
         )
     except _Unreadable as error:
-        item = FaultyLine(place=place, reason=f"the {kind} balance: {error}")
-    return _Balance(_currency(value), item)
+        item = FaultyLine(place=place, reason=f"{where}: the {kind} balance: {error}")
+    return _Balance(_currency(value), where, item)
 
 
 def _outer(one: _Balance | None, other: _Balance) -> _Balance:

@@ -500,10 +500,10 @@ begin
     join posting p on p.tenant_id = e.tenant_id and p.entry_id = e.id
     join account a on a.tenant_id = p.tenant_id and a.id = p.account_id
       and a.kind in ('asset', 'liability')
-    left join label old on old.tenant_id = l.tenant_id and old.entry_id = l.entry_id
-      and old.number = l.number - 1
+    left join label prior on prior.tenant_id = l.tenant_id and prior.entry_id = l.entry_id
+      and prior.number = l.number - 1
     cross join lateral (values
-      (-1, coalesce(old.category, ''), coalesce(old.flow, e.flow)), (1, l.category, l.flow)
+      (-1, coalesce(prior.category, ''), coalesce(prior.flow, e.flow)), (1, l.category, l.flow)
     ) s (sign, category, flow)
     group by 1, 2, 3, 4, 5, 6 order by 1, 2, 3, 4, 5, 6
     on conflict (tenant_id, month, account_id, asset, category, direction)

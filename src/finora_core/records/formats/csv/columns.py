@@ -453,8 +453,7 @@ def _complete(columns: list[Column], dates: list[Column], spec: Spec) -> Columns
     free = [column for column in columns if column.at not in taken]
     near = next(column.at for column in spec if column)
     directed = _indicator(free, spec.amount) if spec.amount else None
-    parties = (c for c in _pick(free, "counterparty") if c.filled and not c.is_number)
-    counterparty = next(parties, None)
+    counterparty = next((c for c in _pick(free, "counterparty") if c.filled), None)
     currency, bank_id = _currency(free, near), _bank_id(free)
     account = _account(free, counterparty)
     net = spec.amount is not None and {"net", "netto"} & set(plain(spec.amount.name).split())

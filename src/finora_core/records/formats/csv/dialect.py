@@ -75,7 +75,7 @@ def survey(file: BinaryIO, named: str | None) -> str:
     `cp1252` stands for any one-byte encoding; the header decides which.
     """
     file.seek(0)
-    known = named or _bom(file.read(4))
+    known = _bom(file.read(4)) or {"utf-16": "utf-16-le"}.get(named or "", named)
     decoder = codecs.getincrementaldecoder(known or "utf-8")("replace" if known else "strict")
     wide = known is not None and known.startswith("utf-16")
     encoding, line, held, seen = known or "utf-8", 1, 0, False

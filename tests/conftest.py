@@ -1,0 +1,108 @@
+"""One embedded Postgres a run; a fresh tenant, or a rolled-back transaction, a test.
+
+After every test that used the books, all of `finora_adapters.postgres.invariants` is checked.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from uuid import uuid4
+
+import attrs
+import pytest
+from sqlalchemy import Connection, Engine, create_engine
+
+from finora import Finora, Scope, Settings
+from finora_adapters.compose import SUBSCRIPTIONS, by_event, connector
+from finora_adapters.embedded import Engines, open_engines
+from finora_adapters.postgres.invariants import violations
+from finora_adapters.postgres.work import Postgres
+
+
+@pytest.fixture(scope="session")
+def settings() -> Iterator[Settings]:
+    """Settings of this run's own embedded servers, in a folder that goes with the run."""
+    # Short: the path of a unix socket has a limit of about a hundred bytes.
+    folder = Path(tempfile.mkdtemp(prefix="finora-test-"))
+    folder.chmod(0o755)
+    yield Settings(data=folder / "data", env="test", pool_size=24)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def finora(settings: Settings) -> Iterator[Finora]:
+    with Finora.open(settings) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def engines(settings: Settings, finora: Finora) -> Iterator[Engines]:
+    with open_engines(settings.data) as engines:
+        yield engines
+
+
+@pytest.fixture(scope="session")
+def admin(engines: Engines) -> Iterator[Engine]:
+    """The superuser, who sees every tenant: for checks, never for what is checked."""
+    engine = create_engine("postgresql+psycopg://", creator=connector(engines.admin_dsn))
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def scope(finora: Finora) -> Scope:
+    """A tenant of the test's own."""
+    return finora.scope(tenant=f"t-{uuid4()}", user="u1")
+
+
+@pytest.fixture
+def stranger(finora: Finora) -> Scope:
+    """Another tenant."""
+    return finora.scope(tenant=f"t-{uuid4()}", user="u2")
+
+
+@attrs.frozen
+class RolledBack(Postgres):
+    """Every transaction is a savepoint of one that is rolled back in the end."""
+
+    connection: Connection = attrs.field(kw_only=True)
+
+    def connect(self) -> AbstractContextManager[Connection]:
+        return _Savepoint(self.connection)
+
+
+class _Savepoint(AbstractContextManager[Connection]):
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+    def __enter__(self) -> Connection:
+        self.savepoint = self.connection.begin_nested()
+        return self.connection
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        self.savepoint.rollback() if kind else self.savepoint.commit()
+
+
+@pytest.fixture
+def store(finora: Finora, engines: Engines) -> Iterator[Postgres]:
+    """The database in a transaction that is rolled back after the test. The suite refuses any
+    server but the one it started: it must be on a unix socket."""
+    assert "host=/" in engines.postgres_dsn
+    engine = create_engine("postgresql+psycopg://", creator=connector(engines.postgres_dsn))
+    with engine.connect() as connection:
+        outer = connection.begin()
+        yield RolledBack(engine, by_event(SUBSCRIPTIONS), connection=connection)
+        outer.rollback()
+    engine.dispose()
+
+
+@pytest.fixture(autouse=True)
+def _invariants(request: pytest.FixtureRequest) -> Iterator[None]:
+    wrote = "scope" in request.fixturenames
+    admin: Engine | None = request.getfixturevalue("admin") if wrote else None
+    yield
+    if admin is not None:
+        with admin.connect() as connection:
+            assert violations(connection) == []
