@@ -524,6 +524,7 @@ revision = Table(
     Column("bank_state", Text, nullable=False),
     Column("status", Text, nullable=False),
     Column("void", Boolean, nullable=False),
+    Column("edited", Boolean, nullable=False),
     Column("entry_id", Uuid),
     _at("replaced_at"),
     Column("replaced_by", Uuid, nullable=False),

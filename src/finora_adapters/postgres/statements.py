@@ -134,95 +134,110 @@ select * from (
 ) s where occurrence = 0 or bank_id is null
 """
 _MATCHED = """
-create temporary table matched (place bigint primary key, record_id uuid, how text) on commit drop
+create temporary table matched (id uuid primary key, record_id uuid, how text) on commit drop
 """
 
 _EXISTING = """
 insert into matched
-select l.place, r.id, 'existing' from line l join finora.record r
+select l.id, r.id, 'existing' from line l join finora.record r
   on r.tenant_id = :tenant and r.received_account_id = l.account_id and r.identity = l.identity
   and r.occurrence = l.occurrence
-union all
-select l.place, s.record_id, 'existing' from line l join finora.sighting s
+union
+select l.id, s.record_id, 'existing' from line l join finora.sighting s
   on s.tenant_id = :tenant and s.account_id = l.account_id and s.identity = l.identity
   and s.occurrence = l.occurrence
 """
 
-# Lines and records that nothing is matched with yet. What a record received counts, not what a
-# person made of it later.
+# Lines and records that nothing is matched with yet. What files said of a record counts, not what
+# a person made of it later.
 _FREE = """
 create temporary table free_line on commit drop as
-select l.* from line l where not exists (select from matched m where m.place = l.place)
+select l.* from line l where not exists (select from matched m where m.id = l.id)
 """
 _FREE_RECORD = """
 create temporary table free_record on commit drop as
-select r.id, r.received_account_id as account_id, coalesce(v.on_date, r.on_date) as on_date,
-  coalesce(v.units, r.units) as units, r.asset, r.merchant_key, r.bank_id,
-  coalesce(v.bank_state, r.bank_state) as bank_state, r.bank_state = 'pending' as pending,
-  r.source = :source or exists (select from finora.sighting s where s.tenant_id = r.tenant_id
-    and s.record_id = r.id and s.source = :source) as seen
-from finora.record r
-left join finora.revision v on v.tenant_id = r.tenant_id and v.record_id = r.id and v.number = 0
-where r.tenant_id = :tenant and r.on_date between cast(:first as date) and cast(:last as date)
-  and r.received_account_id = any(cast(:accounts as uuid[]))
-  and not exists (select from matched m where m.record_id = r.id)
+select * from (
+  select r.id, r.received_account_id as account_id, coalesce(v.on_date, r.on_date) as on_date,
+    coalesce(v.units, r.units) as units, coalesce(v.asset, r.asset) as asset, r.merchant_key,
+    coalesce(v.bank_id, r.bank_id) as bank_id,
+    coalesce(v.bank_state, r.bank_state) = 'pending' as pending,
+    r.source = :source or exists (select from finora.sighting s where s.tenant_id = r.tenant_id
+      and s.record_id = r.id and s.source = :source) as seen
+  from finora.record r
+  left join lateral (select * from finora.revision v where r.edited
+    and v.tenant_id = r.tenant_id and v.record_id = r.id and not v.edited
+    order by v.number desc limit 1) v on true
+  where r.tenant_id = :tenant and r.received_account_id = any(cast(:accounts as uuid[]))
+    and (r.on_date between cast(:first as date) and cast(:last as date) or r.edited)
+    and not exists (select from matched m where m.record_id = r.id)
+) r where on_date between cast(:first as date) and cast(:last as date)
 """
 _FORGET = """
-with gone as (delete from free_line l using matched m where m.place = l.place)
+with gone as (delete from free_line l using matched m where m.id = l.id)
 delete from free_record r using matched m where m.record_id = r.id
 """
 
 # A pending line and its booking: the same bank id, or the same merchant within a week.
 _SAME_ID = """
 insert into matched
-select distinct on (r.id) l.place, r.id, 'claimed' from free_line l join free_record r
+select distinct on (r.id) l.id, r.id, 'claimed' from free_line l join free_record r
   on r.account_id = l.account_id and r.bank_id = l.bank_id and r.units = l.units
   and r.asset = l.asset
-where r.bank_state = 'pending' or not l.booked
+where r.pending or not l.booked
 order by r.id, l.place on conflict do nothing
 """
 _SAME_MERCHANT = """
 insert into matched
 with wanting as (
-  select *, row_number() over (partition by account_id, units, asset, merchant_key
-    order by on_date, place) as n from free_line
+  select id, account_id, on_date, units, asset, merchant_key, row_number() over (
+    partition by account_id, units, asset, merchant_key order by on_date, place) as n
+  from free_line where {lines}
 ), waiting as (
-  select *, row_number() over (partition by account_id, units, asset, merchant_key
-    order by on_date, id) as n from free_record where bank_state = 'pending' or {any_state}
+  select id as record_id, account_id, on_date as seen_on, units, asset, merchant_key,
+    row_number() over (partition by account_id, units, asset, merchant_key
+      order by on_date, id) as n
+  from free_record where {records}
 )
-select l.place, r.id, 'claimed' from wanting l
-join waiting r using (account_id, units, asset, merchant_key, n)
-where (r.bank_state = 'pending' or not l.booked) and abs(l.on_date - r.on_date) <= 7
-on conflict do nothing
+select id, record_id, 'claimed' from wanting
+join waiting using (account_id, units, asset, merchant_key, n)
+where abs(on_date - seen_on) <= 7 on conflict do nothing
 """
-# Across formats: as many as both have of one account, date and amount.
+# As many as both have of one account, date and amount.
 _SAME_SUM = """
 insert into matched
 with wanting as (
-  select place, account_id, on_date, units, asset, booked, row_number() over (
-    partition by account_id, on_date, units, asset order by place) as n from free_line
-), waiting as (
   select id, account_id, on_date, units, asset, row_number() over (
+    partition by account_id, on_date, units, asset order by place) as n
+  from free_line where {lines}
+), waiting as (
+  select id as record_id, account_id, on_date, units, asset, row_number() over (
     partition by account_id, on_date, units, asset order by id) as n
-  from free_record where not seen or pending or {any_state}
+  from free_record where {records}
 )
-select l.place, r.id, 'claimed' from wanting l
-join waiting r using (account_id, on_date, units, asset, n) on conflict do nothing
+select id, record_id, 'claimed' from wanting
+join waiting using (account_id, on_date, units, asset, n) on conflict do nothing
 """
+# Which lines may claim which records: a booked line what was only announced, and an announced one
+# anything; and across formats a line of either kind. A line of one format that differs in its
+# words from a record of the same day and sum is another purchase.
+_ANNOUNCED = ({"lines": "booked", "records": "pending"}, {"lines": "not booked", "records": "true"})
+_ANNOUNCED_BY_MERCHANT = [_SAME_MERCHANT.format(**pair) for pair in _ANNOUNCED]
+_ANNOUNCED_BY_SUM = [_SAME_SUM.format(**pair) for pair in _ANNOUNCED]
+_ELSEWHERE_BY_SUM = _SAME_SUM.format(lines="true", records="not seen")
 
 _SIGHTED = """
 insert into finora.sighting (tenant_id, account_id, identity, occurrence, record_id, source,
   import_id, place, on_date, raw)
 select :tenant, l.account_id, l.identity, l.occurrence, m.record_id, :source, :import, l.place,
   l.on_date, l.raw
-from matched m join line l on l.place = m.place where m.how = 'claimed'
+from matched m join line l on l.id = m.id where m.how = 'claimed'
 """
 
 # What was announced is booked now: its entry, at the date at which the bank booked it.
 _BOOKED = """
 with booking as (
   select r.id, r.account_id, l.id as entry_id, l.on_date, l.units, l.asset
-  from matched m join line l on l.place = m.place
+  from matched m join line l on l.id = m.id
   join finora.record r on r.tenant_id = :tenant and r.id = m.record_id
   where l.booked and r.bank_state = 'pending' and not r.void
 ), moved as (
@@ -248,7 +263,7 @@ update finora.record r set
   merchant_key = case when :rank > shown.rank then l.merchant_key else r.merchant_key end,
   bank_id = case when :rank > shown.rank then coalesce(l.bank_id, r.bank_id)
     else coalesce(r.bank_id, l.bank_id) end
-from matched m join line l on l.place = m.place
+from matched m join line l on l.id = m.id
 cross join lateral (
   select max(coalesce(k.rank, 0)) as rank from (
     select source from finora.record x where x.tenant_id = :tenant and x.id = m.record_id
@@ -364,15 +379,12 @@ class PgStaging:
         self._run(_FREE_RECORD, {**values, **wanted})
         if not self._any("select 1 from free_record limit 1"):
             return
-        any_state = "true" if span.pending else "false"
-        pending = span.pending or self._any(
-            "select 1 from free_record where bank_state = 'pending' limit 1"
-        )
-        # Surest first. A line of this format that differs in its words from one of the same day
-        # and sum is another purchase, unless one of the two is only announced.
-        steps = [_SAME_ID, _SAME_MERCHANT] if pending else []
-        for step in (*steps, _SAME_SUM):
-            self._run(step.format(any_state=any_state))
+        pending = span.pending or self._any("select 1 from free_record where pending limit 1")
+        steps = [_ELSEWHERE_BY_SUM]
+        if pending:
+            steps = [_SAME_ID, *_ANNOUNCED_BY_MERCHANT, *steps, *_ANNOUNCED_BY_SUM]
+        for step in steps:
+            self._run(step)
             self._run(_FORGET)
 
     def _apply_claims(
@@ -486,7 +498,8 @@ with stated as (
   order by account_id, asset, number desc
 )
 select s.account_id, s.asset,
-  s.units - coalesce(b.units, 0) + coalesce(o.units, 0) as units,
+  s.units - coalesce(b.units, 0)
+    + case when o.on_date <= s.on_date then o.units else 0 end as units,
   least(f.on_date - 1, s.on_date) as on_date,
   o.number as old_number, o.units as old_units, o.on_date as old_date, o.entry_id as old_entry
 from stated s

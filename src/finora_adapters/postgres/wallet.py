@@ -149,6 +149,7 @@ class PgTotals:
                 expense=self.assets.amount(units["out"], asset),
             )
             for asset, units in sorted(sums.items())
+            if any(units.values())
         ]
 
     def _rows(self, query: Any, **values: object) -> Sequence[Row[Any]]:

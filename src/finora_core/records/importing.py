@@ -89,6 +89,8 @@ class Control:
 class Intake:
     """Reads a file's items once. Afterwards its attributes say what the file held."""
 
+    source: str
+    """Name of the format."""
     owner: UUID
     numbers: Mapping[str, UUID]
     """Known account numbers."""
@@ -217,7 +219,7 @@ class Intake:
             item.place,
             new_id(),
             account.id,
-            identity_of(item.date, units, asset.id, text, bank_id),
+            identity_of(self.source, item.date, units, asset.id, text, bank_id),
             item.date,
             units,
             asset.id,

@@ -234,11 +234,14 @@ def signed_amount(amount: Amount, kind: str | None) -> Amount:
 # --- what makes a line the same line ---
 
 
-def identity_of(on_date: date, units: int, asset: str, text: str, bank_id: str | None) -> bytes:
-    """128 bits that two sightings of one line share: by the bank's id where there is one, by the
-    folded text where there is none. Equal lines without an id are told apart by counting."""
+def identity_of(
+    source: str, on_date: date, units: int, asset: str, text: str, bank_id: str | None
+) -> bytes:
+    """128 bits that two sightings of one line in one format share: by the bank's id where there is
+    one, by the folded text where there is none. Equal lines without an id are told apart by
+    counting; lines of different formats by date and amount, when they are merged."""
     what = f"b\x1f{bank_id}" if bank_id else f"t\x1f{' '.join(text.casefold().split())}"
-    said = f"{on_date.isoformat()}\x1f{units}\x1f{asset}\x1f{what}"
+    said = f"{source}\x1f{on_date.isoformat()}\x1f{units}\x1f{asset}\x1f{what}"
     return hashlib.blake2b(said.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 

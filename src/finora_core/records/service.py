@@ -1,7 +1,8 @@
 """What people do with records: import files, list, enter, change, delete, categorise, link."""
 
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import BinaryIO
@@ -18,7 +19,7 @@ from finora_core.kernel.page import DEFAULT_LIMIT, Page, checked_limit
 from finora_core.kernel.scope import Scope
 from finora_core.kernel.work import Begin, retried
 from finora_core.ledger.model import Account, AccountKind, AccountOpened, Entry, Flow, Posting
-from finora_core.plugins import StatementFormat, StatementTooLarge
+from finora_core.plugins import StatementFormat, StatementItem, StatementTooLarge
 from finora_core.records.importing import Intake, head_of, pick_format
 from finora_core.records.model import (
     AccountCounts,
@@ -112,11 +113,10 @@ class ImportService:
         layout = reader.layout(head)
         with self.begin(scope) as work:
             answers, kept = _profile(work, reader.name, layout)
-            intake = self._intake(work, scope, request, kept)
-            items = reader.read(file, dict(answers) | dict(request.answers))
-            # The first item decides which accounts are touched, the last line is read before any
-            # of them is locked: a slow file keeps nobody waiting.
-            work.staging.fill(_told(intake.rows(items), progress))
+            intake = self._intake(work, scope, reader.name, request, kept)
+            # The last line is read before any account is locked: a slow file keeps nobody waiting.
+            with _closed(reader.read(file, dict(answers) | dict(request.answers))) as items:
+                work.staging.fill(_told(intake.rows(items), progress))
             accepted = intake.check_controls(request.accept_difference)
             result = self._book(work, scope, import_id, name, reader.name, intake, accepted)
             if layout is not None and (request.answers or request.account):
@@ -183,7 +183,12 @@ class ImportService:
         return self.formats[wanted]
 
     def _intake(
-        self, work: RecordsWork, scope: Scope, request: ImportRequest, kept: UUID | None
+        self,
+        work: RecordsWork,
+        scope: Scope,
+        source: str,
+        request: ImportRequest,
+        kept: UUID | None,
     ) -> Intake:
         accounts = {account.id: account for account in work.accounts.list()}
         given = accounts.get(kept) if kept else None
@@ -193,6 +198,7 @@ class ImportService:
             if given.id not in accounts:
                 accounts[given.id] = opened[given.id] = given
         return Intake(
+            source=source,
             owner=scope.user_id,
             numbers=work.imports.numbers(),
             accounts=accounts,
@@ -233,6 +239,16 @@ def _is_id(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+@contextmanager
+def _closed(items: Iterator[StatementItem]) -> Iterator[Iterator[StatementItem]]:
+    """A format's generator must be over before its file is, also when reading was broken off."""
+    try:
+        yield items
+    finally:
+        if isinstance(items, Generator):
+            items.close()
 
 
 def _told(rows: Iterable[Staged], progress: Progress) -> Iterator[Staged]:
@@ -292,7 +308,8 @@ class RecordService:
                 entry_id=_post(work, record_id, new.account_id, new.on_date, new.amount),
             )
             text = f"{new.counterparty} {new.description}" if new.counterparty else new.description
-            same = identity_of(new.on_date, new.amount.units, new.amount.asset.id, text, None)
+            amount = new.amount
+            same = identity_of("manual", new.on_date, amount.units, amount.asset.id, text, None)
             work.records.add(row, same, "manual")
             if new.category and row.entry_id:
                 work.records.label(row.entry_id, new.category, None, "human", scope.user_id)

@@ -163,7 +163,7 @@ def test_real_files_read_as_bank2ynab_reads_them(name: str) -> None:
         assert name in OTHER_PAYEE or words(row["payee"]) in text
         assert words(row["memo"]) in text
     assert [(item.place, item.reason) for item in only(FaultyLine, found)] == [
-        (71, "'A null transaction, just to confuse thi' is not a date") for _ in odd
+        (71, "'A null transaction, just to confuse thin' is not a date") for _ in odd
     ]
 
 
@@ -304,11 +304,11 @@ def test_a_real_revolut_file() -> None:
 
 # file -> answers, lines, sum
 APPS: dict[str, tuple[dict[str, str], int, str]] = {
-    "sure-transactions.csv": ({}, 9, "-506.54"),
-    "sure-mint.csv": ({"date_order": "mdy"}, 10, "687.44"),
+    "sure-transactions.csv": ({}, 9, "-516.29"),
+    "sure-mint.csv": ({"date_order": "mdy"}, 10, "750.37"),
     "sure-ynab.csv": ({"date_order": "mdy"}, 5, "746.18"),
     "sure-actual.csv": ({}, 5, "746.18"),
-    "sure-trades.csv": ({}, 10, "58720.75"),
+    "sure-trades.csv": ({}, 10, "50611.50"),
     "sure-valid.csv": ({}, 1, "-89.50"),
     "hledger-monefy.csv": ({"date_order": "dmy"}, 8, "5892.80"),
     "hledger-csb43.csv": ({}, 2, "1000.00"),
@@ -1332,7 +1332,9 @@ EXPORTS = st.builds(
     newest_first=st.booleans(),
 )
 # Letters whose windows-1252 bytes are never UTF-8, and what csv has to quote.
-TEXTS = st.text("abcXYZ 019,;|\t\"'.-/()äöüéèÀ\n", max_size=20)
+TEXTS = st.text("abcXYZ 019,;|\t\"'.-/()äöüéèÀ\n", max_size=20).map(
+    lambda text: text if text.strip() else ""
+)
 LINES = st.lists(
     st.tuples(
         st.dates(date(1990, 1, 1), date(2060, 12, 31)),

@@ -547,6 +547,8 @@ def _amount(text: str) -> str:
         fraction = plain_number(text, ",")
     except BadNumber:
         return grouped
+    if Decimal(grouped) == Decimal(fraction):
+        return grouped
     raise BadNumber(f"{text[:40]!r} can be read as {grouped} and as {fraction}")
 
 

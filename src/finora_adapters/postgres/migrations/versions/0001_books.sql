@@ -262,6 +262,7 @@ CREATE TABLE finora.revision (
 	bank_state TEXT NOT NULL,
 	status TEXT NOT NULL,
 	void BOOLEAN NOT NULL,
+	edited BOOLEAN NOT NULL,
 	entry_id UUID,
 	replaced_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
 	replaced_by UUID NOT NULL,
@@ -567,10 +568,10 @@ create function finora.record_changed() returns trigger
 language plpgsql security definer set search_path = finora, pg_temp as $$
 begin
   insert into revision (tenant_id, record_id, number, account_id, on_date, units, asset,
-      description, counterparty, bank_id, bank_state, status, void, entry_id, replaced_by)
+      description, counterparty, bank_id, bank_state, status, void, edited, entry_id, replaced_by)
     values (old.tenant_id, old.id, old.revision, old.account_id, old.on_date, old.units, old.asset,
       old.description, old.counterparty, old.bank_id, old.bank_state, old.status, old.void,
-      old.entry_id, finora_user());
+      old.edited, old.entry_id, finora_user());
   new.revision := old.revision + 1;
   return new;
 end $$;

@@ -78,7 +78,7 @@ def survey(file: BinaryIO, named: str | None) -> str:
     known = _bom(file.read(4)) or {"utf-16": "utf-16-le"}.get(named or "", named)
     decoder = codecs.getincrementaldecoder(known or "utf-8")("replace" if known else "strict")
     wide = known is not None and known.startswith("utf-16")
-    encoding, line, held, seen = known or "utf-8", 1, 0, False
+    encoding, line, held, seen, letters = known or "utf-8", 1, 0, False, False
     file.seek(0)
     while chunk := file.read(_CHUNK):
         seen = True
@@ -96,20 +96,24 @@ def survey(file: BinaryIO, named: str | None) -> str:
         line += chunk.count(b"\n") or chunk.count(b"\r")
         if line > MAX_LINES:
             raise StatementTooLarge.at(line, f"{MAX_LINES:,} lines are most")
-        if known is None and encoding == "utf-8" and not chunk.isascii():
-            encoding = _still_utf8(decoder, chunk)
+        if encoding == "utf-8" and not known and not chunk.isascii():
+            encoding, letters = _still_utf8(decoder, chunk, letters)
     if not seen:
         raise StatementEmpty("the file is empty")
     return encoding
 
 
-def _still_utf8(decoder: codecs.IncrementalDecoder, chunk: bytes) -> str:
+def _still_utf8(
+    decoder: codecs.IncrementalDecoder, chunk: bytes, letters: bool
+) -> tuple[str, bool]:
+    """Whether it is UTF-8 so far; `letters` that need it have been seen before."""
     try:
-        decoder.decode(chunk)
+        return "utf-8", not decoder.decode(chunk).isascii() or letters
     except UnicodeDecodeError as error:
         # A broken letter after good ones is a broken letter, not another encoding.
-        return "cp1252" if error.object[: error.start].isascii() else "utf-8"
-    return "utf-8"
+        letters = letters or not error.object[: error.start].isascii()
+        decoder.reset()
+        return "utf-8" if letters else "cp1252", letters
 
 
 def _line_of(chunk: bytes, line: int) -> int:

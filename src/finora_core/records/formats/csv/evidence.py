@@ -64,9 +64,11 @@ def gather(new: Callable[[], E], sample: Sample, whole: Callable[[], Iterator[Re
         return evidence
     evidence = new()
     rows = whole()
-    while not evidence.settled and (block := list(islice(rows, _BLOCK))):
+    while block := list(islice(rows, _BLOCK)):
         for place, row in block:
             evidence.add(place, row)
+        if evidence.settled:
+            break
     return evidence
 
 
@@ -227,6 +229,24 @@ def _says(row: list[str], columns: Columns, word: str) -> bool:
     return at is None or (at < len(row) and words_of_cell(row[at]) == word)
 
 
+class AnyFee:
+    """Whether a fee was ever charged; mostly none was, and there is nothing to find out."""
+
+    def __init__(self, columns: Columns) -> None:
+        self._at = columns.fee or 0
+        self._none: set[str] = set()
+        self.settled = False
+
+    def add(self, place: int, row: list[str]) -> None:
+        cell = row[self._at] if self._at < len(row) else ""
+        if cell in self._none:
+            return
+        if any(not money.is_zero(one) for one in money.readings(cell).values()):
+            self.settled = True
+        elif len(self._none) < 1000:
+            self._none.add(cell)
+
+
 class Fees:
     """Evidence on whether a fee is within the amount: the running balance knows."""
 
@@ -248,14 +268,16 @@ class Fees:
 
     @property
     def settled(self) -> bool:
-        return bool(self._fees)
+        """Once a fee was charged and all that it can be has been tried on enough lines."""
+        return bool(self._fees) and (not self._proved or len(self._proved) == 1)
+
+    @property
+    def _proved(self) -> list[int]:
+        return [how for how, chain in self._chains.items() if chain.holds and chain.rows > 1]
 
     def modes(self) -> list[int]:
-        """The ways that are left; one where no fee was ever charged."""
-        if not self._fees:
-            return [self.extra]
-        proved = [how for how, chain in self._chains.items() if chain.holds and chain.rows > 1]
-        return proved if len(proved) == 1 else [0, self.extra]
+        """The ways that are left."""
+        return self._proved if len(self._proved) == 1 else [0, self.extra]
 
     @property
     def extra(self) -> int:

@@ -24,6 +24,7 @@ _FAST = {
     ".": re.compile(r"-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,18})?").fullmatch,
     ",": re.compile(r"-?(?:0|[1-9][0-9]{0,17})(?:,[0-9]{1,18})?").fullmatch,
 }
+_WHOLE = re.compile(r"-?(?:0|[1-9][0-9]{0,17})").fullmatch
 
 
 def code_of(unit: str) -> str | None:
@@ -74,6 +75,8 @@ def _readings(text: str) -> Mapping[str, str]:
 
 def readings(text: str) -> Mapping[str, str]:
     """Every number `text` can mean, by decimal mark; empty where it is none."""
+    if _WHOLE(text):
+        return {".": text, ",": text}
     return _readings(text) if len(text) <= 100 else {}
 
 
@@ -96,6 +99,8 @@ def cell_reader(mark: str, unit: str | None) -> Callable[[str], str]:
     def read(text: str) -> str:
         if fast(text):
             return text if mark == "." else text.replace(",", ".")
+        if not text or text.isspace():
+            raise BadNumber("no amount")
         number, found = split(text)
         if found and unit is not None and found != unit:
             raise BadNumber(f"{text[:40]!r} is in another currency than the lines before")

@@ -1,6 +1,6 @@
 """The CSV statement format: any bank's file, with no configuration."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from hashlib import sha256
 from typing import BinaryIO, ClassVar
 
@@ -17,6 +17,7 @@ from finora_core.records.formats.csv import money, preamble
 from finora_core.records.formats.csv.columns import Columns, account_number, assign, signature
 from finora_core.records.formats.csv.dialect import HEAD, Record, Sample
 from finora_core.records.formats.csv.evidence import (
+    AnyFee,
     Doubt,
     Fees,
     Notation,
@@ -69,7 +70,9 @@ class CsvStatements:
             names = f"{names[:120]}#{sha256(names.encode()).hexdigest()[:24]}"
         return f"{dialect.delimiter!r} {names}"
 
-    def read(self, file: BinaryIO, answers: Mapping[str, str]) -> Iterator[StatementItem]:
+    def read(
+        self, file: BinaryIO, answers: Mapping[str, str]
+    ) -> Generator[StatementItem, None, None]:
         """Yield the file's account, lines and, where they are proved, its balances."""
         plan = _plan(file, answers)
         yield from items(plan, dialects.records(file, plan.dialect))
@@ -110,6 +113,8 @@ def _with_fee(
 ) -> Plan:
     """Whether the fee is within the amount: the balance says, else the caller."""
     columns, width = plan.columns, plan.dialect.width
+    if not gather(lambda: AnyFee(columns), sample, whole).settled:
+        return attrs.evolve(plan, notation=attrs.evolve(plan.notation, fee=-1))
     fees = gather(lambda: Fees(columns, plan.notation), sample, whole)
     modes = [fees.extra] if answers.get("columns") else fees.modes()
     plans = [attrs.evolve(plan, notation=attrs.evolve(plan.notation, fee=how)) for how in modes]

@@ -1,6 +1,5 @@
 """Which of several notations the cells of one column are written in."""
 
-from collections import Counter
 from collections.abc import Mapping
 from datetime import date
 from typing import Generic, TypeVar
@@ -17,14 +16,15 @@ class Votes(Generic[T]):
         self.cells = 0
         self.differ = False
         """Whether a cell was seen that the rivals read differently."""
-        self._fits: Counter[str] = Counter()
+        self._fits = dict.fromkeys(notations, 0)
 
     def add(self, readings: Mapping[str, T]) -> bool:
         """Count one cell; whether the rivals read it differently."""
         if not readings:
             return False  # no notation reads it: it says nothing about which
         self.cells += 1
-        self._fits.update(readings.keys())
+        for notation in readings:
+            self._fits[notation] += 1
         one, other = (readings.get(rival) for rival in self.rivals)
         differs = one is not None and other is not None and one != other
         self.differ = self.differ or differs
