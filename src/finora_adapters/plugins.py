@@ -63,8 +63,8 @@ def load_plugins(points: Iterable[EntryPoint] | None = None) -> Plugins:
         try:
             _load(point, mine)
             _take(mine, formats)
-        # Whatever a stranger's code raises, at import or in a hook, is its own affair.
-        except Exception as error:
+        # Whatever a stranger's code raises, at import or in a hook, is its own affair; an exit too.
+        except (Exception, SystemExit) as error:
             reason = _said(error)
         provides = () if reason else tuple(f"statement format {name}" for name in sorted(mine))
         found.append(
@@ -146,6 +146,6 @@ def _take(mine: Mapping[str, StatementFormat], formats: dict[str, StatementForma
     formats.update(mine)
 
 
-def _said(error: Exception) -> str:
+def _said(error: BaseException) -> str:
     kind = "" if isinstance(error, PluginRefused) else f"{type(error).__name__}: "
     return f"{kind}{error}"[:500]

@@ -520,12 +520,16 @@ left join lateral (
 _DIFFERENCES = """
 select o.account_id, o.asset, o.on_date, o.units, coalesce(b.units, 0) as booked
 from (select * from finora.observation where tenant_id = :tenant and import_id = :import
-  order by on_date desc limit 50) o
+  and source <> 'opening' order by on_date desc limit 50) o
 left join lateral (
   select sum(p.units) as units from finora.posting p where p.tenant_id = :tenant
     and p.account_id = o.account_id and p.asset = o.asset and p.on_date <= o.on_date
 ) b on true
-where coalesce(b.units, 0) <> o.units order by o.on_date, o.account_id
+where coalesce(b.units, 0) <> o.units and not exists (
+  -- Of two statements of one day, the last one's closing is the day's.
+  select from finora.observation x where x.tenant_id = :tenant and x.account_id = o.account_id
+    and x.asset = o.asset and x.on_date = o.on_date and x.units = coalesce(b.units, 0)
+) order by o.on_date, o.account_id
 """
 
 # Two ends of one transfer: opposite sums in two own accounts within three days, each the other's

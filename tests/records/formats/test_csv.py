@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import attrs
 import pytest
@@ -95,7 +95,7 @@ def words(*texts: str | None) -> str:
 
 
 def real(name: str) -> bytes:
-    return (FOLDER / name).read_bytes()
+    return Path(FOLDER / name).read_bytes()
 
 
 # --- real files: bank2ynab -----------------------------------------------------------------------
@@ -230,7 +230,7 @@ def facts_of(name: str) -> list[dict[str, Any]]:
     """Upstream's asserts, as {what: value} for the statement and then for each line."""
     found = []
     for case in json.loads((FOLDER / "austrian" / "expected.json").read_text())[name]:
-        facts = {}
+        facts: dict[str, Any] = {}
         for _, subject, value in case["facts"]:
             if number := re.fullmatch(r"(?:Decimal\('|)(-?[0-9.]+)(?:'\)|)", value):
                 facts[subject] = Decimal(number[1])
@@ -659,8 +659,29 @@ def test_the_payees_account_is_not_the_own_one() -> None:
     assert account(one).number is None
     two = "Date,Payee,Account,Counterparty account,Amount\n2024-01-01,Shop,DE1,X2,-1.00\n"
     assert account(two).number == "DE1"
-    many = "Date,Account,Amount\n" + "".join(f"2024-01-0{n},DE{n},-1.00\n" for n in range(1, 6))
+    many = "Date,Account,Amount\n" + "".join(f"2024-01-{n},DE{n},-1.00\n" for n in range(10, 30))
     assert account(many).number is None
+
+
+def test_whose_account_a_column_has_is_asked_where_few_lines_do_not_tell() -> None:
+    text = "Date,Account,Amount\n2024-01-01,A1,-1.00\n2024-01-02,B2,-2.00\n"
+    question = asked(text)
+    assert [reading.answers["columns"] for reading in question.readings] == [
+        "date,account,amount",
+        "date,skip,amount",
+    ]
+    assert account(text, **question.readings[0].answers).number == "A1"
+    assert account(text, account="mine").number == "mine"
+    # Where the name says it is the own one, or another column is the other's, there is no doubt.
+    assert account(text.replace("Account", "Account name")).number == "A1"
+    assert account("Gegenkonto," + text.replace("\n2024", "\nX9,2024")).number == "A1"
+
+
+def test_an_account_comes_before_everything_else() -> None:
+    text = "IBAN,Date,Amount\ntoo few\nA1,2024-01-01,1.00\nA1,2024-01-02,1.00\n"
+    shown = [type(item).__name__ for item in items(text)]
+    assert shown == ["StatementAccount", "FaultyLine", "StatementLine", "StatementLine"]
+    assert account(text).number == "A1"
 
 
 def test_a_constant_iban_without_header_is_the_own_account() -> None:
@@ -691,6 +712,8 @@ def test_the_currency_of_each_line() -> None:
         ("Amount", "-5.00 zł", "PLN"),
         ("Amount", "$5.00", None),
         ("Amount", "kr 5.00", None),
+        ("Amount", "-€5.00", "EUR"),
+        ("Amount", "(€5.00)", "EUR"),
     ],
 )
 def test_the_currency_in_a_name_or_beside_the_amounts(
@@ -998,7 +1021,8 @@ def test_columns_may_differ_in_their_decimal_mark() -> None:
 
 
 @pytest.mark.parametrize(
-    "cell", ["1e5", "NaN", "inf", "0x10", "1_000", "٣", "1.2.3,4", "--5", "5-5", "9" * 101, "="]
+    "cell",
+    ["1e5", "NaN", "inf", "0x10", "1_000", "٣", "1.2.3,4", "--5", "5-5", "9" * 101, "=", "1€50"],
 )
 def test_what_is_no_amount(cell: str) -> None:
     assert [place for place, _ in faults(priced("1.50", cell))] == [3]
@@ -1130,7 +1154,7 @@ def test_delimiters_and_line_ends(delimiter: str, ending: str) -> None:
 
 def test_the_delimiter_can_be_said() -> None:
     text = "Date:Amount:Note\n2024-01-31:1.50:x\n"
-    assert refused(text)
+    assert "no column can be a date" in str(refused(text))
     assert amounts(text, delimiter=":") == ["1.50"]
     assert amounts(text.replace(":", "\t"), delimiter="tab") == ["1.50"]
     assert amounts("sep=;\nDate;Amount;Note\n2024-01-31;1,50;x\n") == ["1.50"]
@@ -1146,8 +1170,11 @@ def test_single_quotes() -> None:
 
 
 def test_a_blank_before_a_quote() -> None:
-    text = 'Date, Amount, Note\n2024-01-31, "1.50", "a, b"\n'
-    assert [line.description for line in lines(text)] == ["a, b"]
+    text = 'Date, Amount, Note\n2024-01-31, "1.50", "a, b"\n2024-02-01, "2.50", c\n'
+    assert [line.description for line in lines(text)] == ["a, b", "c"]
+    # A blank within the quotes is the text's.
+    text = 'Date,Amount,Note\n2024-01-31,1.50,", "\n2024-02-01,2.50, c\n'
+    assert [line.description for line in lines(text)] == [", ", " c"]
 
 
 def test_quoted_text_over_several_lines_counts_its_lines() -> None:
@@ -1191,10 +1218,15 @@ def test_a_first_row_that_is_bad_is_not_taken_for_a_header() -> None:
 def test_rows_that_say_nothing() -> None:
     text = (
         "Date,Amount,Note\n2024-01-31,1.50,x\n,,\n\nDate,Amount,Note\n"
-        "2024-02-01,2.50,Total eclipse\n,,Opening balance\nTotal,4.00,\nClosing balance,,4.00\n"
+        "2024-02-01,2.50,Total eclipse\n2024-02-01,,Balance carried forward\n"
+        ",,Opening balance\nTotal,4.00,\nClosing balance,,4.00\n"
     )
     assert amounts(text) == ["1.50", "2.50"]
     assert faults(text) == []
+    # Torn off before its amount: Total sells petrol.
+    assert faults("Date,Note,Amount\n2024-01-31,x,1.50\n2024-02-01,Total") == [
+        (3, "has 2 columns where the file has 3")
+    ]
 
 
 def test_cells_after_the_last_column_may_be_empty_and_trailing_ones_may_be_missing() -> None:
@@ -1299,7 +1331,7 @@ class Export:
     encoding: str
     delimiter: str
     ending: str
-    quoting: int
+    quoting: Literal[0, 1]
     mark: str
     group: str
     day: str
@@ -1389,7 +1421,7 @@ def test_what_is_written_is_read_back(found: list[Line], export: Export) -> None
     read = items(render(found, export))
     assert only(FaultyLine, read) == []
     assert [
-        (line.date, Decimal(line.amount) * 100, line.description, line.counterparty or "")
+        (line.date, int(Decimal(line.amount) * 100), line.description, line.counterparty or "")
         for line in only(StatementLine, read)
     ] == found
 

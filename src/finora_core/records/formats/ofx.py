@@ -31,7 +31,7 @@ from finora_core.records.formats.text import open_text, text_of_head
 _LONGEST_VALUE = 1 << 13
 _DEEPEST = 30
 _MOST_TAGS = 512
-_MOST_IDLE_TAGS = 600_000
+_MOST_IDLE_TAGS = 500_000
 _MOST_COMMENT = 1 << 20
 _MOST_STATEMENTS = 10_000
 _MOST_ERRORS = 100
@@ -242,6 +242,7 @@ class _Assembly:
         self.ready: list[_Part] = []
         self.statements = 0
         self.stack: list[_Frame] = []
+        self.names: list[str] = []
         self.in_statement = False
         self.part: tuple[int, str, int] | None = None
         """Place, name, and the depth of its frame."""
@@ -276,9 +277,12 @@ class _Assembly:
         if len(self.stack) >= _DEEPEST:
             raise StatementRefused.at(place, f"elements nest deeper than {_DEEPEST}")
         self.stack.append(_Frame(name))
+        self.names.append(name)
 
     def _close(self, name: str) -> None:
         """Close the innermost element of that name and all in it; none of that name is no harm."""
+        if name not in self.names:
+            return
         for depth in range(len(self.stack) - 1, -1, -1):
             frame = self.stack[depth]
             if frame.name == name:
@@ -313,8 +317,8 @@ class _Assembly:
             raise StatementRefused.at(place, "an amount outside any transaction")
 
     def _end_statement(self) -> None:
-        for depth, frame in enumerate(self.stack):
-            if frame.name in _STATEMENTS:
+        for depth, name in enumerate(self.names):
+            if name in _STATEMENTS:
                 self._cut(depth)
                 return
 
@@ -322,10 +326,10 @@ class _Assembly:
         if self.part is not None and self.part[2] >= depth:
             self.ready.append(_Part(self.part[0], self.part[1], self._gathered()))
             self.part = None
-        if self.in_statement and any(frame.name in _STATEMENTS for frame in self.stack[depth:]):
+        if self.in_statement and not _STATEMENTS.keys().isdisjoint(self.names[depth:]):
             self.in_statement = False
             self.ready.append(_Part(0, "END"))
-        del self.stack[depth:]
+        del self.stack[depth:], self.names[depth:]
 
     def _gathered(self) -> dict[str, str]:
         """The part's elements, inner ones as `PAYEE.NAME`. One that occurs twice has both texts, so

@@ -22,6 +22,8 @@ from finora_core.records.formats.csv.words import (
     FOREIGN,
     HINTED,
     INDICATORS,
+    OWN,
+    is_others_account,
     plain,
     roles_of,
     words_of_cell,
@@ -35,9 +37,7 @@ ROLES = (
 _LOOKED_AT = 500  # rows; what the first of them hold, the rest do
 _MOST_NUMBERS = 8  # columns of numbers that are tried as amount and balance
 
-_ACCOUNT_WORDS = (
-    "iban", "konto", "account", "rekening", "compte", "cuenta", "conto", "uctu", "rachun",
-)  # fmt: skip
+_FEW = 10  # lines that are too few to tell, by its numbers alone, whose account a column has
 _LETTER = re.compile(r"[^\W\d_]")
 _IDENTIFIER = re.compile(r"0[0-9]+|[0-9]{8,}")
 _IBAN = re.compile(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}")
@@ -412,24 +412,31 @@ def _bank_id(columns: list[Column]) -> Column | None:
     return None
 
 
-def _account(columns: list[Column], counterparty: Column | None) -> Column | None:
-    """The own account: full, and saying the same often. A bare account number right after the
-    payee is the payee's, unless another column is."""
+def _accounts(columns: list[Column], counterparty: Column | None) -> list[Column | None]:
+    """The own account; both it and None where a few lines leave open whose account it is."""
+    doubtful: Column | None = None
+    names_others = any(map(is_others_account, (column.name for column in columns)))
     for column in _pick(columns, "account"):
+        if not column.is_full:
+            continue
+        if names_others or OWN & set(plain(column.name).split()):
+            return [column]
         kinds = len(set(map(account_number, column.filled)))
-        if not column.is_full or (kinds > 1 and kinds * 2 > len(column.filled)):
-            continue
-        others = [
-            other for other in columns
-            if other is not column and any(word in plain(other.name) for word in _ACCOUNT_WORDS)
-        ]  # fmt: skip
-        if counterparty and column.at == counterparty.at + 1 and not others:
-            continue
-        return column
-    constant = [c for c in columns if not c.roles and c.ibans == 100 and c.is_full]
-    if not any(column.name for column in columns):
-        return next((c for c in constant if len(set(c.filled)) == 1 < len(c.filled)), None)
-    return None
+        if kinds == 1 or kinds * 2 <= len(column.filled):
+            # A bare number right after the payee is the payee's.
+            if not counterparty or column.at != counterparty.at + 1:
+                return [column]
+        elif len(column.filled) <= _FEW:
+            doubtful = doubtful or column
+    if doubtful:
+        return [doubtful, None]
+    if any(column.name for column in columns):
+        return [None]
+    constant = (
+        column for column in columns
+        if column.is_full and column.ibans == 100 and len(set(column.filled)) == 1
+    )  # fmt: skip
+    return [next((column for column in constant if len(column.filled) > 1), None)]
 
 
 def _texts(columns: list[Column], taken: set[int]) -> tuple[int, ...]:
@@ -447,7 +454,7 @@ def _first(columns: Iterable[Column]) -> int | None:
     return _at(next(iter(columns), None))
 
 
-def _complete(columns: list[Column], dates: list[Column], spec: Spec) -> Columns:
+def _complete(columns: list[Column], dates: list[Column], spec: Spec) -> list[Columns]:
     """Everything else, once date and amount are known."""
     taken = {column.at for column in (*dates[:2], *spec) if column}
     free = [column for column in columns if column.at not in taken]
@@ -455,10 +462,10 @@ def _complete(columns: list[Column], dates: list[Column], spec: Spec) -> Columns
     directed = _indicator(free, spec.amount) if spec.amount else None
     counterparty = next((c for c in _pick(free, "counterparty") if c.filled), None)
     currency, bank_id = _currency(free, near), _bank_id(free)
-    account = _account(free, counterparty)
+    accounts = _accounts(free, counterparty)
     net = spec.amount is not None and {"net", "netto"} & set(plain(spec.amount.name).split())
     fee = next((c for c in _pick(free, "fee") if c.is_number and not net), None)
-    found = [counterparty, currency, bank_id, account, fee, directed[0] if directed else None]
+    found = [counterparty, currency, bank_id, *accounts, fee, directed[0] if directed else None]
     taken |= {column.at for column in found if column}
     described = tuple(
         column.at for column in free
@@ -467,7 +474,7 @@ def _complete(columns: list[Column], dates: list[Column], spec: Spec) -> Columns
     taken |= set(described)
     if not described and not counterparty:
         described = _texts(free, taken)
-    return Columns(
+    complete = Columns(
         date=dates[0].at,
         value_date=dates[1].at if len(dates) > 1 else None,
         amount=_at(spec.amount),
@@ -481,10 +488,10 @@ def _complete(columns: list[Column], dates: list[Column], spec: Spec) -> Columns
         currency=_at(currency),
         category=_first(c for c in _pick(free, "category") if c.filled and c.at not in taken),
         bank_id=_at(bank_id),
-        account=_at(account),
         fee=_at(fee),
         state=_first(c for c in _pick(free, "state") if c.filled and c.at not in taken),
     )
+    return [attrs.evolve(complete, account=_at(account)) for account in accounts]
 
 
 # --- the answer ----------------------------------------------------------------------------------
@@ -544,7 +551,9 @@ def assign(sample: Sample, answers: Mapping[str, str]) -> list[Columns]:
     specs = _amounts(columns, {column.at for column in columns if column.is_date})
     if not specs:
         raise _refusal(columns, "an amount", sample.dialect)
-    return [_complete(columns, dates, spec) for spec in specs]
+    found = [one for spec in specs for one in _complete(columns, dates, spec)]
+    # With the account said, nothing hangs on whose the column is.
+    return found if len(specs) > 1 or not answers.get("account") else found[:1]
 
 
 def _by_names(columns: list[Column], dialect: Dialect) -> Columns:

@@ -5,7 +5,7 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from typing import BinaryIO
 
 import attrs
@@ -200,7 +200,9 @@ def _records(lines: Iterable[str], dialect: Dialect) -> Iterator[tuple[int, list
         raise StatementRefused.at(line + 1, reason) from None
 
 
-def records(file: BinaryIO, dialect: Dialect) -> Iterator[tuple[int, list[str] | None]]:
+def records(
+    file: BinaryIO, dialect: Dialect
+) -> Generator[tuple[int, list[str] | None], None, None]:
     """The records from `dialect.start` on with their line numbers; None for a line that belongs
     to a quoted text that does not end as it should."""
     file.seek(0)
@@ -233,6 +235,9 @@ def moves_money(row: list[str]) -> bool:
     return any(days) and any(
         is_number(cell) for cell, day in zip(row, days, strict=True) if not day
     )
+
+
+_Tried = tuple[Dialect, list[Record], StatementRefused | None]
 
 
 def _parse(text: str, dialect: Dialect) -> tuple[list[Record], StatementRefused | None]:
@@ -281,18 +286,23 @@ def _delimiter_answer(answers: Mapping[str, str]) -> str | None:
     return delimiter
 
 
-def _with_delimiter(text: str, encoding: str, delimiter: str) -> Dialect:
-    spaced = re.search(re.escape(delimiter) + r' +"(?!")', text) is not None and delimiter != "\t"
+def _with_delimiter(text: str, encoding: str, delimiter: str) -> _Tried:
     quote = _quote(text, delimiter)
-    return Dialect(encoding=encoding, delimiter=delimiter, quote=quote, skip_space=spaced)
+    dialect = Dialect(encoding=encoding, delimiter=delimiter, quote=quote)
+    rows, refused = _parse(text, dialect)
+    # `a, "b, c"`: some write a blank before each quote, which then is none to csv.
+    blank = sum(any(re.match(f" +{quote}", cell) for cell in row) for _, row in rows)
+    if blank * 2 > len(rows):
+        dialect = attrs.evolve(dialect, skip_space=True)
+        rows, refused = _parse(text, dialect)
+    return dialect, rows, refused
 
 
 def _best(text: str, encoding: str, answers: Mapping[str, str]) -> tuple[Dialect, list[Record]]:
     said = _delimiter_answer(answers)
     if said is None and (match := _SEP_LINE.match(text)) and match[1] in _CANDIDATES:
         said = match[1]
-    dialects = [_with_delimiter(text, encoding, one) for one in ([said] if said else _CANDIDATES)]
-    tried = [(dialect, *_parse(text, dialect)) for dialect in dialects]
+    tried = [_with_delimiter(text, encoding, one) for one in ([said] if said else _CANDIDATES)]
     dialect, rows, refused = max(tried, key=lambda one: _score(one[1]))
     if not rows:
         raise refused or StatementEmpty("the file holds no rows")

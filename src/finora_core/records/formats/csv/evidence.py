@@ -1,6 +1,7 @@
 """How dates and amounts are written in this file, as far as all its lines tell."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import closing
 from datetime import date
 from decimal import Decimal
 from itertools import islice
@@ -15,6 +16,8 @@ from finora_core.records.formats.csv.columns import Columns
 from finora_core.records.formats.csv.dialect import Record, Sample
 from finora_core.records.formats.csv.votes import Run, Votes
 from finora_core.records.formats.csv.words import words_of_cell
+
+Rows = Generator[Record, None, None]
 
 _EXAMPLES = 3
 _BLOCK = 1000  # rows between two looks at whether the evidence suffices
@@ -55,7 +58,7 @@ class _Evidence(Protocol):
 E = TypeVar("E", bound=_Evidence)
 
 
-def gather(new: Callable[[], E], sample: Sample, whole: Callable[[], Iterator[Record]]) -> E:
+def gather(new: Callable[[], E], sample: Sample, whole: Callable[[], Rows]) -> E:
     """Evidence from the sample, from the whole file where the sample does not suffice."""
     evidence = new()
     for place, row in sample.rows:
@@ -63,12 +66,12 @@ def gather(new: Callable[[], E], sample: Sample, whole: Callable[[], Iterator[Re
     if evidence.settled or sample.complete:
         return evidence
     evidence = new()
-    rows = whole()
-    while block := list(islice(rows, _BLOCK)):
-        for place, row in block:
-            evidence.add(place, row)
-        if evidence.settled:
-            break
+    with closing(whole()) as rows:
+        while block := list(islice(rows, _BLOCK)):
+            for place, row in block:
+                evidence.add(place, row)
+            if evidence.settled:
+                break
     return evidence
 
 

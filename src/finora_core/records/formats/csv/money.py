@@ -52,7 +52,7 @@ def _split(text: str) -> tuple[str, str]:
         raise BadNumber(f"{text[:40]!r} is not a number")
     # Joined with nothing between: what stood around the unit must be one number.
     before, after = text[: match.start()].strip(), text[match.end() :].strip()
-    if len(before) > 1 and after:
+    if after and before not in ("", "-", "+", "(", "\u2212", "\u2013"):
         raise BadNumber(f"{text[:40]!r} is not a number")
     return before + after, code_of(unit) or unit
 

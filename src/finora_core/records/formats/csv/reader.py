@@ -236,6 +236,8 @@ class _Statement:
             yield self._open(self._plan.number, None)
         for place, row in records:
             if row is None or (not least <= len(row) <= width and self._is_ragged(row)):
+                if not self._seen:
+                    yield self._open(self._plan.number, None)
                 yield from self._odd(place, row)
                 continue
             if account_at is not None and row[account_at] != self._cell:
@@ -294,7 +296,7 @@ class _Statement:
         """The fee is a movement of its own, under the name that its column has."""
         at = self._plan.columns.fee
         names = self._plan.dialect.names
-        name = names[at] if names and at is not None else "fee"
+        name = (names and at is not None and names[at]) or "fee"
         text = line.description or line.counterparty or ""
         return attrs.evolve(
             line,
@@ -340,7 +342,7 @@ class _Statement:
     def _fault(self, place: int, row: Row, error: Exception) -> Iterator[FaultyLine]:
         if isinstance(error, _Declined):
             yield FaultyLine(place=place, reason=f"declined: {error}")
-        elif not self._says_nothing(row):
+        elif not self._says_nothing(row) and not self._carries_over(row):
             reason = "too few columns" if isinstance(error, IndexError) else str(error)
             yield self._aside(place, reason, row)
 
@@ -362,13 +364,15 @@ class _Statement:
         names = self._plan.dialect.names
         if names and [cell.strip() for cell in cells] == [name for name in names if name]:
             return True
-        columns = self._plan.columns
-        day = row[columns.date] if columns.date < len(row) else ""
-        moves = any(at < len(row) and row[at].strip() for at in columns.moving)
-        undated = not day.strip() or is_summary(day)
-        if undated and is_summary(cells[0]):
-            return True
-        return not moves and any(map(is_summary, cells))
+        at = self._plan.columns.date
+        day = row[at] if at < len(row) else ""
+        return (not day.strip() or is_summary(day)) and is_summary(cells[0])
+
+    def _carries_over(self, row: Row) -> bool:
+        """A dated row that moves nothing and says that it is a balance."""
+        moving = self._plan.columns.moving
+        moves = any(at < len(row) and row[at].strip() for at in moving)
+        return not moves and any(map(is_summary, row))
 
 
 def _tried(read: Callable[[Row], str], row: Row) -> str | None:

@@ -1,6 +1,7 @@
 """The CSV statement format: any bank's file, with no configuration."""
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import closing
 from hashlib import sha256
 from typing import BinaryIO, ClassVar
 
@@ -21,6 +22,7 @@ from finora_core.records.formats.csv.evidence import (
     Doubt,
     Fees,
     Notation,
+    Rows,
     Writing,
     gather,
     with_signs,
@@ -75,7 +77,8 @@ class CsvStatements:
     ) -> Generator[StatementItem, None, None]:
         """Yield the file's account, lines and, where they are proved, its balances."""
         plan = _plan(file, answers)
-        yield from items(plan, dialects.records(file, plan.dialect))
+        with closing(dialects.records(file, plan.dialect)) as records:
+            yield from items(plan, records)
 
 
 def _head_sample(head: bytes) -> Sample:
@@ -93,9 +96,9 @@ def _plan(file: BinaryIO, answers: Mapping[str, str]) -> Plan:
         raise _columns_question(sample, options, answers)
     columns = options[0]
 
-    def whole() -> Iterator[Record]:
-        rows = dialects.records(file, sample.dialect)
-        return ((place, row) for place, row in rows if row is not None)
+    def whole() -> Rows:
+        with closing(dialects.records(file, sample.dialect)) as rows:
+            yield from ((place, row) for place, row in rows if row is not None)
 
     found = gather(lambda: Writing(columns), sample, whole).notation(answers)
     if isinstance(found, Doubt):
@@ -109,7 +112,7 @@ def _plan(file: BinaryIO, answers: Mapping[str, str]) -> Plan:
 
 
 def _with_fee(
-    plan: Plan, sample: Sample, whole: Callable[[], Iterator[Record]], answers: Mapping[str, str]
+    plan: Plan, sample: Sample, whole: Callable[[], Rows], answers: Mapping[str, str]
 ) -> Plan:
     """Whether the fee is within the amount: the balance says, else the caller."""
     columns, width = plan.columns, plan.dialect.width
@@ -159,7 +162,8 @@ def _yes(answers: Mapping[str, str], key: str) -> bool:
 def _cells(sample: Sample, at: int | None) -> list[str]:
     if at is None:
         return []
-    return [row[at].strip() for _, row in sample.rows if at < len(row) and row[at].strip()]
+    whole = (row for _, row in sample.rows if max(at + 1, sample.dialect.least) <= len(row))
+    return [cell for row in whole if (cell := row[at].strip())]
 
 
 def _number(sample: Sample, columns: Columns) -> str | None:

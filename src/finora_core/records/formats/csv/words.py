@@ -217,6 +217,24 @@ FOREIGN = _words("""
     tva vat mwst btw iva vreemde merchant counterparty start begin
 """)
 
+# With one of these in its name an account is the own one, not the payee's.
+OWN = _words("""
+    own my name label accountlabel kontonamn eigene eigenes eigen mijn moj vlastni from
+    auftragskonto auftraggeberkonto kontoinhaber
+""")
+_ACCOUNT = re.compile("iban|konto|account|rekening|compte|cuenta|conto|uctu|rachun|tili")
+_OTHER = re.compile(
+    "tegen|gegen|counter|opposing|proti|contra|benef|begunst|payee|empf|partner|recipient|merchant"
+    "|kontrahent|destin|ontvanger|mottag|modtag|saaja|other"
+)
+
+
+def is_others_account(name: str) -> bool:
+    """Whether a column is called the account of the other side: `"Tegenrekening"`."""
+    words = plain(name)
+    return bool(_ACCOUNT.search(words) and _OTHER.search(words))
+
+
 SUMMARY = _words("""
     total totals subtotal sum summe gesamt gesamtsumme saldo kontostand totaal eindsaldo
     beginsaldo balance solde anfangssaldo endsaldo schlusssaldo zwischensumme ubertrag totale
