@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -52,7 +53,7 @@ class PgJobs:
         return _job(row)
 
     def list(self, cursor: str | None, limit: int) -> Page[Job]:
-        at, last = (None, None) if cursor is None else decode_cursor(cursor, (str, str))
+        at, last = (None, None) if cursor is None else decode_cursor(cursor, (datetime, UUID))
         query = text(
             f"select {_COLUMNS} from finora.job where tenant_id = :tenant and "
             "(cast(:at as timestamptz) is null or (created_at, id) < (:at, cast(:last as uuid))) "

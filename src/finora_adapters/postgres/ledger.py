@@ -258,7 +258,7 @@ class PgJournal:
     ) -> Page[StatementRow]:
         day, entry, line = (None, None, None)
         if cursor is not None:
-            day, entry, line = decode_cursor(cursor, (str, str, int))
+            day, entry, line = decode_cursor(cursor, (date, UUID, int))
         values = {
             "tenant": self.tenant_id,
             "account": account_id,

@@ -1,6 +1,7 @@
 """Records, their revisions and their labels."""
 
 import json
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -119,7 +120,7 @@ class PgRecords:
     def list(self, wanted: RecordFilter, cursor: str | None, limit: int) -> Page[Record]:
         conditions, values = _conditions(wanted)
         if cursor is not None:
-            day, last = decode_cursor(cursor, (str, str))
+            day, last = decode_cursor(cursor, (date, UUID))
             conditions.append("(r.on_date, r.id) < (cast(:day as date), cast(:last as uuid))")
             values |= {"day": day, "last": last}
         where = "".join(f" and {condition}" for condition in conditions)

@@ -35,7 +35,7 @@ def units_of(text: str, scale: int) -> int:
 
     Takes an optional minus, digits without leading zeros, and an optional fraction. Trailing zeros
     past the scale are read as what they are: nothing. Raises BadAmount for everything else
-    (NaN, exponents, `1_000`, other scripts' digits, a finer fraction, more than 77 digits).
+    (NaN, exponents, `1_000`, other scripts' digits, a finer fraction, more than 78 digits).
     """
     match = _TEXT.fullmatch(text)
     if match is None:
@@ -127,11 +127,13 @@ def allocate(total: int, weights: Mapping[Share, int]) -> dict[Share, int]:
     Largest remainder (Hamilton's method): every share is the exact share rounded down or up, the
     leftover units go to the largest remainders, ties by the key's text. The result does not depend
     on the order of the weights, and allocate(-t, w) is the negative of allocate(t, w). Raises
-    BadAmount where the weights are negative or all zero.
+    BadAmount where a weight is negative or not whole, or all are zero.
     """
+    if any(type(weight) is not int or weight < 0 for weight in weights.values()):
+        raise BadAmount("weights must be whole and not negative")
     whole = sum(weights.values())
-    if whole <= 0 or any(weight < 0 for weight in weights.values()):
-        raise BadAmount("weights must be whole, not negative, and not all zero")
+    if not whole:
+        raise BadAmount("weights must not all be zero")
     sign = -1 if total < 0 else 1
     parts = {key: divmod(abs(total) * weight, whole) for key, weight in weights.items()}
     left = abs(total) - sum(share for share, _ in parts.values())

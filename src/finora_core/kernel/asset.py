@@ -35,7 +35,7 @@ class Asset:
     def __attrs_post_init__(self) -> None:
         if not _ID.fullmatch(self.id):
             raise BadAsset(f"{self.id!r} is not an asset id")
-        if not 0 <= self.scale <= MAX_SCALE:
+        if type(self.scale) is not int or not 0 <= self.scale <= MAX_SCALE:
             raise BadAsset(f"scale {self.scale} of {self.id} is not between 0 and {MAX_SCALE}")
 
     def __str__(self) -> str:

@@ -1,5 +1,6 @@
 """ISO 4217: code and number of decimal digits (list one, and the withdrawn codes that old
-statements still name). Fund codes and testing codes are left out."""
+statements still name), funds' codes among them. Metals, units of account and testing codes, which
+have no digits, are left out."""
 
 _TWO = """
 AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BOV BRL BSD BTN BWP BYN BZD CAD CDF

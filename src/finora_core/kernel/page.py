@@ -3,7 +3,10 @@
 import base64
 import binascii
 import json
-from typing import Generic, TypeVar
+from collections.abc import Callable, Mapping
+from datetime import date, datetime
+from typing import Any, Generic, TypeVar
+from uuid import UUID
 
 import attrs
 
@@ -46,13 +49,42 @@ def encode_cursor(*keys: str | int) -> str:
     return base64.urlsafe_b64encode(json.dumps(keys).encode()).decode().rstrip("=")
 
 
-def decode_cursor(cursor: str, kinds: tuple[type, ...]) -> list[str | int]:
-    """The sort keys of `cursor`, checked against their kinds; raises BadCursor."""
+def decode_cursor(cursor: str, kinds: tuple[type, ...]) -> list[Any]:
+    """The sort keys of `cursor`, each read as its kind: str, int, date, datetime or UUID. Raises
+    BadCursor for whatever no listing gave out, so that none of it reaches a query."""
     try:
         keys = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-    except (binascii.Error, ValueError, RecursionError) as error:
+        if not isinstance(keys, list):
+            raise ValueError("not a list of keys")
+        return [_READ[kind](key) for kind, key in zip(kinds, keys, strict=True)]
+    except (binascii.Error, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise BadCursor("the cursor is not one of this listing") from error
-    fits = isinstance(keys, list) and len(keys) == len(kinds)
-    if not fits or not all(type(key) is kind for key, kind in zip(keys, kinds, strict=True)):
-        raise BadCursor("the cursor is not one of this listing")
-    return list(keys)
+
+
+def _int(key: object) -> int:
+    if type(key) is not int or abs(key) >= 1 << 63:
+        raise ValueError(f"{key!r} is no place in a listing")
+    return key
+
+
+def _text(key: str) -> str:
+    # A lone surrogate does not encode, and Postgres has no NUL.
+    if b"\0" in key.encode():
+        raise ValueError("a NUL")
+    return key
+
+
+def _instant(key: str) -> datetime:
+    read = datetime.fromisoformat(key)
+    if read.tzinfo is None:
+        raise ValueError(f"{key!r} has no time zone")
+    return read
+
+
+_READ: Mapping[type, Callable[[Any], Any]] = {
+    str: _text,
+    int: _int,
+    date: date.fromisoformat,
+    datetime: _instant,
+    UUID: UUID,
+}

@@ -5,7 +5,14 @@ from uuid import UUID
 
 import attrs
 
+from finora_core.kernel.errors import Invalid
 from finora_core.kernel.ids import new_id
+
+
+class BadCommandKey(Invalid):
+    """An idempotency key has 1 to 255 printable characters."""
+
+    code = "IDEMPOTENCY_KEY_INVALID"
 
 
 @attrs.frozen(kw_only=True)
@@ -18,6 +25,10 @@ class Command:
     key: str
     fingerprint: bytes
     encode: Callable[[object], bytes]
+
+    def __attrs_post_init__(self) -> None:
+        if not 1 <= len(self.key) <= 255 or not self.key.isprintable():
+            raise BadCommandKey(f"{self.key[:40]!r} is not a key of 1 to 255 printable characters")
 
 
 @attrs.frozen(kw_only=True)
