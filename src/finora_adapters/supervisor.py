@@ -25,8 +25,9 @@ recovering is brought up before it is stopped, else a long recovery could never 
 **As root** Postgres refuses to run. A folder that belongs to a user is served by a supervisor that
 becomes that user. In root's own folder only the servers drop to an unprivileged user (`nobody`, or
 whoever owns the cluster already); they are started inside their directory and told that it is
-`/proc/self/cwd`, so parent folders such as /root stay closed. `nobody` is shared with other
-programs: give the folder to a user of its own where that matters.
+`/proc/self/cwd`, so parent folders such as /root stay closed. Programs in such a folder are copied
+by the holder before it asks. `nobody` is shared with other programs: give the folder to a user of
+its own where that matters.
 """
 
 import ctypes
@@ -96,13 +97,16 @@ def _owner(data: str) -> int:
     return owner
 
 
-def is_private(path: str, owner: int) -> bool:
-    """Whether the directory is there; raises Trouble when it is not that owner's alone."""
+def is_private(path: str, owner: int, barred: int = 0o066) -> bool:
+    """Whether the directory is there; raises Trouble when it is not that owner's alone.
+
+    `barred` are the rights that nobody else may have.
+    """
     try:
         found = os.lstat(path)
     except FileNotFoundError:
         return False
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != owner or found.st_mode & 0o066:
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != owner or found.st_mode & barred:
         raise Trouble(f"{path} is not a private directory of user id {owner}; remove it")
     return True
 
@@ -357,7 +361,7 @@ class Server:
         self.binary = binary
         self.folder = place.file(self.name)
         self.log = place.file(f"{self.name}.log")
-        self.user = _unprivileged(place.file("postgres"))
+        self.user = server_user(place)
         self.child: Child | None = None
         self.births: list[float] = []
 
@@ -441,10 +445,16 @@ class Server:
         return "/proc/self/cwd" if self.user and sys.platform == "linux" else folder
 
 
-def _unprivileged(cluster: str) -> User | None:
-    """Whom to run as when we are root: the owner of the cluster if there is one, else nobody."""
+def server_user(place: Place) -> User | None:
+    """Whom root has the servers run as; None when we are not root and they run as we do.
+
+    In root's own folder that is the owner of the cluster if there is one, else nobody.
+    """
     if os.geteuid() != 0:
         return None
+    if place.owner != 0:
+        return place.owner, os.stat(place.data).st_gid
+    cluster = place.file("postgres")
     if os.path.isdir(cluster):
         found = os.stat(cluster)
         if found.st_uid != 0:
@@ -825,8 +835,9 @@ def _make_socket_folder(place: Place) -> None:
 
 
 def _become_owner(place: Place) -> None:
-    if os.geteuid() == 0 and place.owner != 0:
-        drop_to((place.owner, os.stat(place.data).st_gid))
+    user = server_user(place)
+    if user and place.owner != 0:
+        drop_to(user)
 
 
 def _detach(log: str) -> socket.socket:

@@ -8,6 +8,7 @@ from psycopg import errors as pg
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from finora_core.kernel.amount import BadAmount
 from finora_core.kernel.errors import Refusal, Unavailable
 from finora_core.kernel.work import Contended
 from finora_core.ledger import model as ledger
@@ -48,6 +49,9 @@ _BY_NAME: dict[str, Callable[[str], Refusal]] = {
     "hold_end_hold_fkey": ledger.HoldNotFound,
     "hold_account_fkey": ledger.AccountNotFound,
     "balance_asset_fkey": ledger.BadPosting,
+    "BAD_REVERSAL": ledger.BadPosting,
+    "entry_pkey": ledger.EntryExists,
+    "money_units_check": BadAmount,
 }
 
 _SAID = {
@@ -66,6 +70,9 @@ _SAID = {
     "hold_end_hold_fkey": "no such hold",
     "hold_account_fkey": "no such account",
     "balance_asset_fkey": "no such asset",
+    "BAD_REVERSAL": "a reversal is its original's mirror image, at its date, and never reversed",
+    "entry_pkey": "an entry with this id was posted before",
+    "money_units_check": "the amount, or a balance with it, is larger than the ledger can hold",
 }
 
 _CONTENDED = (pg.DeadlockDetected, pg.SerializationFailure, pg.LockNotAvailable)

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
+from datetime import UTC
 from typing import Any, Protocol
 
 import attrs
@@ -134,7 +135,8 @@ def link_hash(previous: bytes, event: Row[Any]) -> bytes:
             event.payload,
             str(event.actor),
             event.request_id,
-            event.recorded_at.isoformat(),
+            # In UTC, or a server in another time zone would compute another hash.
+            event.recorded_at.astimezone(UTC).isoformat(),
         ]
     )
     return hashlib.sha256(previous + form.encode()).digest()

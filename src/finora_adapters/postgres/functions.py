@@ -45,17 +45,29 @@ end $$"""
 POSTING_ADDED = f"""create function {SCHEMA}.posting_added() returns trigger
 language plpgsql security definer {_SAFE} as $$
 declare
+  closed boolean;
+  reversing boolean;
   touched bigint;
   moved bigint;
 begin
   if exists (select from fresh group by tenant_id, entry_id, asset having sum(units) <> 0) then
     raise exception using errcode = 'FN001', message = 'UNBALANCED';
   end if;
-  if exists (
-    select from fresh p left join entry e on e.tenant_id = p.tenant_id and e.id = p.entry_id
-    where e.tx is distinct from pg_current_xact_id() or e.on_date <> p.on_date
-  ) then
+  select bool_or(e.tx is distinct from pg_current_xact_id() or e.on_date <> p.on_date),
+      bool_or(e.reverses is not null) into closed, reversing
+    from fresh p left join entry e on e.tenant_id = p.tenant_id and e.id = p.entry_id;
+  if closed then
     raise exception using errcode = 'FN002', message = 'ENTRY_CLOSED';
+  end if;
+  if reversing and exists (
+    select from (select distinct tenant_id, entry_id from fresh) f
+    join entry e on e.tenant_id = f.tenant_id and e.id = f.entry_id and e.reverses is not null
+    join entry o on o.tenant_id = e.tenant_id and o.id = e.reverses
+    where o.reverses is not null or o.on_date <> e.on_date or o.flow <> e.flow or exists (
+      select from posting p where p.tenant_id = e.tenant_id and p.entry_id in (e.id, o.id)
+      group by p.account_id, p.asset having sum(p.units) <> 0)
+  ) then
+    raise exception using errcode = 'FN009', message = 'BAD_REVERSAL';
   end if;
 
   insert into balance (tenant_id, account_id, asset, units, normal, floor)

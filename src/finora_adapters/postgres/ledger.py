@@ -1,6 +1,6 @@
 """Assets, accounts, the journal and holds in Postgres."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from itertools import groupby
 from typing import Any
@@ -11,8 +11,8 @@ from sqlalchemy import Connection, Row, bindparam, insert, select, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from finora_adapters.postgres import schema
-from finora_core.kernel.amount import Amount
-from finora_core.kernel.asset import Asset, UnknownAsset
+from finora_core.kernel.amount import Amount, AssetMismatch
+from finora_core.kernel.asset import CURRENCIES, Asset, UnknownAsset
 from finora_core.kernel.errors import Conflict
 from finora_core.kernel.page import Page, decode_cursor, encode_cursor
 from finora_core.ledger.model import (
@@ -28,6 +28,7 @@ from finora_core.ledger.model import (
     HoldOutcome,
     Line,
     Posting,
+    SealNotFound,
     StatementRow,
     TrialBalance,
 )
@@ -39,10 +40,14 @@ class AssetExists(Conflict):
     code = "ASSET_EXISTS"
 
 
+# Every database has these from its first migration on, so nobody needs to ask it.
+_CURRENCIES = {asset.id: asset for asset in CURRENCIES}
+
+
 @attrs.define
 class PgAssets:
     connection: Connection
-    known: dict[str, Asset] = attrs.field(factory=dict)
+    known: dict[str, Asset] = attrs.field(factory=_CURRENCIES.copy)
 
     def get(self, asset_id: str) -> Asset:
         found = self.known.get(asset_id)
@@ -65,6 +70,14 @@ class PgAssets:
         self.connection.execute(row)
         if self.get(asset.id) != asset:
             raise AssetExists(f"{asset.id} has scale {self.get(asset.id).scale} for ever")
+
+    def check(self, assets: Iterable[Asset]) -> None:
+        """Raises UnknownAsset, or AssetMismatch where the books count it in another scale: the
+        units would be read as a hundred times too much, or too little."""
+        for asset in assets:
+            known = self.get(asset.id)
+            if known != asset:
+                raise AssetMismatch(f"{asset.id} has scale {known.scale}, not {asset.scale}")
 
     def amount(self, units: int, asset_id: str) -> Amount:
         return Amount(int(units), self.get(asset_id))
@@ -215,6 +228,7 @@ class PgJournal:
             for entry in entries
             for line, posting in enumerate(entry.postings)
         ]
+        self.assets.check({posting.amount.asset for _, _, posting in legs})
         values = {
             "tenant": self.tenant_id,
             "ids": [entry.id for entry in entries],
@@ -243,8 +257,8 @@ class PgJournal:
 
     def all(self) -> Iterator[Entry]:
         query = text(_ENTRIES + "order by e.on_date, e.id, p.line")
-        streamed = self.connection.execution_options(yield_per=5_000)
-        rows = streamed.execute(query, {"tenant": self.tenant_id})
+        values, streamed = {"tenant": self.tenant_id}, {"yield_per": 5_000}
+        rows = self.connection.execute(query, values, execution_options=streamed)
         for _, legs in groupby(rows, key=lambda row: row.id):
             yield self._entry(list(legs))
 
@@ -289,11 +303,13 @@ class PgJournal:
         return self._trial(query, {"on": on} | ({"known": known_at} if known_at else {}))
 
     def trial_balance_at_seal(self, seq: int) -> TrialBalance:
-        cut = (
-            "and e.tx <= (select tx from finora.seal where tenant_id = :tenant and seq <= :seq "
-            "order by seq desc limit 1)"
-        )
-        return self._trial(text(_TRIAL.format(join=_JOIN_ENTRY, when=cut)), {"seq": seq})
+        # A place that is not sealed yet would get another answer tomorrow.
+        sealed = text("select tx::text from finora.seal where tenant_id = :tenant and seq = :seq")
+        tx = self.connection.scalar(sealed, {"tenant": self.tenant_id, "seq": seq})
+        if tx is None:
+            raise SealNotFound(f"no event is sealed as number {seq}")
+        cut = "and e.tx <= cast(:tx as xid8)"
+        return self._trial(text(_TRIAL.format(join=_JOIN_ENTRY, when=cut)), {"tx": tx})
 
     def _trial(self, query: Any, values: dict[str, Any]) -> TrialBalance:
         rows = self.connection.execute(query, {"tenant": self.tenant_id} | values)
@@ -361,6 +377,7 @@ class PgHolds:
             "reference": hold.reference,
             "expires_at": hold.expires_at,
         }
+        self.assets.check([hold.amount.asset])
         self.connection.execute(insert(schema.hold).values(row))
 
     def get(self, hold_id: UUID) -> Hold:

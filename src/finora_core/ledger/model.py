@@ -16,9 +16,12 @@ from uuid import UUID
 
 import attrs
 
-from finora_core.kernel.amount import Amount
+from finora_core.kernel.amount import MAX_UNITS, Amount, BadAmount
 from finora_core.kernel.errors import Conflict, Invalid, NotFound
 from finora_core.kernel.events import Plain
+
+
+MAX_POSTINGS = 10_000
 
 
 class AccountNotFound(NotFound):
@@ -45,6 +48,18 @@ class EntryNotFound(NotFound):
     code = "ENTRY_NOT_FOUND"
 
 
+class EntryExists(Conflict):
+    """An entry with this id was posted before."""
+
+    code = "ENTRY_EXISTS"
+
+
+class SealNotFound(NotFound):
+    """The tenant's log is not sealed as far as that."""
+
+    code = "SEAL_NOT_FOUND"
+
+
 class Unbalanced(Invalid):
     """The postings of an entry do not sum to zero in every asset, or are fewer than two."""
 
@@ -52,7 +67,7 @@ class Unbalanced(Invalid):
 
 
 class BadPosting(Invalid):
-    """A posting moves nothing, or an entry's rate or reference is not sound."""
+    """A posting moves nothing, or the wrong way, or an entry's rate or reference is not sound."""
 
     code = "BAD_POSTING"
 
@@ -142,7 +157,8 @@ class Account:
     name: str
     kind: AccountKind
     floor: int | None = None
-    """Lowest natural available balance, in units of any asset it holds; None has no floor."""
+    """Lowest natural available balance, in units of any asset it holds: 0, or a credit line below
+    it. None has no floor."""
     asset: str | None = None
     """The asset its statements are in, where it has one."""
     owner: UUID | None = None
@@ -152,6 +168,11 @@ class Account:
             raise BadAccount("an account's name has 1 to 200 characters, no blanks around")
         if not self.name.isprintable():
             raise BadAccount("an account's name is one line of printable characters")
+        # Above zero it would refuse the very first payment in.
+        if self.floor is not None and not (
+            type(self.floor) is int and -MAX_UNITS <= self.floor <= 0
+        ):
+            raise BadAccount("a floor is a whole number of units, zero or below")
 
 
 @attrs.frozen(kw_only=True)
@@ -174,6 +195,9 @@ class Posting:
     account_id: UUID
     amount: Amount
 
+    def __attrs_post_init__(self) -> None:
+        check_range(self.amount)
+
 
 @attrs.frozen(kw_only=True)
 class Entry:
@@ -192,6 +216,14 @@ class Entry:
 
     def __attrs_post_init__(self) -> None:
         check_balanced(self.postings)
+        if len(self.postings) > MAX_POSTINGS:
+            raise BadPosting(f"an entry has at most {MAX_POSTINGS} postings")
+        if not (self.cause and self.cause.isprintable() and len(self.cause) <= 100):
+            raise BadPosting("a cause is a code of 1 to 100 printable characters")
+        check_text(self.reference)
+        check_text(self.rate_source)
+        if self.rate is not None and not is_rate(self.rate):
+            raise BadPosting(f"{self.rate} is not a rate")
         if self.flow is Flow.EXCHANGE and (self.rate is None or not self.rate_source):
             raise BadPosting("an exchange names its rate and where the rate is from")
 
@@ -219,6 +251,27 @@ def check_balanced(postings: Iterable[Posting]) -> None:
         raise Unbalanced(f"the entry does not balance: {said}", details=tuple(wrong))
 
 
+def check_range(amount: Amount) -> None:
+    """Raise BadAmount for what one posting or hold cannot carry; a sum of many may be larger."""
+    if abs(amount.units) > MAX_UNITS:
+        raise BadAmount("the amount is larger than the ledger can hold")
+
+
+def check_text(text: str | None) -> None:
+    """Raise BadPosting for a text that the database cannot keep as it is."""
+    if text is None:
+        return
+    if len(text) > 1000 or "\0" in text or text.encode(errors="ignore").decode() != text:
+        raise BadPosting("a reference has at most 1000 characters, and no NUL or half characters")
+
+
+def is_rate(rate: Decimal) -> bool:
+    """Whether it is positive and finite, and of a size that is computed with exactly."""
+    if not rate.is_finite() or rate <= 0:
+        return False
+    return len(rate.as_tuple().digits) <= 100 and abs(rate.adjusted()) <= 100
+
+
 class HoldOutcome(StrEnum):
     POSTED = "posted"
     VOIDED = "voided"
@@ -239,6 +292,10 @@ class Hold:
     def __attrs_post_init__(self) -> None:
         if self.amount.units <= 0:
             raise BadPosting("a hold reserves at least one unit")
+        if self.expires_at is not None and self.expires_at.tzinfo is None:
+            raise BadPosting("a hold expires at an instant with a time zone")
+        check_range(self.amount)
+        check_text(self.reference)
 
 
 @attrs.frozen(kw_only=True)

@@ -56,7 +56,8 @@ class Journal(Protocol):
     def add(self, entries: Sequence[Entry]) -> None:
         """Write entries with their postings and move the balances, in one statement.
 
-        Raises Unbalanced, AccountNotFound, InsufficientFunds, AlreadyReversed.
+        Raises Unbalanced, AccountNotFound, UnknownAsset, AssetMismatch, InsufficientFunds,
+        AlreadyReversed, EntryExists.
         """
 
     def get(self, entry_id: UUID) -> Entry:
@@ -76,7 +77,8 @@ class Journal(Protocol):
         """`on`: by business date, that day included. `known_at`: as recorded by that instant."""
 
     def trial_balance_at_seal(self, seq: int) -> TrialBalance:
-        """As the books stood at this place of the sealed log: the same answer for ever."""
+        """As the books stood at this place of the sealed log: the same answer for ever. Raises
+        SealNotFound."""
 
     def all(self) -> Iterator[Entry]:
         """Every entry by business date, streamed."""
@@ -84,7 +86,7 @@ class Journal(Protocol):
 
 class Holds(Protocol):
     def add(self, hold: Hold) -> None:
-        """Raises InsufficientFunds, AccountNotFound."""
+        """Raises InsufficientFunds, AccountNotFound, UnknownAsset, AssetMismatch."""
 
     def get(self, hold_id: UUID) -> Hold:
         """Raises HoldNotFound."""

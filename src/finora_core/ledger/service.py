@@ -18,6 +18,7 @@ from finora_core.ledger.model import (
     Account,
     AccountKind,
     AccountOpened,
+    BadPosting,
     Balance,
     BalanceSheet,
     EntriesPosted,
@@ -32,6 +33,8 @@ from finora_core.ledger.model import (
     Posting,
     StatementRow,
     TrialBalance,
+    check_range,
+    is_rate,
 )
 from finora_core.ledger.ports import LedgerWork
 
@@ -46,7 +49,7 @@ class BatchTooLarge(Invalid):
 
 
 class BadRate(Invalid):
-    """An exchange rate is a positive, finite decimal."""
+    """An exchange rate is a positive decimal of at most 100 digits, within 1e-100 and 1e100."""
 
     code = "BAD_RATE"
 
@@ -136,6 +139,7 @@ class LedgerService:
         reference: str | None = None,
     ) -> Entry:
         """Move a positive amount from one account to another."""
+        _check_positive(amount)
         legs = (Posting(source, -amount), Posting(target, amount))
         return self.post(scope, legs, on_date=on_date, reference=reference)
 
@@ -180,6 +184,7 @@ class LedgerService:
         Two balanced legs through the conversion account. What is bought is rounded down to a whole
         unit, so the books lose less than a unit an exchange and never give one away.
         """
+        _check_positive(sold)
         with self.begin(scope) as work:
             got = converted(sold, bought, rate)
             conversion = _conversion(work)
@@ -241,6 +246,7 @@ class LedgerService:
             paid = hold.amount if amount is None else amount
             if hold.amount < paid:
                 raise HoldExceeded(f"the hold reserved {hold.amount}, not {paid}")
+            _check_positive(paid)
             account = work.accounts.get(hold.account_id)
             out = paid if account.kind.normal == -1 else -paid
             entry = Entry(
@@ -268,7 +274,7 @@ class LedgerService:
 
     @retried
     def expire_holds(self, scope: Scope) -> int:
-        """Free what is held past its time; returns how many holds ended."""
+        """Free what is held past its time; returns how many holds ended, at most 1,000 a call."""
         with self.begin(scope) as work:
             return work.done(_expire(work))
 
@@ -321,11 +327,18 @@ class LedgerService:
 def converted(sold: Amount, bought: Asset, rate: Decimal) -> Amount:
     """`sold` at `rate` (units of value bought per unit of value sold), rounded down to a whole unit
     of `bought`. Exact: 400 digits of working precision, and no float."""
-    if not rate.is_finite() or rate <= 0:
+    check_range(sold)
+    if not is_rate(rate):
         raise BadRate(f"{rate} is not a rate")
     with localcontext(Context(prec=400, traps=[Inexact])):
         exact = Decimal(sold.units).scaleb(bought.scale - sold.asset.scale) * rate
         return Amount(int(exact.to_integral_value(rounding=ROUND_FLOOR)), bought)
+
+
+def _check_positive(amount: Amount) -> None:
+    # Else a payment of less than nothing would fetch money from whom it should go to.
+    if amount.units <= 0:
+        raise BadPosting(f"at least one unit can be moved, not {amount}")
 
 
 def _post(work: LedgerWork, entries: Sequence[Entry]) -> None:
