@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Iterator
 from uuid import uuid4
 
-from finora import Finora, ImportRequest, Job, Settings
+from finora import Finora, ImportRequest, Job, Scope, Settings
 
 OFX = (
     b"OFXHEADER:100\nDATA:OFXSGML\nVERSION:102\n\n<OFX><BANKMSGSRSV1><STMTTRNRS><STMTRS>"
@@ -95,8 +95,9 @@ def corpus() -> Iterator[tuple[str, str, bytes]]:
     )
     yield "csv: one line of 50 MB", "a.csv", CSV + b"2026-01-10,1.00," + b"x" * 50_000_000
     yield "csv: ragged", "a.csv", CSV + b"2026-01-10\n1,2,3,4,5\n,,,\n"
-    yield "zip: bomb", "a.zip", zipped(("a.xml", b"<a>" + b" " * 200_000_000))
-    yield "zip: in a zip", "a.zip", zipped(("a.zip", zipped(("a.xml", b"<a/>"))))
+    yield "zip: bomb", "a.zip", zipped(("a.xml", CAMT % (b"", b" " * 200_000_000)))
+    inner = zipped(("b.xml", CAMT % (b"", b"")))
+    yield "zip: in a zip", "a.zip", zipped(("a.xml", CAMT % (b"", b"")), ("b.zip", inner))
     yield "zip: no XML", "a.zip", zipped(("../../etc/x", b"x"))
     yield "zip: cut off", "a.zip", zipped(("a.xml", CAMT % (b"", entry(b"1.00"))))[:-30]
 
@@ -106,11 +107,11 @@ def peak_kb() -> int:
         return next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
 
 
-def written(finora: Finora, scope: object) -> list[object]:
+def written(finora: Finora, scope: Scope) -> list[object]:
     return [
-        finora.ledger.accounts(scope),  # type: ignore[arg-type]  # a Scope
-        finora.ledger.trial_balance(scope).lines,  # type: ignore[arg-type]  # a Scope
-        finora.records.list(scope).items,  # type: ignore[arg-type]  # a Scope
+        finora.ledger.accounts(scope),
+        finora.ledger.trial_balance(scope).lines,
+        finora.records.list(scope).items,
     ]
 
 

@@ -6,7 +6,10 @@ from collections import Counter
 from datetime import date
 from typing import Any
 
+import attrs
 import pytest
+from sqlalchemy import Engine
+from sqlalchemy import text as sql
 
 from finora import (
     Amount,
@@ -16,6 +19,7 @@ from finora import (
     NewRecord,
     RecordChange,
     RecordFilter,
+    Refusal,
     Scope,
     currency,
 )
@@ -372,3 +376,53 @@ def test_a_record_entered_by_hand_is_claimed_by_its_statement(finora: Finora, sc
     assert counts(result) == (0, 0, 1, 0)
     [record] = finora.records.list(scope).items
     assert record.description == "coffee with Ana"
+
+
+@pytest.mark.spec("S0-34")
+def test_a_preview_says_what_a_file_holds_and_writes_nothing(finora: Finora, scope: Scope) -> None:
+    """Format, account, lines, what would be set aside, and how far the control sum is off."""
+    text = mt940("C260101EUR100,00", "C260131EUR95,00", ("260110", "D4,00", "CAFE"),
+                 ("260230", "D3,00", "GHOST"))  # fmt: skip
+    preview = finora.imports.preview(scope, io.BytesIO(text.encode()), "a.sta")
+    [line] = preview.lines
+    assert (line.amount.text, line.description, line.on_date) == (
+        "-4.00",
+        "CAFE",
+        date(2026, 1, 10),
+    )
+    assert (preview.format, preview.read, preview.set_aside_count) == ("mt940", 2, 1)
+    assert preview.accounts[0].number == IBAN and "2.00 EUR" in str(preview.difference)
+    assert finora.ledger.accounts(scope) == [] and finora.jobs.list(scope).items == ()
+    with pytest.raises(Refusal) as refusal:
+        finora.imports.preview(scope, io.BytesIO(b"x" * (5 << 20)), "a.csv")
+    assert refusal.value.code == "STATEMENT_TOO_LARGE"
+
+
+@pytest.mark.spec("S3-10")
+@pytest.mark.spec("S2-27", partial=True)
+@pytest.mark.spec("S2-28", partial=True)
+def test_a_submitted_file_is_imported_by_whoever_runs_jobs(
+    finora: Finora, scope: Scope, admin: Engine
+) -> None:
+    """The file is kept and a job on records:ingest is written; the job writes the records and
+    the event that they were ingested."""
+    text = csv(("2026-01-13", "-1.00", "a"))
+    _, job_id = finora.imports.submit(scope, io.BytesIO(text.encode()), "a.csv", CASH)
+    job = finora.jobs.get(scope, job_id)
+    assert (job.state, job.queue) == ("waiting", "records:ingest")
+    assert finora.records.list(scope).items == ()
+    finora.run_jobs()
+    assert finora.jobs.get(scope, job_id).result["added"] == 1  # type: ignore[index]  # it is done
+    assert len(finora.records.list(scope).items) == 1
+    with admin.connect() as connection:
+        query = sql("select type from finora.event where tenant_id = :t order by tx, id")
+        types = connection.scalars(query, {"t": scope.tenant_id}).all()
+    assert types[0] == "import.requested" and types[-1] == "records.ingested"
+
+
+def test_a_file_larger_than_the_limit_is_refused_before_it_is_read(finora: Finora) -> None:
+    service = attrs.evolve(finora.imports, max_bytes=10, max_lines=1)
+    scope = finora.scope(tenant="limits", user="u1")
+    with pytest.raises(Refusal) as refusal:
+        service.submit(scope, io.BytesIO(b"x" * 11), "a.csv")
+    assert refusal.value.code == "STATEMENT_TOO_LARGE"

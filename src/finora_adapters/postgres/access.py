@@ -21,6 +21,9 @@ OWN_TENANT = f"tenant_id = {SCHEMA}.finora_tenant()"
 OWN_USER = f"user_id = {SCHEMA}.finora_user()"
 EVERY = "true"
 
+# The database says when, and in which transaction, a row was written; its writer cannot.
+_STAMPS = frozenset({"tx", "recorded_at", "opened_at", "created_at"})
+
 _READ_ADD = "select, insert"
 _RUNTIME_GRANTS = {
     "asset": _READ_ADD,
@@ -82,9 +85,19 @@ class Policy:
 def grants() -> dict[tuple[str, str], str]:
     """(table, role) -> what the role may do."""
     runtime = {
-        (table, role): rights for table, rights in _RUNTIME_GRANTS.items() for role in RUNTIME
+        (table, role): _unstamped(table, rights)
+        for table, rights in _RUNTIME_GRANTS.items()
+        for role in RUNTIME
     }
     return runtime | {(table, CONTROL): rights for table, rights in _CONTROL_GRANTS.items()}
+
+
+def _unstamped(table: str, rights: str) -> str:
+    columns = [column.name for column in metadata.tables[f"{SCHEMA}.{table}"].columns]
+    if not _STAMPS.intersection(columns):
+        return rights
+    given = ", ".join(name for name in columns if name not in _STAMPS)
+    return rights.replace("insert", f"insert ({given})")
 
 
 def policies() -> Iterator[Policy]:

@@ -20,7 +20,6 @@ from finora_core.kernel.amount import MAX_UNITS, Amount, BadAmount
 from finora_core.kernel.errors import Conflict, Invalid, NotFound
 from finora_core.kernel.events import Plain
 
-
 MAX_POSTINGS = 10_000
 
 

@@ -325,6 +325,33 @@ class ImportResult:
 
 
 @attrs.frozen(kw_only=True)
+class PreviewLine:
+    place: int
+    on_date: date
+    amount: Amount
+    description: str
+    counterparty: str | None
+    bank_id: str | None
+    booked: bool
+
+
+@attrs.frozen(kw_only=True)
+class Preview:
+    """What a file says, before anything is written."""
+
+    file: str
+    format: str
+    accounts: tuple[AccountCounts, ...]
+    read: int
+    lines: tuple[PreviewLine, ...]
+    """The first of them."""
+    set_aside_count: int
+    set_aside: tuple[SetAside, ...]
+    difference: str | None
+    """How far the control sum is off, in words, where it is."""
+
+
+@attrs.frozen(kw_only=True)
 class Merged:
     """How many staged lines ended how."""
 

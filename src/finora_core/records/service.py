@@ -13,6 +13,7 @@ import attrs
 from finora_core.files.ports import Objects
 from finora_core.jobs.model import Progress
 from finora_core.kernel.amount import Amount
+from finora_core.kernel.asset import Asset
 from finora_core.kernel.events import Plain
 from finora_core.kernel.ids import derived_id, new_id
 from finora_core.kernel.page import DEFAULT_LIMIT, Page, checked_limit
@@ -30,6 +31,8 @@ from finora_core.records.model import (
     ImportRequested,
     ImportResult,
     NewRecord,
+    Preview,
+    PreviewLine,
     Record,
     RecordChange,
     RecordChanged,
@@ -50,6 +53,7 @@ OPENING = "Opening balances"
 RANKS = {"camt": 50, "ofx": 40, "mt940": 30, "qif": 20, "csv": 10}
 """Whose text a record shows when several formats brought it: the one that says most."""
 _EVERY = 20_000
+MAX_PREVIEW = 4 << 20
 
 
 def _system(work: RecordsWork, name: str, kind: AccountKind) -> Account:
@@ -90,6 +94,39 @@ class ImportService:
         """What became of an import; None while it is not done. Raises ImportNotFound."""
         with self.begin(scope) as work:
             return work.imports.result(import_id)
+
+    def preview(
+        self,
+        scope: Scope,
+        file: BinaryIO,
+        name: str,
+        request: ImportRequest | None = None,
+        *,
+        lines: int = 50,
+    ) -> Preview:
+        """Read a file of up to 4 MB and say what it holds; writes nothing. Raises what importing
+        it would, but for a wrong control sum, which it tells."""
+        asked = request or ImportRequest()
+        if file.seek(0, 2) > MAX_PREVIEW:
+            raise StatementTooLarge(f"a preview reads at most {MAX_PREVIEW >> 20} MB")
+        file.seek(0)
+        head = head_of(file)
+        reader = self._format(head, name, asked.format)
+        with self.begin(scope) as work:
+            answers, kept = _profile(work, reader.name, reader.layout(head))
+            intake = self._intake(work, scope, reader.name, asked, kept)
+        with _closed(reader.read(file, dict(answers) | dict(asked.answers))) as items:
+            staged = list(intake.rows(items))
+        return Preview(
+            file=name,
+            format=reader.name,
+            accounts=_counted(intake),
+            read=intake.lines + intake.faulty,
+            lines=tuple(_previewed(row, intake.assets) for row in staged[:lines]),
+            set_aside_count=intake.faulty,
+            set_aside=tuple(intake.set_aside),
+            difference=intake.check_controls(True),
+        )
 
     def run(self, scope: Scope, payload: Mapping[str, Plain], progress: Progress) -> ImportResult:
         """The job `records.import`: the whole file in one transaction, or nothing of it."""
@@ -151,15 +188,7 @@ class ImportService:
         result = ImportResult(
             file=name,
             format=source,
-            accounts=tuple(
-                AccountCounts(
-                    id=key,
-                    name=intake.accounts[key].name,
-                    number=number,
-                    opened=key in intake.opened,
-                )
-                for key, number in intake.touched.items()
-            ),
+            accounts=_counted(intake),
             read=intake.lines + intake.faulty,
             added=merged.added,
             existing=merged.existing,
@@ -208,6 +237,28 @@ class ImportService:
             max_lines=self.max_lines,
             opened=opened,
         )
+
+
+def _counted(intake: Intake) -> tuple[AccountCounts, ...]:
+    return tuple(
+        AccountCounts(
+            id=key, name=intake.accounts[key].name, number=number, opened=key in intake.opened
+        )
+        for key, number in intake.touched.items()
+    )
+
+
+def _previewed(row: Staged, assets: Mapping[str, Asset]) -> PreviewLine:
+    place, _, _, _, on_date, units, asset, description, counterparty, _, bank_id, booked, *_ = row
+    return PreviewLine(
+        place=place,
+        on_date=on_date,
+        amount=Amount(units, assets[asset]),
+        description=description,
+        counterparty=counterparty,
+        bank_id=bank_id,
+        booked=booked,
+    )
 
 
 def _profile(

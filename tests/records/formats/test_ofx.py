@@ -357,7 +357,7 @@ def test_several_accounts_keep_their_own_lines() -> None:
             statement(transaction(amount="<TRNAMT>5"), head=f"<CURDEF>USD{other}"),
         )
     )
-    assert [[part[0].number, part[0].asset, part[1].amount] for part in found] == [  # type: ignore[union-attr]
+    assert [[part[0].number, part[0].asset, part[1].amount] for part in found] == [  # type: ignore[union-attr]  # an account
         ["12~3", "EUR", "-12.34"],
         ["77", "USD", "5"],
     ]
@@ -396,7 +396,7 @@ def test_accounts_listed_outside_statements_are_none_of_theirs() -> None:
     )
     found = items(ofx(listed, statement(transaction()), listed))
     assert [type(item) for item in found] == [StatementAccount, StatementLine]
-    assert found[0].number == "12~3"  # type: ignore[union-attr]
+    assert found[0].number == "12~3"  # type: ignore[union-attr]  # an account
 
 
 # --- lines ---------------------------------------------------------------------------------------

@@ -218,7 +218,7 @@ def test_one_layout_for_all() -> None:
 )
 def test_kinds_of_account(kind: str, side: str) -> None:
     found = items(qif(record(), header=f"!Type:{kind}\n"))
-    assert found[0] == StatementAccount(number=None, asset=None, kind=side)  # type: ignore[arg-type]
+    assert found[0] == StatementAccount(number=None, asset=None, kind=side)  # type: ignore[arg-type]  # one of the two kinds
     assert len(found) == 2
 
 

@@ -563,8 +563,10 @@ def _outer(one: _Balance | None, other: _Balance) -> _Balance:
         return one
     pick = max if other.item.kind == "closing" else min
     # A tie goes to the last closing and to the first opening balance.
-    days = [other, one] if other.item.kind == "closing" else [one, other]
-    return pick(days, key=lambda balance: balance.item.date)  # type: ignore[union-attr]
+    days = {one.item.date: one, other.item.date: other}
+    if other.item.kind != "closing":
+        days[one.item.date] = one
+    return days[pick(days)]
 
 
 def _entry(value: Json, statement: _Statement, place: int) -> StatementLine | FaultyLine | None:

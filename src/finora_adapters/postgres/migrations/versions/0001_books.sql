@@ -427,17 +427,29 @@ end $$;
 create function finora.posting_added() returns trigger
 language plpgsql security definer set search_path = finora, pg_temp as $$
 declare
+  closed boolean;
+  reversing boolean;
   touched bigint;
   moved bigint;
 begin
   if exists (select from fresh group by tenant_id, entry_id, asset having sum(units) <> 0) then
     raise exception using errcode = 'FN001', message = 'UNBALANCED';
   end if;
-  if exists (
-    select from fresh p left join entry e on e.tenant_id = p.tenant_id and e.id = p.entry_id
-    where e.tx is distinct from pg_current_xact_id() or e.on_date <> p.on_date
-  ) then
+  select bool_or(e.tx is distinct from pg_current_xact_id() or e.on_date <> p.on_date),
+      bool_or(e.reverses is not null) into closed, reversing
+    from fresh p left join entry e on e.tenant_id = p.tenant_id and e.id = p.entry_id;
+  if closed then
     raise exception using errcode = 'FN002', message = 'ENTRY_CLOSED';
+  end if;
+  if reversing and exists (
+    select from (select distinct tenant_id, entry_id from fresh) f
+    join entry e on e.tenant_id = f.tenant_id and e.id = f.entry_id and e.reverses is not null
+    join entry o on o.tenant_id = e.tenant_id and o.id = e.reverses
+    where o.reverses is not null or o.on_date <> e.on_date or o.flow <> e.flow or exists (
+      select from posting p where p.tenant_id = e.tenant_id and p.entry_id in (e.id, o.id)
+      group by p.account_id, p.asset having sum(p.units) <> 0)
+  ) then
+    raise exception using errcode = 'FN009', message = 'BAD_REVERSAL';
   end if;
 
   insert into balance (tenant_id, account_id, asset, units, normal, floor)
@@ -628,67 +640,67 @@ revoke all on schema finora from public;
 
 grant usage on schema finora to finora_api, finora_worker, finora_control;
 
-grant select, insert on finora.account to finora_api;
+grant select, insert (tenant_id, id, name, kind, normal, floor, asset, owner) on finora.account to finora_api;
 
-grant select, insert on finora.account to finora_worker;
+grant select, insert (tenant_id, id, name, kind, normal, floor, asset, owner) on finora.account to finora_worker;
 
-grant select, insert on finora.account_number to finora_api;
+grant select, insert (tenant_id, number, account_id) on finora.account_number to finora_api;
 
-grant select, insert on finora.account_number to finora_worker;
+grant select, insert (tenant_id, number, account_id) on finora.account_number to finora_worker;
 
-grant select, insert on finora.asset to finora_api;
+grant select, insert (id, scale) on finora.asset to finora_api;
 
-grant select, insert on finora.asset to finora_worker;
+grant select, insert (id, scale) on finora.asset to finora_worker;
 
 grant select on finora.balance to finora_api;
 
 grant select on finora.balance to finora_worker;
 
-grant select, insert on finora.command to finora_api;
+grant select, insert (tenant_id, user_id, key, fingerprint, reply) on finora.command to finora_api;
 
 grant select, delete on finora.command to finora_control;
 
-grant select, insert on finora.command to finora_worker;
+grant select, insert (tenant_id, user_id, key, fingerprint, reply) on finora.command to finora_worker;
 
-grant select, insert on finora.entry to finora_api;
+grant select, insert (tenant_id, id, on_date, flow, cause, reference, reverses, rate, rate_source) on finora.entry to finora_api;
 
-grant select, insert on finora.entry to finora_worker;
+grant select, insert (tenant_id, id, on_date, flow, cause, reference, reverses, rate, rate_source) on finora.entry to finora_worker;
 
-grant select, insert on finora.event to finora_api;
+grant select, insert (tenant_id, id, type, payload, actor, request_id) on finora.event to finora_api;
 
 grant select on finora.event to finora_control;
 
-grant select, insert on finora.event to finora_worker;
+grant select, insert (tenant_id, id, type, payload, actor, request_id) on finora.event to finora_worker;
 
-grant select, insert on finora.hold to finora_api;
+grant select, insert (tenant_id, id, account_id, asset, units, reference, expires_at) on finora.hold to finora_api;
 
-grant select, insert on finora.hold to finora_worker;
+grant select, insert (tenant_id, id, account_id, asset, units, reference, expires_at) on finora.hold to finora_worker;
 
-grant select, insert on finora.hold_end to finora_api;
+grant select, insert (tenant_id, hold_id, outcome, units, entry_id) on finora.hold_end to finora_api;
 
-grant select, insert on finora.hold_end to finora_worker;
+grant select, insert (tenant_id, hold_id, outcome, units, entry_id) on finora.hold_end to finora_worker;
 
-grant select, insert, update (state, attempts, result, done_parts, run_at, finished_at, dismissed_at) on finora.job to finora_api;
+grant select, insert (tenant_id, id, name, queue, event_id, user_id, request_id, payload, state, attempts, max_attempts, run_at, lease_until, epoch, done_parts, all_parts, result, reason, message, error, started_at, finished_at, dismissed_at), update (state, attempts, result, done_parts, run_at, finished_at, dismissed_at) on finora.job to finora_api;
 
 grant select, delete, update (state, attempts, max_attempts, run_at, lease_until, epoch, done_parts, all_parts, result, reason, message, error, started_at, finished_at) on finora.job to finora_control;
 
-grant select, insert, update (state, attempts, result, done_parts, run_at, finished_at, dismissed_at) on finora.job to finora_worker;
+grant select, insert (tenant_id, id, name, queue, event_id, user_id, request_id, payload, state, attempts, max_attempts, run_at, lease_until, epoch, done_parts, all_parts, result, reason, message, error, started_at, finished_at, dismissed_at), update (state, attempts, result, done_parts, run_at, finished_at, dismissed_at) on finora.job to finora_worker;
 
-grant select, insert on finora.label to finora_api;
+grant select, insert (tenant_id, entry_id, number, category, flow, source, set_by) on finora.label to finora_api;
 
-grant select, insert on finora.label to finora_worker;
+grant select, insert (tenant_id, entry_id, number, category, flow, source, set_by) on finora.label to finora_worker;
 
 grant select on finora.membership to finora_api;
 
 grant select on finora.membership to finora_worker;
 
-grant select, insert on finora.observation to finora_api;
+grant select, insert (tenant_id, account_id, asset, on_date, units, source, import_id) on finora.observation to finora_api;
 
-grant select, insert on finora.observation to finora_worker;
+grant select, insert (tenant_id, account_id, asset, on_date, units, source, import_id) on finora.observation to finora_worker;
 
-grant select, insert on finora.opening to finora_api;
+grant select, insert (tenant_id, account_id, asset, number, on_date, units, entry_id) on finora.opening to finora_api;
 
-grant select, insert on finora.opening to finora_worker;
+grant select, insert (tenant_id, account_id, asset, number, on_date, units, entry_id) on finora.opening to finora_worker;
 
 grant select on finora.person to finora_api;
 
@@ -698,13 +710,13 @@ grant select, insert on finora.posting to finora_api;
 
 grant select, insert on finora.posting to finora_worker;
 
-grant select, insert, update (answers, account_id) on finora.profile to finora_api;
+grant select, insert (tenant_id, format, layout, answers, account_id), update (answers, account_id) on finora.profile to finora_api;
 
-grant select, insert, update (answers, account_id) on finora.profile to finora_worker;
+grant select, insert (tenant_id, format, layout, answers, account_id), update (answers, account_id) on finora.profile to finora_worker;
 
-grant select, insert, update (account_id, on_date, units, asset, description, counterparty, merchant_key, bank_id, bank_state, status, void, edited, entry_id, reasoning_trace) on finora.record to finora_api;
+grant select, insert (tenant_id, id, received_account_id, identity, occurrence, import_id, place, source, raw, account_id, on_date, units, asset, description, counterparty, merchant_key, bank_id, bank_state, status, void, edited, entry_id, revision, reasoning_trace), update (account_id, on_date, units, asset, description, counterparty, merchant_key, bank_id, bank_state, status, void, edited, entry_id, reasoning_trace) on finora.record to finora_api;
 
-grant select, insert, update (account_id, on_date, units, asset, description, counterparty, merchant_key, bank_id, bank_state, status, void, edited, entry_id, reasoning_trace) on finora.record to finora_worker;
+grant select, insert (tenant_id, id, received_account_id, identity, occurrence, import_id, place, source, raw, account_id, on_date, units, asset, description, counterparty, merchant_key, bank_id, bank_state, status, void, edited, entry_id, revision, reasoning_trace), update (account_id, on_date, units, asset, description, counterparty, merchant_key, bank_id, bank_state, status, void, edited, entry_id, reasoning_trace) on finora.record to finora_worker;
 
 grant select on finora.revision to finora_api;
 
@@ -724,13 +736,13 @@ grant select on finora.seal to finora_worker;
 
 grant select, update (below) on finora.seal_mark to finora_control;
 
-grant select, insert on finora.sighting to finora_api;
+grant select, insert (tenant_id, account_id, identity, occurrence, record_id, source, import_id, place, on_date, raw) on finora.sighting to finora_api;
 
-grant select, insert on finora.sighting to finora_worker;
+grant select, insert (tenant_id, account_id, identity, occurrence, record_id, source, import_id, place, on_date, raw) on finora.sighting to finora_worker;
 
-grant select, insert, update (result) on finora.statement_import to finora_api;
+grant select, insert (tenant_id, id, file_name, file_key, sha256, bytes, request, result, asked_by), update (result) on finora.statement_import to finora_api;
 
-grant select, insert, update (result) on finora.statement_import to finora_worker;
+grant select, insert (tenant_id, id, file_name, file_key, sha256, bytes, request, result, asked_by), update (result) on finora.statement_import to finora_worker;
 
 grant select on finora.tenant to finora_api;
 
