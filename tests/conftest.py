@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import attrs
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import Connection, Engine, create_engine
 
 from finora import Finora, Scope, Settings
@@ -35,6 +36,12 @@ def settings() -> Iterator[Settings]:
 def finora(settings: Settings) -> Iterator[Finora]:
     with Finora.open(settings) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def database(finora: Finora) -> Postgres:
+    """The database as the services see it: for tests of what is under them."""
+    return finora._opened.database
 
 
 @pytest.fixture(scope="session")
@@ -89,7 +96,8 @@ class _Savepoint(AbstractContextManager[Connection]):
 def store(finora: Finora, engines: Engines) -> Iterator[Postgres]:
     """The database in a transaction that is rolled back after the test. The suite refuses any
     server but the one it started: it must be on a unix socket."""
-    assert "host=/" in engines.postgres_dsn
+    if not conninfo_to_dict(engines.postgres_dsn).get("host", "").startswith("/"):
+        pytest.exit(f"refused: {engines.postgres_dsn} is not a server of this run", returncode=3)
     engine = create_engine("postgresql+psycopg://", creator=connector(engines.postgres_dsn))
     with engine.connect() as connection:
         outer = connection.begin()

@@ -51,6 +51,7 @@ _BY_NAME: dict[str, Callable[[str], Refusal]] = {
     "balance_asset_fkey": ledger.BadPosting,
     "BAD_REVERSAL": ledger.BadPosting,
     "entry_pkey": ledger.EntryExists,
+    "posting_pkey": ledger.EntryExists,
     "money_units_check": BadAmount,
 }
 
@@ -72,6 +73,7 @@ _SAID = {
     "balance_asset_fkey": "no such asset",
     "BAD_REVERSAL": "a reversal is its original's mirror image, at its date, and never reversed",
     "entry_pkey": "an entry with this id was posted before",
+    "posting_pkey": "an entry with this id was posted before",
     "money_units_check": "the amount, or a balance with it, is larger than the ledger can hold",
 }
 

@@ -16,11 +16,13 @@ from finora_core.kernel.page import Page, decode_cursor, encode_cursor
 from finora_core.kernel.plain import to_plain
 
 MAX_RESULT = 32_768
+# What Postgres takes neither in a text nor in jsonb.
+_UNSTORABLE = dict.fromkeys([0, *range(0xD800, 0xE000)], "\N{REPLACEMENT CHARACTER}")
 
 
 def dump(result: object) -> str | None:
     """A job's result as JSON, at most 32 KiB; a longer one is cut to its counts and short texts."""
-    plain = to_plain(result)
+    plain = _storable(to_plain(result))
     if plain is not None and not isinstance(plain, dict):
         plain = {"value": plain}
     whole = json.dumps(plain)
@@ -32,6 +34,25 @@ def dump(result: object) -> str | None:
         if len(json.dumps(value).encode()) <= MAX_RESULT // (2 * len(plain))
     }
     return json.dumps(short | {"truncated": True})
+
+
+def _storable(plain: object) -> object:
+    match plain:
+        case str():
+            return plain.translate(_UNSTORABLE)
+        case dict():
+            return {_storable(key): _storable(value) for key, value in plain.items()}
+        case list():
+            return [_storable(value) for value in plain]
+    return plain
+
+
+def _told(failure: Failure) -> str | None:
+    try:
+        return None if failure.told is None else dump(failure.told)
+    except TypeError:
+        # A plugin's facts that have no plain form must not keep the attempt from ending.
+        return None
 
 
 _COLUMNS = (
@@ -132,7 +153,7 @@ _PROGRESS = text(
 )
 _FAIL = text(
     "update finora.job set state = :state, reason = :reason, message = :message, error = :error, "
-    "lease_until = null, "
+    "result = cast(:result as jsonb), lease_until = null, "
     "finished_at = case when :state in ('dead', 'refused') then clock_timestamp() end, "
     "run_at = clock_timestamp() + make_interval(secs => :delay) "
     f"{_MINE}"
@@ -166,8 +187,9 @@ class PgQueue:
             job,
             state=failure.state.value,
             reason=failure.reason,
-            message=failure.message[:2000],
-            error=failure.error[-8000:].replace("\x00", ""),
+            message=failure.message[:2000].translate(_UNSTORABLE),
+            error=failure.error[-8000:].translate(_UNSTORABLE),
+            result=_told(failure),
             delay=failure.retry_in_s or 0,
         )
 

@@ -78,6 +78,7 @@ class Job:
     done_parts: int
     all_parts: int | None
     result: Mapping[str, object] | None
+    """What it gave; of a refused job the refusal's `details` and `facts`."""
     reason: str | None
     """Code of the refusal or failure."""
     message: str | None
@@ -114,3 +115,5 @@ class Failure:
     error: str
     """For operators: the traceback."""
     retry_in_s: int | None = None
+    told: Mapping[str, object] | None = None
+    """What a refusal says besides its message: its details and facts, for the job's result."""

@@ -131,7 +131,13 @@ def failure_of(error: Exception, job: Claimed) -> Failure:
     """A refusal ends the job; anything else is tried again, until the attempts are used up."""
     said = "".join(traceback.format_exception(error))
     if isinstance(error, Refusal) and not isinstance(error, Unavailable):
-        return Failure(state=JobState.REFUSED, reason=error.code, message=error.message, error=said)
+        return Failure(
+            state=JobState.REFUSED,
+            reason=error.code,
+            message=error.message,
+            error=said,
+            told={"details": error.details, "facts": error.facts},
+        )
     reason = error.code if isinstance(error, Refusal) else "INTERNAL"
     message = error.message if isinstance(error, Refusal) else "something went wrong on our side"
     if job.attempts >= job.max_attempts:

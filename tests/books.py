@@ -1,0 +1,51 @@
+"""Short words for what tests do with a tenant's books."""
+
+from datetime import date
+from uuid import UUID
+
+import attrs
+
+from finora import AccountKind, Amount, Asset, Posting, Scope, currency
+from finora_core.kernel.ids import new_id
+from finora_core.ledger.model import Entry
+from finora_core.ledger.service import LedgerService
+
+EUR = currency("EUR")
+DAY = date(2026, 3, 1)
+
+
+@attrs.frozen
+class Books:
+    """One tenant's ledger."""
+
+    ledger: LedgerService
+    scope: Scope
+
+    def open(
+        self, name: str, kind: AccountKind = AccountKind.ASSET, floor: int | None = None
+    ) -> UUID:
+        return self.ledger.open_account(self.scope, name, kind, floor=floor).id
+
+    def pay(self, source: UUID, target: UUID, units: int, asset: Asset = EUR) -> Entry:
+        return self.ledger.transfer(self.scope, source, target, Amount(units, asset), on_date=DAY)
+
+    def units(self, account: UUID, asset: Asset = EUR) -> int:
+        return self._of(account, asset)[0]
+
+    def held(self, account: UUID, asset: Asset = EUR) -> int:
+        return self._of(account, asset)[1]
+
+    def available(self, account: UUID, asset: Asset = EUR) -> int:
+        return self._of(account, asset)[2]
+
+    def _of(self, account: UUID, asset: Asset) -> tuple[int, int, int]:
+        for balance in self.ledger.balances(self.scope, account):
+            if balance.amount.asset == asset:
+                return balance.amount.units, balance.held.units, balance.available.units
+        return 0, 0, 0
+
+
+def entry(*legs: tuple[UUID, int], asset: Asset = EUR, on: date = DAY, **given: object) -> Entry:
+    """An entry of (account, units) legs."""
+    postings = tuple(Posting(account, Amount(units, asset)) for account, units in legs)
+    return Entry(**{"id": new_id(), "on_date": on, "postings": postings} | given)  # type: ignore[arg-type]
