@@ -7,8 +7,9 @@ with Finora.open() as finora:
     finora.import_file(scope, "statement.ofx")
 """
 
-from finora.face import Finora
-from finora_adapters.settings import Settings
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from finora_core.insights.wallet.model import Period
 from finora_core.jobs.model import Job, JobState
 from finora_core.kernel import (
@@ -31,6 +32,19 @@ from finora_core.kernel import (
 from finora_core.kernel.outcome import Ok, Partial
 from finora_core.ledger.model import Account, AccountKind, Balance, Entry, Hold, Posting
 from finora_core.records.model import ImportRequest, NewRecord, Record, RecordChange, RecordFilter
+
+if TYPE_CHECKING:
+    from finora.face import Finora
+    from finora_adapters.settings import Settings
+else:
+    # Loaded on first use: they bring half a second of database libraries, and `--help` needs none.
+    _LATE = {"Finora": "finora.face", "Settings": "finora_adapters.settings"}
+
+    def __getattr__(name: str) -> object:
+        if name not in _LATE:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(_LATE[name]), name)
+
 
 __version__ = "0.1.0"
 

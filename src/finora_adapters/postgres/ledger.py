@@ -158,7 +158,7 @@ def _account(row: Any) -> Account:
         id=row.id,
         name=row.name,
         kind=AccountKind(row.kind),
-        floor=row.floor,
+        floor=None if row.floor is None else int(row.floor),
         asset=row.asset,
         owner=row.owner,
     )

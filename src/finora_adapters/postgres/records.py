@@ -1,6 +1,7 @@
 """Records, their revisions and their labels."""
 
 import json
+from collections.abc import Iterator
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -12,6 +13,7 @@ from sqlalchemy import Row as SqlRow
 from finora_adapters.postgres.ledger import PgAssets
 from finora_core.kernel.page import Page, decode_cursor, encode_cursor
 from finora_core.kernel.plain import to_plain
+from finora_core.ledger.model import EntryWords
 from finora_core.records.model import (
     BankState,
     Record,
@@ -153,6 +155,30 @@ class PgRecords:
             "asset": amount.asset.id,
             "bank_state": row.bank_state.value,
         }
+
+
+_WORDS = text("""
+select e.id as entry_id, e.on_date, r.description, r.counterparty,
+  coalesce(l.category, '') as category
+from finora.record r
+join finora.entry e on e.tenant_id = r.tenant_id and e.id = r.entry_id
+left join lateral (select category from finora.label l where l.tenant_id = r.tenant_id
+  and l.entry_id = r.entry_id order by number desc limit 1) l on true
+where r.tenant_id = :tenant order by e.on_date, e.id
+""")
+
+
+@attrs.frozen
+class PgWords:
+    """What records and labels say of entries."""
+
+    connection: Connection
+    tenant_id: UUID
+
+    def all(self) -> Iterator[EntryWords]:
+        streamed = self.connection.execution_options(yield_per=5_000)
+        for row in streamed.execute(_WORDS, {"tenant": self.tenant_id}):
+            yield EntryWords(**row._mapping)
 
 
 def _conditions(wanted: RecordFilter) -> tuple[list[str], dict[str, Any]]:

@@ -15,7 +15,7 @@ from finora_adapters.postgres.errors import translated
 from finora_adapters.postgres.events import PgEvents
 from finora_adapters.postgres.jobs import PgJobs, dump
 from finora_adapters.postgres.ledger import PgAccounts, PgAssets, PgHolds, PgJournal
-from finora_adapters.postgres.records import PgRecords
+from finora_adapters.postgres.records import PgRecords, PgWords
 from finora_adapters.postgres.statements import PgImports, PgStaging
 from finora_adapters.postgres.wallet import PgTotals
 from finora_core.jobs.model import Subscription
@@ -96,6 +96,10 @@ class PgWork:
     @cached_property
     def holds(self) -> PgHolds:
         return PgHolds(self.connection, self.scope.tenant_id, self.assets)
+
+    @cached_property
+    def words(self) -> PgWords:
+        return PgWords(self.connection, self.scope.tenant_id)
 
     @cached_property
     def jobs(self) -> PgJobs:

@@ -85,11 +85,13 @@ class JobRunner:
                 self.handlers[job.name](scope, job.payload, self._progress(job))
         except StaleClaim:
             return "taken_over"
-        except Exception as error:
+        except BaseException as error:
             # Whatever a handler raises must end the attempt and be kept, or the job would look
-            # alive until its lease ran out.
+            # alive until its lease ran out. Who pressed Ctrl-C wants more than that to end.
             failure = failure_of(error, job)
             self.queue.fail(job, failure)
+            if not isinstance(error, Exception):
+                raise
             return failure.state.value
         return "done"
 
@@ -127,7 +129,7 @@ class _Progress:
             raise StaleClaim(f"job {self.job.id} was claimed again")
 
 
-def failure_of(error: Exception, job: Claimed) -> Failure:
+def failure_of(error: BaseException, job: Claimed) -> Failure:
     """A refusal ends the job; anything else is tried again, until the attempts are used up."""
     said = "".join(traceback.format_exception(error))
     if isinstance(error, Refusal) and not isinstance(error, Unavailable):
@@ -138,8 +140,12 @@ def failure_of(error: Exception, job: Claimed) -> Failure:
             error=said,
             told={"details": error.details, "facts": error.facts},
         )
-    reason = error.code if isinstance(error, Refusal) else "INTERNAL"
-    message = error.message if isinstance(error, Refusal) else "something went wrong on our side"
+    if isinstance(error, Refusal):
+        reason, message = error.code, error.message
+    elif isinstance(error, Exception):
+        reason, message = "INTERNAL", "something went wrong on our side"
+    else:
+        reason, message = "INTERRUPTED", "it was stopped before it was done"
     if job.attempts >= job.max_attempts:
         return Failure(state=JobState.DEAD, reason=reason, message=message, error=said)
     longest = min(_LONGEST_RETRY_S, _FIRST_RETRY_S * 2**job.attempts)

@@ -234,6 +234,17 @@ class Entry:
         return attrs.evolve(self, id=new_id, postings=back, reverses=self.id, recorded_at=None)
 
 
+@attrs.frozen(kw_only=True)
+class EntryWords:
+    """What people and banks say of an entry. None of it is a fact of the books."""
+
+    entry_id: UUID
+    on_date: date
+    description: str
+    counterparty: str | None
+    category: str
+
+
 def check_balanced(postings: Iterable[Posting]) -> None:
     """Raise Unbalanced, naming each asset's difference, or BadPosting for a posting of nothing."""
     sums: dict[str, Amount] = {}

@@ -13,6 +13,7 @@ from finora_core.ledger.model import (
     Account,
     Balance,
     Entry,
+    EntryWords,
     Hold,
     HoldOutcome,
     StatementRow,
@@ -100,6 +101,11 @@ class Holds(Protocol):
         """End the open holds whose time has run out by the database's clock; their ids."""
 
 
+class Words(Protocol):
+    def all(self) -> Iterator[EntryWords]:
+        """Of every entry of which something is said, by the entry's date and id, streamed."""
+
+
 class LedgerWork(Work, Protocol):
     @property
     def assets(self) -> Assets: ...
@@ -109,6 +115,8 @@ class LedgerWork(Work, Protocol):
     def journal(self) -> Journal: ...
     @property
     def holds(self) -> Holds: ...
+    @property
+    def words(self) -> Words: ...
     @property
     def now(self) -> datetime:
         """The database's time at which this transaction began."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from decimal import ROUND_FLOOR, Context, Decimal, Inexact, localcontext
+from itertools import chain
 from uuid import UUID
 
 import attrs
@@ -14,6 +15,7 @@ from finora_core.kernel.ids import new_id
 from finora_core.kernel.page import DEFAULT_LIMIT, Page, checked_limit
 from finora_core.kernel.scope import Scope
 from finora_core.kernel.work import Begin, retried
+from finora_core.ledger.export import check_tool, exported
 from finora_core.ledger.model import (
     Account,
     AccountKind,
@@ -322,6 +324,21 @@ class LedgerService:
         """Every entry by business date, streamed inside one snapshot."""
         with self.begin(scope) as work:
             yield from work.journal.all()
+
+    def export(self, scope: Scope, tool: str) -> Iterator[str]:
+        """Every entry as lines for `beancount` or `hledger`, streamed. Raises UnknownExport."""
+        check_tool(tool)
+        return self._export(scope, tool)
+
+    def _export(self, scope: Scope, tool: str) -> Iterator[str]:
+        with self.begin(scope) as work:
+            entries = work.journal.all()
+            first = next(entries, None)
+            # Read after the first entry, so that no entry names one that is not among them.
+            accounts = work.accounts.list()
+            if first is not None:
+                entries = chain((first,), entries)
+            yield from exported(tool, accounts, entries, work.words.all())
 
 
 def converted(sold: Amount, bought: Asset, rate: Decimal) -> Amount:

@@ -157,8 +157,9 @@ class Intake:
         code = (item.asset or "").strip().upper() or account.asset or self.currency
         self._asset = self._known(code) if code else None
         if account.id in self.opened and account.asset is None and code:
-            account = self._account = attrs.evolve(account, asset=code)
-            self.accounts[account.id] = self.opened[account.id] = account
+            # Opened by name for this file, which says what kind of account it is.
+            account = attrs.evolve(account, asset=code, kind=AccountKind(item.kind))
+            self._account = self.accounts[account.id] = self.opened[account.id] = account
         if self._asset is not None:
             self._control = Control(
                 self._account.name, self._asset.scale, self._asset.id, self.lines
