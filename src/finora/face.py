@@ -1,8 +1,10 @@
 """Finora as a library: one object a process, thread-safe, closed when done."""
 
+import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -81,7 +83,8 @@ class Finora:
         on_progress: Callable[[Job], None] | None = None,
     ) -> Mapping[str, object] | Job:
         """Import a statement and wait: what became of its lines (see `docs/cli.md`), or the job
-        that did not succeed, with its `reason` and `message`."""
+        that did not succeed, with its `reason` and `message`. `on_progress` is called from another
+        thread, a few times a second, with the job as it stands."""
         if isinstance(file, str | Path):
             with Path(file).open("rb") as opened:
                 return self.import_file(
@@ -93,8 +96,9 @@ class Finora:
         job = self._finish(scope, job_id, on_progress)
         return self.imports.result(scope, import_id) or job
 
-    def export(self, scope: Scope, tool: str = "beancount") -> Iterator[str]:
-        """The books as lines of a beancount file or of an hledger journal, streamed."""
+    def export(self, scope: Scope, tool: str = "beancount") -> Generator[str, None, None]:
+        """The books as lines of a beancount file or of an hledger journal, streamed. Close it if
+        you do not read it to the end: it holds a transaction open."""
         return self.ledger.export(scope, tool)
 
     def run_jobs(self, limit: int | None = None) -> Counter[str]:
@@ -118,11 +122,32 @@ class Finora:
 
     def _finish(self, scope: Scope, job_id: UUID, on_progress: Callable[[Job], None] | None) -> Job:
         # Another process may have claimed it: then there is nothing to run here, and one waits.
-        while True:
-            self.run_jobs()
-            job = self.jobs.get(scope, job_id)
-            if on_progress is not None:
-                on_progress(job)
-            if job.state.over:
-                return job
-            time.sleep(_POLL_S)
+        with self._watched(scope, job_id, on_progress):
+            while True:
+                self.run_jobs()
+                job = self.jobs.get(scope, job_id)
+                if job.state.over:
+                    return job
+                time.sleep(_POLL_S)
+
+    @contextmanager
+    def _watched(
+        self, scope: Scope, job_id: UUID, on_progress: Callable[[Job], None] | None
+    ) -> Iterator[None]:
+        """Tell how far the job is, from a thread of its own: this one may be running it."""
+        if on_progress is None:
+            yield
+            return
+        over = threading.Event()
+
+        def watch() -> None:
+            while not over.wait(_POLL_S):
+                on_progress(self.jobs.get(scope, job_id))
+
+        watcher = threading.Thread(target=watch, name=f"watch-{job_id}", daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            over.set()
+            watcher.join()

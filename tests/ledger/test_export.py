@@ -30,7 +30,7 @@ from finora import Account, AccountKind, Amount, Asset, Entry, Finora, ImportReq
 from finora_core.kernel.amount import units_of
 from finora_core.kernel.ids import new_id
 from finora_core.ledger.export import UnknownExport, exported
-from finora_core.ledger.model import EntryWords, Flow
+from finora_core.ledger.model import EntryWords, Flow, is_rate
 
 HLEDGER = shutil.which("hledger")
 needs_hledger = pytest.mark.skipif(not HLEDGER, reason="hledger is not installed")
@@ -99,7 +99,9 @@ def books_of(draw: st.DrawFn) -> tuple[list[Account], list[Entry], list[EntryWor
             cause=draw(st.sampled_from(["entry", "record", "a cause, [odd]; %41:"])),
             flow=Flow.EXCHANGE if exchange else draw(st.sampled_from([*Flow][:3])),
             reference=draw(st.none() | texts),
-            rate=draw(st.decimals("1e-30", "1e30", allow_nan=False)) if exchange else None,
+            rate=draw(st.decimals("1e-30", "1e30", allow_nan=False).filter(is_rate))
+            if exchange
+            else None,
             rate_source=draw(texts.filter(bool)) if exchange else None,
             recorded_at=datetime(2026, 1, 1, tzinfo=UTC)
             + timedelta(microseconds=draw(st.integers(0, 10**15))),

@@ -215,7 +215,7 @@ def _hledger(ordered: Sequence[Account], told: Told) -> Iterator[str]:
             yield f"commodity {places}{point} {assets.of(asset.id, asset.id)}"
             yield from _tags((("id", asset.id), ("scale", str(asset.scale))))
         yield ""
-        yield f"{entry.on_date} * {_title(words) if words else entry.cause}".rstrip()
+        yield f"{entry.on_date} * {_title(entry, words)}".rstrip()
         yield from _tags(_entry_facts(entry, words))
         for posting in entry.postings:
             amount = posting.amount
@@ -235,11 +235,13 @@ def _encoded(value: str) -> str:
     return _TAKEN.sub(lambda found: "".join(f"%{byte:02X}" for byte in found[0].encode()), value)
 
 
-def _title(words: EntryWords) -> str:
-    """`payee | note`, as far as one line takes them."""
-    said = (words.counterparty, words.description)
+def _title(entry: Entry, words: EntryWords | None) -> str:
+    """`payee | note`, as far as one line takes them; without words, what made the entry."""
+    said = (words.counterparty, words.description) if words else (entry.cause,)
     parts = [" ".join(text.replace(";", ",").replace("|", "/").split()) for text in said if text]
-    return " | ".join(part for part in parts if part)
+    title = " | ".join(part for part in parts if part)
+    # An empty code, lest the bracket begin one.
+    return f"() {title}" if title.startswith("(") else title
 
 
 def _hledger_account(name: str) -> str:

@@ -1,6 +1,6 @@
 """What people do with the books: open accounts, post, reverse, reserve, exchange, read."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from datetime import date, datetime
 from decimal import ROUND_FLOOR, Context, Decimal, Inexact, localcontext
 from itertools import chain
@@ -325,12 +325,12 @@ class LedgerService:
         with self.begin(scope) as work:
             yield from work.journal.all()
 
-    def export(self, scope: Scope, tool: str) -> Iterator[str]:
+    def export(self, scope: Scope, tool: str) -> Generator[str, None, None]:
         """Every entry as lines for `beancount` or `hledger`, streamed. Raises UnknownExport."""
         check_tool(tool)
         return self._export(scope, tool)
 
-    def _export(self, scope: Scope, tool: str) -> Iterator[str]:
+    def _export(self, scope: Scope, tool: str) -> Generator[str, None, None]:
         with self.begin(scope) as work:
             entries = work.journal.all()
             first = next(entries, None)

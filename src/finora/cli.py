@@ -1,0 +1,52 @@
+"""The `finora` command."""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from finora.commands import books, statements, upkeep
+
+app = typer.Typer(
+    name="finora",
+    no_args_is_help=True,
+    add_completion=False,
+    help="The money back end: statements in, double-entry books out.",
+)
+app.command("demo")(upkeep.demo)
+app.command("import")(statements.import_)
+app.command("accounts")(books.accounts)
+app.command("records")(books.records)
+app.command("wallet")(books.wallet)
+app.command("export")(books.export)
+app.command("migrate")(upkeep.migrate)
+app.command("doctor")(upkeep.doctor)
+app.command("plugins")(upkeep.plugins)
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        from finora import __version__
+
+        typer.echo(f"finora {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="The version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line; whoever reads our output may stop when they have enough."""
+    try:
+        app()
+    except BrokenPipeError:
+        # Nothing more can be written, not even what is still in the buffer.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

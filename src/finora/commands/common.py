@@ -1,0 +1,76 @@
+"""What the commands share: the open books, the owner's scope, JSON out, refusals told."""
+
+import getpass
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from finora_core.kernel.errors import Refusal
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from finora import Finora, Scope, Settings
+
+Data = Annotated[
+    Path | None,
+    typer.Option("--data", help="Folder of the embedded servers, in place of FINORA_DATA."),
+]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Machine-readable, in the shape of docs/cli.md.")
+]
+
+
+def settings_of(data: Path | None) -> "Settings":
+    """The environment's settings, with `--data` over them."""
+    from finora_adapters.settings import from_environment
+
+    settings = from_environment()
+    return settings if data is None else settings.model_copy(update={"data": data.absolute()})
+
+
+@contextmanager
+def books(data: Path | None) -> Iterator[tuple["Finora", "Scope"]]:
+    """The open books and the scope of the machine owner's personal tenant."""
+    from finora import Finora
+
+    owner = getpass.getuser()
+    with Finora.open(settings_of(data)) as finora:
+        yield finora, finora.scope(tenant=f"personal:{owner}", user=owner)
+
+
+@contextmanager
+def refusals(as_json: bool) -> Iterator[None]:
+    """Tell a refusal and end with exit code 1."""
+    try:
+        yield
+    except Refusal as refusal:
+        tell(refusal.code, refusal.message, refusal.details, as_json)
+
+
+def tell(code: str, message: str, details: tuple[tuple[str, str], ...], as_json: bool) -> NoReturn:
+    if as_json:
+        listed = [{"path": path, "msg": said} for path, said in details]
+        put({"error": {"code": code, "message": message, "details": listed}})
+    else:
+        typer.echo(f"{code}: {message}", err=True)
+        for path, said in details:
+            typer.echo(f"  {path}: {said}", err=True)
+    raise typer.Exit(1)
+
+
+def put(value: Any) -> None:
+    """One JSON document on standard output."""
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def screen() -> "Console":
+    """Standard output for people: as wide as the terminal, or 80 where there is none."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=80)

@@ -1,0 +1,94 @@
+"""`finora demo`, `migrate`, `doctor`, `plugins`: running it."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from finora.commands.common import AsJson, Data, books, put, refusals, screen, settings_of
+
+
+def demo(
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Statements; a household's own, if none are named."),
+    ] = None,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Import statements twice in different order and show what comes out.
+
+    Example: finora demo statements/*.ofx
+    """
+    from rich.console import Console
+
+    from finora.commands.demo import demo as run
+
+    with refusals(as_json), books(data) as (finora, _):
+        console = Console(stderr=True) if as_json else screen()
+        refused = run(finora, files or [], console)
+    if as_json:
+        put({"refused": refused})
+
+
+def migrate(data: Data = None, as_json: AsJson = False) -> None:
+    """Bring the database to this release's schema.
+
+    The embedded one migrates by itself. Example: finora migrate --json
+    """
+    from finora import Finora
+
+    with refusals(as_json):
+        revision = Finora.migrate(settings_of(data))
+    if as_json:
+        put({"revision": revision})
+    else:
+        typer.echo(f"the schema is at {revision}")
+
+
+def doctor(data: Data = None, as_json: AsJson = False) -> None:
+    """Say what runs, in which version and with which settings, and what is wrong.
+
+    Ends with 1 if something is. Example: finora doctor --json
+    """
+    from finora.commands.doctor import examine
+    from finora_core.kernel.plain import to_plain
+
+    with refusals(as_json):
+        findings = list(examine(settings_of(data)))
+    well = all(finding.well for finding in findings)
+    if as_json:
+        put({"well": well, "findings": to_plain(findings)})
+    else:
+        for finding in findings:
+            mark = "ok  " if finding.well else "BAD "
+            typer.echo(f"{mark}{finding.subject}: {finding.said}")
+            if not finding.well:
+                typer.echo(f"    {finding.remedy}")
+    if not well:
+        raise typer.Exit(1)
+
+
+def plugins(as_json: AsJson = False) -> None:
+    """List the plugins, what each provides, and which were set aside for what reason.
+
+    Example: finora plugins --json
+    """
+    from finora_adapters.plugins import load_plugins
+    from finora_core.kernel.plain import to_plain
+
+    found = load_plugins().found
+    if as_json:
+        put({"plugins": [{**_fields(to_plain(plugin)), "works": plugin.works} for plugin in found]})
+        return
+    for plugin in found:
+        typer.echo(f"{plugin.name} ({plugin.package} {plugin.version})")
+        for provided in plugin.provides:
+            typer.echo(f"  {provided}")
+        if plugin.reason:
+            typer.echo(f"  set aside: {plugin.reason}")
+
+
+def _fields(plain: object) -> dict[str, object]:
+    assert isinstance(plain, dict)
+    return plain
