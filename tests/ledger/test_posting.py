@@ -58,7 +58,7 @@ def provoke(
 
     def expire_early() -> None:
         with database.begin(scope) as work:
-            work.holds.end(held(LATER).id, HoldOutcome.EXPIRED, None, None)
+            work.holds.end(held(LATER).id, HoldOutcome.EXPIRED)
 
     def change_fact() -> None:
         with translated(), admin.begin() as connection:

@@ -184,6 +184,16 @@ begin
   return null;
 end $$"""
 
+# Ending a hold locks its balance, and the entry that pays it then locks others: without this, two
+# payments between the same accounts could each wait for the other.
+LOCK_BALANCES = f"""create function {SCHEMA}.lock_balances(accounts uuid[], held_in text)
+returns void language plpgsql security definer {_SAFE} as $$
+begin
+  perform from balance b
+    where b.tenant_id = finora_tenant() and b.account_id = any (accounts) and b.asset = held_in
+    order by b.account_id for no key update;
+end $$"""
+
 RECORD_ADDED = f"""create function {SCHEMA}.record_added() returns trigger
 language plpgsql security definer {_SAFE} as $$
 begin
@@ -229,6 +239,7 @@ FUNCTIONS = (
     LABEL_ADDED,
     HOLD_ADDED,
     HOLD_ENDED,
+    LOCK_BALANCES,
     RECORD_ADDED,
     RECORD_CHANGED,
     REFUSE_CHANGE,
@@ -268,6 +279,7 @@ CALLABLE = (
     "finora_user()",
     "direction(text, numeric, uuid)",
     "open_tenant(text, text, uuid, uuid)",
+    "lock_balances(uuid[], text)",
 )
 
 

@@ -360,6 +360,13 @@ from finora.hold h left join finora.hold_end x on x.tenant_id = h.tenant_id and 
 where h.tenant_id = :tenant
 """
 
+# The balances that the entry will move are locked first, in the order in which all others lock.
+_END = text("""
+insert into finora.hold_end (tenant_id, hold_id, outcome, units, entry_id)
+select :tenant, :hold, :outcome, cast(:units as numeric), cast(:entry as uuid)
+from finora.lock_balances(cast(:accounts as uuid[]), :asset)
+""")
+
 
 @attrs.frozen
 class PgHolds:
@@ -388,16 +395,22 @@ class PgHolds:
         return self._hold(row)
 
     def end(
-        self, hold_id: UUID, outcome: HoldOutcome, posted: Amount | None, entry_id: UUID | None
+        self,
+        hold_id: UUID,
+        outcome: HoldOutcome,
+        posted: Amount | None = None,
+        entry: Entry | None = None,
     ) -> None:
-        row = {
-            "tenant_id": self.tenant_id,
-            "hold_id": hold_id,
+        values = {
+            "tenant": self.tenant_id,
+            "hold": hold_id,
             "outcome": outcome.value,
             "units": posted.units if posted else 0,
-            "entry_id": entry_id,
+            "entry": entry.id if entry else None,
+            "accounts": [leg.account_id for leg in entry.postings] if entry else [],
+            "asset": posted.asset.id if posted else "",
         }
-        self.connection.execute(insert(schema.hold_end).values(row))
+        self.connection.execute(_END, values)
 
     def expire(self, account_id: UUID | None = None) -> Sequence[UUID]:
         mine = "" if account_id is None else "and h.account_id = :account "

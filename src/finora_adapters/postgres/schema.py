@@ -322,7 +322,15 @@ entry = Table(
     _at(),
     Column("tx", Xid8, nullable=False, server_default=text("pg_current_xact_id()")),
     PrimaryKeyConstraint("tenant_id", "id"),
-    UniqueConstraint("tenant_id", "reverses"),
+    # Of reversals only: an index of every entry would cost each import, and where the planner
+    # thinks a tenant small it would take it for the key and read all of the tenant's entries.
+    Index(
+        "entry_tenant_id_reverses_key",
+        "tenant_id",
+        "reverses",
+        unique=True,
+        postgresql_where=text("reverses is not null"),
+    ),
     _to("entry", "reverses"),
     _one_of("flow", "flow", "transfer", "opening", "exchange"),
     CheckConstraint("flow <> 'exchange' or (rate is not null and rate_source is not null)",

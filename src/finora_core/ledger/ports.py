@@ -93,9 +93,14 @@ class Holds(Protocol):
         """Raises HoldNotFound."""
 
     def end(
-        self, hold_id: UUID, outcome: HoldOutcome, posted: Amount | None, entry_id: UUID | None
+        self,
+        hold_id: UUID,
+        outcome: HoldOutcome,
+        posted: Amount | None = None,
+        entry: Entry | None = None,
     ) -> None:
-        """Raises HoldEnded, HoldExceeded, HoldExpired, HoldNotFound."""
+        """`posted` of it is paid by `entry`, which is added next. Raises HoldEnded, HoldExceeded,
+        HoldExpired, HoldNotFound."""
 
     def expire(self, account_id: UUID | None = None) -> Sequence[UUID]:
         """End the open holds whose time has run out by the database's clock; their ids."""

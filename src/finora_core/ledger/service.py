@@ -261,7 +261,7 @@ class LedgerService:
             )
             work.events.record(HoldClosed(hold_id, HoldOutcome.POSTED, entry.id))
             # First the hold gives the money free, then the entry takes it: the floor holds between.
-            work.holds.end(hold_id, HoldOutcome.POSTED, paid, entry.id)
+            work.holds.end(hold_id, HoldOutcome.POSTED, paid, entry)
             _post(work, (entry,))
             return work.done(entry)
 
@@ -271,7 +271,7 @@ class LedgerService:
         with self.begin(scope) as work:
             hold = work.holds.get(hold_id)
             work.events.record(HoldClosed(hold_id, HoldOutcome.VOIDED))
-            work.holds.end(hold_id, HoldOutcome.VOIDED, None, None)
+            work.holds.end(hold_id, HoldOutcome.VOIDED)
             return work.done(attrs.evolve(hold, outcome=HoldOutcome.VOIDED))
 
     @retried

@@ -35,12 +35,13 @@ CREATE TABLE finora.entry (
 	recorded_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
 	tx xid8 DEFAULT pg_current_xact_id() NOT NULL,
 	CONSTRAINT entry_pkey PRIMARY KEY (tenant_id, id),
-	CONSTRAINT entry_tenant_id_reverses_key UNIQUE (tenant_id, reverses),
 	CONSTRAINT entry_entry_fkey FOREIGN KEY(tenant_id, reverses) REFERENCES finora.entry (tenant_id, id),
 	CONSTRAINT entry_flow_check CHECK (flow in ('flow', 'transfer', 'opening', 'exchange')),
 	CONSTRAINT entry_rate_check CHECK (flow <> 'exchange' or (rate is not null and rate_source is not null)),
 	CONSTRAINT entry_reverses_check CHECK (reverses <> id)
 );
+
+CREATE UNIQUE INDEX entry_tenant_id_reverses_key ON finora.entry (tenant_id, reverses) WHERE reverses is not null;
 
 CREATE TABLE finora.event (
 	tenant_id UUID NOT NULL,
@@ -558,6 +559,14 @@ begin
   return null;
 end $$;
 
+create function finora.lock_balances(accounts uuid[], held_in text)
+returns void language plpgsql security definer set search_path = finora, pg_temp as $$
+begin
+  perform from balance b
+    where b.tenant_id = finora_tenant() and b.account_id = any (accounts) and b.asset = held_in
+    order by b.account_id for no key update;
+end $$;
+
 create function finora.record_added() returns trigger
 language plpgsql security definer set search_path = finora, pg_temp as $$
 begin
@@ -634,7 +643,7 @@ create trigger opening_fixed before update or delete or truncate on finora.openi
 
 revoke all on all functions in schema finora from public;
 
-grant execute on function finora.finora_tenant(), finora.finora_user(), finora.direction(text, numeric, uuid), finora.open_tenant(text, text, uuid, uuid) to finora_api, finora_worker;
+grant execute on function finora.finora_tenant(), finora.finora_user(), finora.direction(text, numeric, uuid), finora.open_tenant(text, text, uuid, uuid), finora.lock_balances(uuid[], text) to finora_api, finora_worker;
 
 revoke all on schema finora from public;
 

@@ -1,0 +1,156 @@
+"""The command line, as its user calls it."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from finora import Finora, Settings
+from finora.commands.demo import HOUSEHOLD
+
+DOCS = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
+COMMANDS = ("demo", "import", "accounts", "records", "wallet", "export", "migrate", "doctor",
+            "plugins")  # fmt: skip
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def run(finora: Finora, settings: Settings) -> Run:
+    """`finora` in a process of its own, on this run's data folder."""
+
+    def run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+        clean = {key: value for key, value in os.environ.items() if not key.startswith("FINORA_")}
+        return subprocess.run(
+            [sys.executable, "-c", "from finora.cli import main; main()", *arguments],
+            capture_output=True, text=True, check=False, timeout=60, stdin=subprocess.DEVNULL,
+            env=clean | {"FINORA_DATA": str(settings.data), "COLUMNS": "80"} | env,
+        )  # fmt: skip
+
+    return run
+
+
+def answer(done: subprocess.CompletedProcess[str]) -> Any:
+    return json.loads(done.stdout)
+
+
+def keys(value: Any) -> set[str]:
+    """Every key of a JSON value, however deep."""
+    if isinstance(value, dict):
+        return set(value).union(*(keys(item) for item in value.values()))
+    return set().union(*(keys(item) for item in value)) if isinstance(value, list) else set()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example_and_is_documented(run: Run, command: str) -> None:
+    shown = run(command, "--help")
+    assert shown.returncode == 0
+    assert f"Example: finora {command}" in " ".join(shown.stdout.split())
+    assert "--json" in shown.stdout
+    assert f"## finora {command}" in DOCS
+
+
+def test_a_statement_comes_in_and_is_read_back(run: Run, tmp_path: Path) -> None:
+    """Import, again, records, accounts, wallet: the shapes of docs/cli.md."""
+    file = tmp_path / "a.csv"
+    file.write_text("Date,Amount,Currency,Text\n2026-01-31,-1.50,EUR,Café\n2026-02-30,1,EUR,x\n")
+    command = ("import", str(file), "--account", "Cli", "--json")
+    [first] = answer(run(*command))["files"]
+    assert (first["read"], first["added"], first["set_aside_count"]) == (2, 1, 1)
+    assert first["set_aside"][0]["line"] == 3
+    [again] = answer(run(*command))["files"]
+    assert (again["added"], again["existing"], again["refused"]) == (0, 1, None)
+    found = answer(run("records", "--account", "Cli", "--json"))
+    [record] = found["records"]
+    assert (record["date"], record["amount"], record["description"]) == (
+        "2026-01-31", "-1.50", "Café",
+    )  # fmt: skip
+    listed = answer(run("accounts", "--json"))
+    [account] = [each for each in listed["accounts"] if each["name"] == "Cli"]
+    assert account["balances"][0]["amount"] == "-1.50"
+    shown = [first, found, listed]
+    asked = (("--period", "year"), ("--cashflow", "2026-01-01", "2026-01-31"), ("--networth", "2"))
+    shown.extend(
+        answer(run("wallet", *arguments, "--today", "2026-01-31", "--json")) for arguments in asked
+    )
+    for value in shown:
+        missing = {key for key in keys(value) if f'"{key}"' not in DOCS}
+        assert not missing, f"docs/cli.md does not name {missing}"
+
+
+def test_a_refused_file_does_not_stop_the_others(run: Run, tmp_path: Path) -> None:
+    """It is told with its code, the rest is imported, the exit code is 1."""
+    bad = tmp_path / "bad.ofx"
+    bad.write_text("<OFX>")
+    done = run("import", str(bad), str(tmp_path / "none.csv"), str(HOUSEHOLD / "card-jan-apr.ofx"),
+               "--json")  # fmt: skip
+    refused, missing, good = answer(done)["files"]
+    assert done.returncode == 1
+    assert refused["refused"]["code"].startswith("STATEMENT_")
+    assert missing["refused"]["code"] == "FILE_UNREADABLE"
+    assert good["refused"] is None and good["read"] == 20
+
+
+def test_an_open_question_shows_both_readings(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text("Date,Amount,Currency,Text\n03/04/2026,-1.50,EUR,x\n")
+    done = run("import", str(file), "--account", "Asked")
+    assert done.returncode == 1 and "STATEMENT_AMBIGUOUS" in done.stderr
+    assert "2026-04-03" in done.stdout and "2026-03-04" in done.stdout
+    assert "--answer date_order=dmy" in done.stdout
+    done = run("import", str(file), "--account", "Asked", "--answer", "date_order=dmy")
+    assert "1 added" in done.stdout, done.stderr
+
+
+def test_a_refusal_has_its_code_on_the_right_stream(run: Run) -> None:
+    plain = run("records", "--cursor", "rubbish")
+    assert (plain.returncode, plain.stdout) == (1, "")
+    assert plain.stderr.startswith("BAD_CURSOR:")
+    machine = run("records", "--cursor", "rubbish", "--json")
+    assert machine.returncode == 1 and answer(machine)["error"]["code"] == "BAD_CURSOR"
+
+
+def test_a_misspelt_setting_stops_every_command(run: Run) -> None:
+    done = run("accounts", FINORA_DATABSE_URL="x", FINORA_POOL_SIZE="0")
+    assert done.returncode == 1
+    assert "FINORA_DATABSE_URL: there is no such setting" in done.stderr
+    assert "FINORA_POOL_SIZE" in done.stderr
+
+
+def test_export_writes_a_file_whole(run: Run, tmp_path: Path) -> None:
+    run("import", str(HOUSEHOLD / "card-jan-apr.ofx"))
+    for tool in ("beancount", "hledger"):
+        target = tmp_path / tool
+        done = run("export", "--format", tool, "--output", str(target), "--json")
+        said = answer(done)
+        assert said["lines"] == len(target.read_text().splitlines()) > 100
+        assert list(tmp_path.glob(".*")) == []
+    assert run("export", "--format", "excel").stderr.startswith("UNKNOWN_EXPORT")
+
+
+def test_doctor_finds_nothing_wrong(run: Run) -> None:
+    done = run("doctor", "--json")
+    said = answer(done)
+    assert done.returncode == 0 and said["well"], said
+    subjects = {finding["subject"] for finding in said["findings"]}
+    assert {"postgres", "schema", "schema drift", "invariants", "durability"} <= subjects
+
+
+def test_doctor_says_what_is_wrong(run: Run, tmp_path: Path) -> None:
+    done = run("doctor", FINORA_DATABASE_URL="postgresql://nobody@127.0.0.1:1/none")
+    assert done.returncode == 1
+    assert re.search(r"BAD postgres: .*\n +start the server", done.stdout)
+
+
+def test_plugins_are_listed(run: Run) -> None:
+    [mine] = [p for p in answer(run("plugins", "--json"))["plugins"] if p["name"] == "statements"]
+    assert mine["works"] and "statement format ofx" in mine["provides"]
+
+
+def test_migrate_says_the_revision(run: Run) -> None:
+    assert answer(run("migrate", "--json"))["revision"] == "0001_books"
