@@ -6,7 +6,7 @@ import random
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, timedelta
 from pathlib import Path
@@ -33,8 +33,15 @@ class Line:
 
     @property
     def amount(self) -> str:
-        sign, cents = "-" if self.cents < 0 else "", abs(self.cents)
-        return f"{sign}{cents // 100}.{cents % 100:02}"
+        return _decimal(self.cents)
+
+    @property
+    def negative(self) -> str:
+        return _decimal(-self.cents)
+
+
+def _decimal(cents: int) -> str:
+    return f"{'-' if cents < 0 else ''}{abs(cents) // 100}.{abs(cents) % 100:02}"
 
 
 def lines(count: int, seed: int = 1) -> Iterator[Line]:
@@ -55,13 +62,12 @@ def lines(count: int, seed: int = 1) -> Iterator[Line]:
         yield line
 
 
-def write_csv(path: Path, count: int) -> int:
-    """Write a bank's plain CSV; returns its size in bytes."""
+def write_csv(path: Path, written: Iterable[Line]) -> None:
+    """Write a bank's plain CSV."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(("Date", "Amount", "Description", "Counterparty"))
-        writer.writerows((x.day, x.amount, x.description, x.counterparty) for x in lines(count))
-    return path.stat().st_size
+        writer.writerows((x.day, x.amount, x.description, x.counterparty) for x in written)
 
 
 @contextmanager

@@ -1,11 +1,13 @@
 """Short words for what tests do with a tenant's books."""
 
+import time
 from datetime import date
 from uuid import UUID
 
 import attrs
+from sqlalchemy import text
 
-from finora import AccountKind, Amount, Asset, Posting, Scope, currency
+from finora import AccountKind, Amount, Asset, Finora, Posting, Scope, currency
 from finora_core.kernel.ids import new_id
 from finora_core.ledger.model import Entry
 from finora_core.ledger.service import LedgerService
@@ -49,3 +51,19 @@ def entry(*legs: tuple[UUID, int], asset: Asset = EUR, on: date = DAY, **given: 
     """An entry of (account, units) legs."""
     postings = tuple(Posting(account, Amount(units, asset)) for account, units in legs)
     return Entry(**{"id": new_id(), "on_date": on, "postings": postings} | given)  # type: ignore[arg-type]
+
+
+def sealed(finora: Finora, scope: Scope) -> int:
+    """Seal until all that the tenant did is sealed; the number of its last event."""
+    query = text(
+        "select (select count(*) from finora.event e where e.tenant_id = :t), "
+        "(select count(*) from finora.seal s where s.tenant_id = :t)"
+    )
+    for _ in range(200):
+        finora.run_jobs()
+        with finora._opened.database.begin(scope) as work:
+            events, seals = work.connection.execute(query, {"t": scope.tenant_id}).one()
+        if events == seals:
+            return int(seals)
+        time.sleep(0.05)  # some transaction of another's is still open
+    raise AssertionError("the sealer does not come to an end")

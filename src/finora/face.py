@@ -23,8 +23,9 @@ from finora_core.jobs.service import JobRunner, JobService
 from finora_core.kernel.ids import new_id
 from finora_core.kernel.scope import Scope
 from finora_core.ledger.service import LedgerService
+from finora_core.records.imports import ImportService
 from finora_core.records.model import ImportRequest
-from finora_core.records.service import ImportService, RecordService
+from finora_core.records.service import RecordService
 
 _POLL_S = 0.1
 

@@ -24,7 +24,8 @@ from finora_core.jobs.service import JobRunner, JobService
 from finora_core.kernel.errors import Unavailable
 from finora_core.ledger.service import LedgerService
 from finora_core.records import reactions as records_reactions
-from finora_core.records.service import ImportService, RecordService
+from finora_core.records.imports import ImportService
+from finora_core.records.service import RecordService
 
 
 class NotDurable(Unavailable):

@@ -6,10 +6,9 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Engine, text
 
-from books import EUR, Books
+from books import EUR, Books, sealed
 from finora import AccountKind, Amount, Finora, Scope
 from finora_adapters.postgres.invariants import INVARIANTS, violations
-from finora_adapters.postgres.work import Postgres
 
 OTHER = "00000000-0000-0000-0000-000000000001"
 
@@ -70,7 +69,7 @@ def named(code: str) -> str:
 
 
 @pytest.fixture
-def keys(finora: Finora, database: Postgres, scope: Scope) -> dict[str, UUID]:
+def keys(finora: Finora, scope: Scope) -> dict[str, UUID]:
     books = Books(finora.ledger, scope)
     cash, world = books.open("Cash", floor=0), books.open("World", AccountKind.OUTSIDE)
     made = books.pay(world, cash, 500)
@@ -78,7 +77,7 @@ def keys(finora: Finora, database: Postgres, scope: Scope) -> dict[str, UUID]:
     held = books.ledger.hold(scope, cash, Amount(5, EUR))
     books.ledger.post_hold(scope, held.id, world)
     books.ledger.hold(scope, cash, Amount(7, EUR))
-    finora.run_jobs()
+    sealed(finora, scope)
     return {"t": scope.tenant_id, "e": made.id, "r": back.id, "h": held.id}
 
 

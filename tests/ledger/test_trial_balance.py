@@ -1,15 +1,12 @@
 """The books as they are, as they were on a day, as they were known, and at a sealed place."""
 
-import time
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
 import pytest
-from sqlalchemy import text
 
-from books import DAY, EUR, Books, entry
-from finora import AccountKind, Amount, Finora, Scope, currency
-from finora_adapters.postgres.work import Postgres
+from books import DAY, EUR, Books, entry, sealed
+from finora import AccountKind, Amount, Finora, currency
 from finora_core.kernel.ids import new_id
 from finora_core.ledger.model import (
     Account,
@@ -25,22 +22,6 @@ NEXT = DAY + timedelta(days=1)
 def said(trial: TrialBalance) -> dict[str, int]:
     assert not any(trial.sums.values())
     return {f"{line.account.name} {line.amount.asset}": line.amount.units for line in trial.lines}
-
-
-def sealed(finora: Finora, database: Postgres, scope: Scope) -> int:
-    """Seal until all that the tenant did is sealed; the number of its last event."""
-    query = text(
-        "select (select count(*) from finora.event e where e.tenant_id = :t), "
-        "(select count(*) from finora.seal s where s.tenant_id = :t)"
-    )
-    for _ in range(200):
-        finora.run_jobs()
-        with database.begin(scope) as work:
-            events, seals = work.connection.execute(query, {"t": scope.tenant_id}).one()
-        if events == seals:
-            return int(seals)
-        time.sleep(0.05)  # some transaction of another's is still open
-    raise AssertionError("the sealer does not come to an end")
 
 
 def test_every_balance_that_is_not_nothing_is_in_it_and_the_sums_are_zero(
@@ -87,7 +68,7 @@ def test_what_was_known_does_not_change_when_more_is_learnt(
 
 @pytest.mark.invariant("I-14")
 def test_a_sealed_place_gives_the_same_answer_for_ever(
-    finora: Finora, database: Postgres, books: Books, cash: UUID, world: UUID
+    finora: Finora, books: Books, cash: UUID, world: UUID
 ) -> None:
     trial = books.ledger.trial_balance
     places: dict[int, TrialBalance] = {}
@@ -100,7 +81,7 @@ def test_a_sealed_place_gives_the_same_answer_for_ever(
         books.ledger.post_hold(books.scope, held.id, world)
         if n % 2:
             books.ledger.reverse(books.scope, made.id)
-        seq = sealed(finora, database, books.scope)
+        seq = sealed(finora, books.scope)
         places[seq] = trial(books.scope, at_seal=seq)
         assert said(places[seq]) == said(trial(books.scope))
     assert len(set(map(str, places.values()))) == 5
@@ -109,20 +90,20 @@ def test_a_sealed_place_gives_the_same_answer_for_ever(
 
 @pytest.mark.parametrize("seq", [0, -1, 10**6])
 def test_a_place_that_is_not_sealed_has_no_answer_yet(
-    finora: Finora, database: Postgres, books: Books, cash: UUID, seq: int
+    finora: Finora, books: Books, cash: UUID, seq: int
 ) -> None:
-    sealed(finora, database, books.scope)
+    sealed(finora, books.scope)
     with pytest.raises(SealNotFound):
         books.ledger.trial_balance(books.scope, at_seal=seq)
 
 
 def test_places_between_are_the_books_as_they_grew(
-    finora: Finora, database: Postgres, books: Books, cash: UUID, world: UUID
+    finora: Finora, books: Books, cash: UUID, world: UUID
 ) -> None:
-    before = sealed(finora, database, books.scope)
+    before = sealed(finora, books.scope)
     for _ in range(4):
         books.pay(cash, world, 10)
-    after = sealed(finora, database, books.scope)
+    after = sealed(finora, books.scope)
     grown = [
         said(books.ledger.trial_balance(books.scope, at_seal=seq)).get("Cash EUR", 0)
         for seq in range(before, after + 1)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from finora.face import Finora
@@ -76,7 +77,7 @@ def _show_files(title: str, results: Mapping[Path, Result], console: Console) ->
         table.add_column(name, justify="right")
     for path, result in results.items():
         if isinstance(result, Job):
-            table.add_row(path.name, f"[red]{result.reason}[/]", *[""] * 5)
+            table.add_row(escape(path.name), "[red]refused[/]", *[""] * 5)
             continue
         counts = [_count(result, name) for name in ("read", "added", "existing", "claimed")]
         shown = [str(count) if count else "[dim]·[/]" for count in counts]
@@ -87,7 +88,8 @@ def _show_files(title: str, results: Mapping[Path, Result], console: Console) ->
     console.print(table)
     for path, result in results.items():
         if isinstance(result, Job):
-            console.print(f"  [red]{path.name}[/]: {result.message}", highlight=False)
+            told = escape(f"{path.name}: {result.reason}: {result.message}")
+            console.print(f"  [red]{told}[/]", highlight=False)
     console.print()
 
 
@@ -103,7 +105,7 @@ def _show_sheet(sheet: BalanceSheet, console: Console) -> None:
             continue
         table.add_row(f"[bold]{title}[/]", "")
         for line in lines:
-            table.add_row(f"  {line.account.name}", _money(line.amount, sign))
+            table.add_row(f"  {escape(line.account.name)}", _money(line.amount, sign))
         for amount in _sums(lines):
             table.add_row(f"  [dim]total {amount.asset}[/]", f"[dim]{_money(amount, sign)}[/]")
     console.print(table)
@@ -156,7 +158,7 @@ def _show_trial(trial: TrialBalance, console: Console) -> None:
     for line in trial.lines:
         debit, credit = (_money(line.amount, 1), "") if line.amount.units > 0 else (
             "", _money(line.amount, -1))  # fmt: skip
-        table.add_row(line.account.name, str(line.account.kind), debit, credit)
+        table.add_row(escape(line.account.name), str(line.account.kind), debit, credit)
     console.print(table)
     for asset, total in sorted(trial.sums.items()):
         mark = "[red]does not sum to zero[/]" if total else "[green]sums to zero[/]"

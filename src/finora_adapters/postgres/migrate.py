@@ -115,8 +115,9 @@ def declared() -> Iterator[str]:
 
 
 def catalogue(connection: Connection) -> list[str]:
-    """Every relation, column, constraint, index, policy, grant, function and trigger of the schema,
-    one line each, in order: two databases with equal catalogues are the same to Finora."""
+    """Every relation, column, constraint, index, policy, grant, rule, function and trigger of the
+    schema, and the roles, one line each, in order: two databases with equal catalogues are the same
+    to Finora."""
     return [str(line) for line in connection.scalars(text(_CATALOGUE))]
 
 
@@ -191,8 +192,8 @@ _CATALOGUE = """
 with ours as (select c.* from pg_class c join pg_namespace n on n.oid = c.relnamespace
   where n.nspname = 'finora' and c.relname <> 'alembic_version')
 select line from (
-  select format('relation %s %s rls=%s force=%s owner=%s acl=%s', c.relname, c.relkind,
-    c.relrowsecurity, c.relforcerowsecurity, pg_get_userbyid(c.relowner),
+  select format('relation %s %s %s rls=%s force=%s owner=%s acl=%s', c.relname, c.relkind,
+    c.relpersistence, c.relrowsecurity, c.relforcerowsecurity, pg_get_userbyid(c.relowner),
     (select string_agg(a::text, ',' order by a::text) from unnest(c.relacl) a)) as line
     from ours c where c.relkind in ('r', 'v', 'm', 'S')
   union all select format('column %s.%s %s null=%s default=%s generated=%s acl=%s', c.relname,
@@ -204,13 +205,23 @@ select line from (
   union all select format('constraint %s.%s %s', c.relname, k.conname, pg_get_constraintdef(k.oid))
     from ours c join pg_constraint k on k.conrelid = c.oid where k.contype <> 'n'
   union all select pg_get_indexdef(i.indexrelid) from ours c join pg_index i on i.indrelid = c.oid
-  union all select format('policy %s.%s %s %s using=%s check=%s', c.relname, p.polname, p.polcmd,
+  union all select format('policy %s.%s %s %s %s using=%s check=%s', c.relname, p.polname,
+    p.polcmd, p.polpermissive,
     (select string_agg(r.rolname, ',' order by r.rolname) from pg_roles r
       where r.oid = any (p.polroles)),
     pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid))
     from ours c join pg_policy p on p.polrelid = c.oid
-  union all select format('trigger %s %s', c.relname, pg_get_triggerdef(t.oid))
+  union all select format('trigger %s %s %s', c.relname, t.tgenabled, pg_get_triggerdef(t.oid))
     from ours c join pg_trigger t on t.tgrelid = c.oid and not t.tgisinternal
+  union all select format('rule %s %s', c.relname, pg_get_ruledef(r.oid))
+    from ours c join pg_rewrite r on r.ev_class = c.oid
+  union all select format('schema owner=%s acl=%s', pg_get_userbyid(n.nspowner),
+    (select string_agg(a::text, ',' order by a::text) from unnest(n.nspacl) a))
+    from pg_namespace n where n.nspname = 'finora'
+  union all select format('role %s login=%s super=%s bypass=%s create=%s,%s', r.rolname,
+    r.rolcanlogin, r.rolsuper, r.rolbypassrls, r.rolcreaterole, r.rolcreatedb)
+    from pg_roles r where r.rolname = any (array['finora_migrator', 'finora_api', 'finora_worker',
+      'finora_control'])
   union all select format('function %s definer=%s owner=%s acl=%s md5=%s', p.oid::regprocedure,
     p.prosecdef, pg_get_userbyid(p.proowner),
     (select string_agg(a::text, ',' order by a::text) from unnest(p.proacl) a),

@@ -119,6 +119,7 @@ class PgImports:
         return row
 
 
+WORK_MEM = "4MB"
 _STAGED = """
 create temporary table staged (place bigint, id uuid, account_id uuid, identity uuid, on_date date,
   units numeric, asset text, description text, counterparty text, merchant_key text, bank_id text,

@@ -1,8 +1,8 @@
 """Which events the slice answers."""
 
 from finora_core.jobs.model import Handler, Subscription
+from finora_core.records.imports import ImportService
 from finora_core.records.model import ImportRequested
-from finora_core.records.service import ImportService
 
 SUBSCRIPTIONS = (
     Subscription(
