@@ -50,7 +50,7 @@ class Books:
 def entry(*legs: tuple[UUID, int], asset: Asset = EUR, on: date = DAY, **given: object) -> Entry:
     """An entry of (account, units) legs."""
     postings = tuple(Posting(account, Amount(units, asset)) for account, units in legs)
-    return Entry(**{"id": new_id(), "on_date": on, "postings": postings} | given)  # type: ignore[arg-type]
+    return Entry(**{"id": new_id(), "on_date": on, "postings": postings} | given)
 
 
 def sealed(finora: Finora, scope: Scope) -> int:

@@ -4,7 +4,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -18,8 +18,9 @@ from finora_adapters.plugins import PluginInfo, Plugins
 from finora_adapters.postgres.tenants import PgTenants
 from finora_adapters.settings import Settings, from_environment
 from finora_core.insights.wallet.service import WalletService
-from finora_core.jobs.model import Job
+from finora_core.jobs.model import Job, JobStateConflict
 from finora_core.jobs.service import JobRunner, JobService
+from finora_core.kernel.errors import Unavailable
 from finora_core.kernel.ids import new_id
 from finora_core.kernel.scope import Scope
 from finora_core.ledger.service import LedgerService
@@ -124,12 +125,21 @@ class Finora:
     def _finish(self, scope: Scope, job_id: UUID, on_progress: Callable[[Job], None] | None) -> Job:
         # Another process may have claimed it: then there is nothing to run here, and one waits.
         with self._watched(scope, job_id, on_progress):
-            while True:
-                self.run_jobs()
-                job = self.jobs.get(scope, job_id)
-                if job.state.over:
-                    return job
-                time.sleep(_POLL_S)
+            try:
+                return self._run_until_over(scope, job_id)
+            except KeyboardInterrupt:
+                # Else another process would import what was just given up.
+                with suppress(JobStateConflict):
+                    self.jobs.cancel(scope, job_id)
+                raise
+
+    def _run_until_over(self, scope: Scope, job_id: UUID) -> Job:
+        while True:
+            self.run_jobs()
+            job = self.jobs.get(scope, job_id)
+            if job.state.over:
+                return job
+            time.sleep(_POLL_S)
 
     @contextmanager
     def _watched(
@@ -143,7 +153,9 @@ class Finora:
 
         def watch() -> None:
             while not over.wait(_POLL_S):
-                on_progress(self.jobs.get(scope, job_id))
+                # A moment without a free connection is no news.
+                with suppress(Unavailable):
+                    on_progress(self.jobs.get(scope, job_id))
 
         watcher = threading.Thread(target=watch, name=f"watch-{job_id}", daemon=True)
         watcher.start()

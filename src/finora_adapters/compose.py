@@ -11,12 +11,19 @@ from sqlalchemy import Connection, Engine, create_engine, text
 
 from finora_adapters.embedded import Engines, open_engines
 from finora_adapters.plugins import Plugins, load_plugins
+from finora_adapters.postgres.errors import translated
 from finora_adapters.postgres.events import PgSealer
 from finora_adapters.postgres.jobs import PgQueue
-from finora_adapters.postgres.migrate import head, migrate, require_current, revision_of
+from finora_adapters.postgres.migrate import (
+    head,
+    migrate,
+    require_current,
+    require_roles,
+    revision_of,
+)
 from finora_adapters.postgres.tenants import PgTenants
 from finora_adapters.postgres.work import Limits, Postgres
-from finora_adapters.settings import Settings
+from finora_adapters.settings import Settings, check_production
 from finora_adapters.storage.directory import DirectoryObjects
 from finora_core.insights.wallet.service import WalletService
 from finora_core.jobs.model import Subscription
@@ -160,6 +167,7 @@ def open_database(settings: Settings) -> Opened:
 
     Raises SchemaBehind where a database of one's own needs `finora migrate`.
     """
+    check_production(settings)
     if settings.database_url is not None:
         engine = engine_of(settings.database_url.get_secret_value(), settings)
         return Opened(_ready(engine, settings), None)
@@ -175,6 +183,7 @@ def open_database(settings: Settings) -> Opened:
 
 def migrate_database(settings: Settings) -> str:
     """Bring the database to this release's schema; returns the revision."""
+    check_production(settings)
     url = settings.database_direct_url or settings.database_url
     if url is None:
         engines = open_engines(settings.data, postgres_bin=settings.postgres_bin)
@@ -184,7 +193,8 @@ def migrate_database(settings: Settings) -> str:
     runtime = settings.database_url or url
     login = conninfo_to_dict(runtime.get_secret_value()).get("user")
     try:
-        return migrate(engine, str(login) if login else None)
+        with translated():
+            return migrate(engine, str(login) if login else None)
     finally:
         engine.dispose()
 
@@ -207,6 +217,8 @@ def _ready(engine: Engine, settings: Settings) -> Postgres:
     )
     database = Postgres(engine, by_event(SUBSCRIPTIONS), limits)
     try:
+        with translated(), engine.connect() as connection:
+            require_roles(connection)
         with database.look() as connection:
             require_current(connection)
             require_durable(connection)

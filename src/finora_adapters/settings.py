@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
@@ -84,7 +84,7 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
     Raises BadSettings that lists every problem at once, an unknown name among them.
     """
     found = os.environ if environment is None else environment
-    values = {
+    values: dict[str, Any] = {
         name.removeprefix(PREFIX).lower(): value
         for name, value in found.items()
         if name.startswith(PREFIX) and not name.startswith(PLUGIN_PREFIX)
@@ -92,20 +92,28 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
     try:
         settings = Settings.model_validate(values)
     except ValidationError as error:
-        wrong = tuple(
+        wrong = [
             (PREFIX + str(each["loc"][0]).upper(), _said(each["type"], each["msg"]))
             for each in error.errors()
-        )
-        raise refusal(wrong) from error
-    missing = tuple(production_problems(settings)) if settings.env == "production" else ()
-    if missing:
-        raise refusal(missing)
+        ]
+        missing = production_problems(Settings.model_construct(**values))
+        raise refusal((*wrong, *missing)) from error
+    check_production(settings)
     return settings
+
+
+def check_production(settings: Settings) -> None:
+    """Raise BadSettings where production would run with a laptop's defaults."""
+    missing = production_problems(settings)
+    if missing:
+        raise refusal(tuple(missing))
 
 
 def production_problems(settings: Settings) -> list[tuple[str, str]]:
     """The laptop defaults that production must not run with."""
-    problems = []
+    problems: list[tuple[str, str]] = []
+    if settings.env != "production":
+        return problems
     if settings.database_url is None:
         problems.append(
             ("FINORA_DATABASE_URL", "set it: the embedded Postgres is not for production")

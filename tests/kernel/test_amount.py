@@ -129,7 +129,7 @@ def test_order_sign_and_truth() -> None:
     assert not Amount(0, EUR)
     assert str(-two) == "-0.02 EUR"
     with pytest.raises(TypeError):
-        sum([one, two])  # type: ignore[list-item]  # a bare 0 has no asset
+        sum([one, two])
 
 
 @pytest.mark.parametrize(

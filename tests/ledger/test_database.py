@@ -159,7 +159,7 @@ def test_a_posting_needs_an_entry_and_an_account_of_its_tenant(
     api: Raw, books: Books, stranger: Scope, values: dict[str, object]
 ) -> None:
     theirs = books.ledger.open_account(stranger, "Theirs").id
-    ours = books.pay(values["b"], values["a"], 1)  # type: ignore[arg-type]
+    ours = books.pay(values["b"], values["a"], 1)
     made = POSTING.format(-5, 5)
     assert api.refused(made, **values) == ("FN002", "ENTRY_CLOSED")
     for account in (theirs, new_id()):

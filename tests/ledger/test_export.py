@@ -175,6 +175,8 @@ def load_beancount(text: str) -> Read:
     with localcontext(prec=400):
         directives, errors, _ = loader.load_string(text)
     assert errors == [], errors[:3]
+    # Nor does it complain with the 28 digits that its own commands compute with.
+    assert loader.load_string(text)[1] == []
     found = [directive for directive in directives if isinstance(directive, data.Transaction)]
     accounts = {
         directive.account: account_from(directive.meta)
@@ -248,9 +250,34 @@ def test_names_that_meet_after_mapping_are_told_apart() -> None:
     assert opened == ["Assets:A-b", "Assets:A-b-2", "Assets:A-b-3"]
 
 
-def test_another_tool_is_refused() -> None:
-    with pytest.raises(UnknownExport, match="beancount, hledger"):
-        exported("excel", [], [])
+@pytest.mark.parametrize(
+    "legs",
+    [
+        (2**256 - 1, 1 - 2**256),
+        # Each fits into 28 digits, and the sum of two does not.
+        (6 * 10**27 + 3, 6 * 10**27 + 3, -6 * 10**27 - 3, -6 * 10**27 - 3),
+    ],
+)
+@pytest.mark.parametrize("scale", [0, 18, 36])
+def test_what_beancount_rounds_it_does_not_complain_of(legs: tuple[int, ...], scale: int) -> None:
+    account = Account(id=new_id(), name="Vault", kind=AccountKind.ASSET)
+    token = Asset("token", scale)
+    postings = tuple(Posting(account.id, Amount(number, token)) for number in legs)
+    entry = Entry(id=new_id(), on_date=date(2026, 1, 1), postings=postings)
+    _, errors, _ = loader.load_string("".join(exported("beancount", [account], [entry])))
+    assert errors == [], errors[0].message
+
+
+def test_the_outside_is_a_part_of_equity() -> None:
+    world = Account(id=new_id(), name="World", kind=AccountKind.OUTSIDE)
+    assert "1970-01-01 open Equity:Outside:World\n" in exported("beancount", [world], [])
+    assert "account Equity:Outside:World\n" in exported("hledger", [world], [])
+
+
+def test_another_tool_is_refused(finora: Finora, scope: Scope) -> None:
+    with pytest.raises(UnknownExport, match="beancount, hledger") as refused:
+        finora.export(scope, "excel")
+    assert refused.value.code == "UNKNOWN_EXPORT"
 
 
 # --- hledger -------------------------------------------------------------------------------------
@@ -331,6 +358,7 @@ def test_hledger_reads_the_same_books(
     accounts, entries, words = books
     journal = "".join(exported("hledger", accounts, entries, words))
     read = load_hledger(journal, tmp_path)
+    hledger(journal, tmp_path, "check", "--strict")
     same(read, accounts, entries)
     assert hledger_balances(journal, tmp_path, read) == balances_of(entries)
 
@@ -348,7 +376,7 @@ def stored(finora: Finora, scope: Scope) -> Balances:
 
 @pytest.fixture
 def lived_in(finora: Finora, scope: Scope, books: Books) -> Scope:
-    """Books with an import, a token, an exchange and a reversal in them."""
+    """Books with an import, a token, an exchange, a reversal and holds in them."""
     said = b"Date,Amount,Description\n2026-01-02,-3.50,Caf\xc3\xa9\n2026-01-02,-3.50,Caf\xc3\xa9\n"
     finora.import_file(
         scope, io.BytesIO(said), ImportRequest(account="Giro 🐷", currency="EUR"), name="giro.csv"
@@ -360,6 +388,12 @@ def lived_in(finora: Finora, scope: Scope, books: Books) -> Scope:
     eur = ASSETS[0]
     sold = Amount(10**18, token)
     finora.ledger.exchange(scope, wallet, sold, eur, Decimal("1234.567"), "a, source")
+    kept, paid = (
+        finora.ledger.hold(scope, wallet, Amount(3 * 10**18, token), reference=reference)
+        for reference in ("kept", "paid; [2026-01-01] %2C,")
+    )
+    finora.ledger.post_hold(scope, paid.id, world, Amount(10**18, token))
+    assert kept.outcome is None
     return scope
 
 

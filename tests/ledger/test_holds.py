@@ -27,7 +27,7 @@ def shop(books: Books) -> UUID:
 @pytest.fixture
 def hold(books: Books, cash: UUID) -> Callable[..., Hold]:
     def make(units: int = 4_000, **given: object) -> Hold:
-        return books.ledger.hold(books.scope, cash, Amount(units, EUR), **given)  # type: ignore[arg-type]
+        return books.ledger.hold(books.scope, cash, Amount(units, EUR), **given)
 
     return make
 
@@ -123,7 +123,7 @@ def test_a_hold_runs_out_by_the_clock_of_the_database(
     books: Books, database: Postgres, cash: UUID, shop: UUID, hold: Callable[..., Hold]
 ) -> None:
     with database.look() as connection:
-        now: datetime = connection.scalar(text("select clock_timestamp()"))  # type: ignore[assignment]
+        now: datetime = connection.scalar(text("select clock_timestamp()"))
     made = hold(expires_at=now + timedelta(milliseconds=400))
     ended = books.ledger.expire_holds(books.scope)
     while not ended:
@@ -132,8 +132,8 @@ def test_a_hold_runs_out_by_the_clock_of_the_database(
     assert ended == 1
     assert books.ledger.find_hold(books.scope, made.id).outcome is HoldOutcome.EXPIRED
     with database.look() as connection:
-        after: datetime = connection.scalar(text("select clock_timestamp()"))  # type: ignore[assignment]
-    assert after >= made.expires_at  # type: ignore[operator]
+        after: datetime = connection.scalar(text("select clock_timestamp()"))
+    assert after >= made.expires_at
     assert state(books, cash) == (10_000, 0, 10_000)
 
 

@@ -20,7 +20,7 @@ USD = currency("USD")
 def pages(books: Books, account: UUID, limit: int, **given: date | None) -> Iterator[StatementRow]:
     cursor = None
     while True:
-        page = books.ledger.statement(books.scope, account, cursor=cursor, limit=limit, **given)  # type: ignore[arg-type]
+        page = books.ledger.statement(books.scope, account, cursor=cursor, limit=limit, **given)
         assert len(page.items) <= limit
         yield from page.items
         cursor = page.next
@@ -58,7 +58,7 @@ def test_each_line_has_the_balance_after_it(books: Books, busy: UUID, asset: obj
     rows = [row for row in pages(books, busy, 3) if row.amount.asset == asset]
     running = list(accumulate(row.amount.units for row in rows))
     assert [row.balance.units for row in rows] == running
-    assert running[-1] == books.units(busy, asset)  # type: ignore[arg-type]
+    assert running[-1] == books.units(busy, asset)
 
 
 @settings(

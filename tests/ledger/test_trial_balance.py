@@ -53,7 +53,7 @@ def test_what_was_known_does_not_change_when_more_is_learnt(
     books: Books, cash: UUID, world: UUID
 ) -> None:
     made = books.pay(cash, world, 300)
-    known: datetime = books.ledger.entry(books.scope, made.id).recorded_at  # type: ignore[assignment]
+    known: datetime = books.ledger.entry(books.scope, made.id).recorded_at
     then = books.ledger.trial_balance(books.scope, known_at=known)
     assert said(then)["Cash EUR"] == 9_700
     books.ledger.post_many(

@@ -9,18 +9,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from finora.commands.common import AsJson, Data, books, put, refusals, screen
+from finora.commands.common import AsJson, Data, books, cell, put, refusals, say, screen, tell
 
 if TYPE_CHECKING:
-    from finora import Finora, Record, RecordFilter, Scope
+    from finora import Account, Amount, Finora, Record, RecordFilter, Scope
 
-Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"])]
+Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], metavar="DATE")]
 
 
 def accounts(data: Data = None, as_json: AsJson = False) -> None:
     """List the accounts with what they hold.
 
-    Debts are negative, as in the ledger. Example: finora accounts --json
+    Debts are negative, as in the ledger.
+
+    \b
+    Example: finora accounts --json
     """
     with refusals(as_json), books(data) as (finora, scope):
         held: dict[Any, list[Any]] = {}
@@ -59,7 +62,14 @@ def records(
     since: Day = None,
     until: Day = None,
     text: Annotated[str | None, typer.Option(help="Part of description or counterparty.")] = None,
-    category: Annotated[str | None, typer.Option()] = None,
+    category: Annotated[str | None, typer.Option(help="Exactly this category.")] = None,
+    least: Annotated[
+        str | None, typer.Option(help="Smallest amount; money out is below 0.")
+    ] = None,
+    most: Annotated[str | None, typer.Option(help="Largest amount.")] = None,
+    currency: Annotated[
+        str | None, typer.Option(help="Asset of --least and --most; else the account's, else EUR.")
+    ] = None,
     limit: Annotated[int, typer.Option(help="How many, at most 1000.")] = 50,
     cursor: Annotated[str | None, typer.Option(help="Where the page before ended.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Every page.")] = False,
@@ -68,13 +78,18 @@ def records(
 ) -> None:
     """List records, latest first.
 
+    \b
     Example: finora records --text bakery --since 2026-01-01 --json
     """
     from finora import RecordFilter
 
     with refusals(as_json), books(data) as (finora, scope):
+        of = _account(finora, scope, account) if account else None
+        asset = currency or (of and of.asset) or "EUR"
         wanted = RecordFilter(
-            account_id=_account(finora, scope, account) if account else None,
+            account_id=of.id if of else None,
+            least=_amount(finora, scope, least, asset),
+            most=_amount(finora, scope, most, asset),
             since=since.date() if since else None,
             until=until.date() if until else None,
             text=text,
@@ -86,12 +101,12 @@ def records(
         return
     rows = [
         (str(record.on_date), record.counterparty or record.description, record.account,
-         str(record.amount) + (" pending" if record.entry_id is None else ""))
+         str(record.amount) + ("" if record.bank_state == "booked" else " pending"))
         for record in found
     ]  # fmt: skip
     _print(("date", "who or what", "account", "amount"), rows, right={3})
     if more:
-        typer.echo(f"more: --cursor {more}")
+        say(f"more: --cursor {more}")
 
 
 def wallet(
@@ -107,6 +122,7 @@ def wallet(
 ) -> None:
     """Show what is there, what came in, what went out.
 
+    \b
     Example: finora wallet --period year
     """
     from finora import Period
@@ -140,8 +156,11 @@ def export(
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write the books as a beancount file or an hledger journal, with nothing lost.
+    """Write the books for beancount or hledger.
 
+    With nothing lost: every entry with its id, dates, amounts, reversal and rate.
+
+    \b
     Example: finora export --format hledger --output books.journal
     """
     with (
@@ -150,10 +169,14 @@ def export(
         closing(finora.export(scope, format_)) as lines,
     ):
         if output is not None:
-            count = _write(output, lines)
-            put({"format": format_, "output": str(output), "lines": count}) if as_json else (
-                typer.echo(f"{output}: {count} lines")
-            )
+            try:
+                count = _write(output, lines)
+            except OSError as error:
+                tell("FILE_UNWRITABLE", f"{output}: {error.strerror}", (), as_json)
+            if as_json:
+                put({"format": format_, "output": str(output), "lines": count})
+            else:
+                say(f"{output}: {count} lines")
         elif as_json:
             put({"format": format_, "text": "".join(lines)})
         else:
@@ -163,23 +186,40 @@ def export(
 
 def _write(output: Path, lines: Iterable[str]) -> int:
     """All of it or nothing: an export that breaks off must not look whole."""
-    count = 0
-    part = output.with_name(f".{output.name}.part")
-    with part.open("w", encoding="utf-8") as file:
-        for line in lines:
-            count += 1
-            file.write(line)
-    part.replace(output)
+    target = output.resolve()
+    if target.exists() and not target.is_file():
+        return _fill(target, lines)  # a device or a pipe: nothing to put in its place
+    part = target.with_name(f".{target.name}.part")
+    try:
+        count = _fill(part, lines)
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
     return count
 
 
-def _account(finora: "Finora", scope: "Scope", wanted: str) -> Any:
+def _fill(path: Path, lines: Iterable[str]) -> int:
+    count = 0
+    with path.open("w", encoding="utf-8", newline="") as file:
+        for line in lines:
+            count += 1
+            file.write(line)
+    return count
+
+
+def _account(finora: "Finora", scope: "Scope", wanted: str) -> "Account":
     from finora_core.ledger.model import AccountNotFound
 
     for account in finora.ledger.accounts(scope):
         if wanted in (account.name, str(account.id)):
-            return account.id
+            return account
     raise AccountNotFound(f"no account {wanted!r}")
+
+
+def _amount(finora: "Finora", scope: "Scope", wanted: str | None, asset: str) -> "Amount | None":
+    from finora import Amount
+
+    return None if wanted is None else Amount.parse(wanted, finora.ledger.asset(scope, asset))
 
 
 def _pages(
@@ -219,42 +259,46 @@ def _print(
     columns: tuple[str, ...], rows: list[tuple[Any, ...]], right: frozenset[int] | set[int]
 ) -> None:
     from rich import box
-    from rich.markup import escape
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, header_style="dim")
     for index, column in enumerate(columns):
         table.add_column(column, justify="right" if index in right else "left")
     for row in rows:
-        table.add_row(*[escape(str(cell)) for cell in row])
+        table.add_row(*map(cell, row))
     screen().print(table)
 
 
 def _print_wallet(shown: dict[str, Any]) -> None:
-    def money(amount: dict[str, str]) -> str:
-        return f"{Decimal(amount['amount']):,f} {amount['asset']}"
+    if "days" in shown:
+        rows = [(day["day"], *_flow(flow)) for day in shown["days"] for flow in day["flows"]]
+        _print(("day", "income", "spending"), rows, right={1, 2})
+    elif "months" in shown:
+        worth = [(each["day"], _money(amount))
+                 for each in shown["months"] for amount in each["amounts"]]  # fmt: skip
+        _print(("end of", "net worth"), worth, right={1})
+    else:
+        _print_summary(shown["summary"])
 
-    if "days" in shown or "months" in shown:
-        rows = [
-            (day["day"], money(flow["income"]), money(flow["expense"]))
-            for day in shown.get("days", ())
-            for flow in day["flows"]
-        ]
-        if rows:
-            _print(("day", "income", "spending"), rows, right={1, 2})
-        worth = [
-            (each["day"], money(amount))
-            for each in shown.get("months", ())
-            for amount in each["amounts"]
-        ]
-        if worth:
-            _print(("end of", "net worth"), worth, right={1})
-        return
-    summary = shown["summary"]
-    typer.echo(f"{summary['since']} to {summary['until']}")
-    flows = [("income", money(flow["income"])) for flow in summary["flows"]]
-    flows += [("spending", money(flow["expense"])) for flow in summary["flows"]]
-    flows += [(f"  {top['category'] or 'no category'}", money(top["spent"]))
-              for top in summary["top_categories"]]  # fmt: skip
-    held = [("balance", money(amount)) for amount in summary["balances"]]
-    _print(("", "amount"), held + flows, right={1})
+
+def _print_summary(summary: dict[str, Any]) -> None:
+    total, gap = _money(summary["total"]["value"]), summary["total"]["gap"]
+    rows = [("balance", _money(amount)) for amount in summary["balances"]]
+    rows.append((f"in all, but {gap}" if gap else "in all", total))
+    for flow in summary["flows"]:
+        income, spending = _flow(flow)
+        rows += [("income", income), ("spending", spending)]
+    rows += [(f"  {top['category'] or 'no category'}", _money(top["spent"]))
+             for top in summary["top_categories"]]  # fmt: skip
+    _print((f"{summary['since']} to {summary['until']}", "amount"), rows, right={1})
+    trend = [(month["month"][:7], *_flow(flow))
+             for month in summary["trend"] for flow in month["flows"]]  # fmt: skip
+    _print(("month", "income", "spending"), trend, right={1, 2})
+
+
+def _flow(flow: dict[str, Any]) -> tuple[str, str]:
+    return _money(flow["income"]), _money(flow["expense"])
+
+
+def _money(amount: dict[str, str]) -> str:
+    return f"{Decimal(amount['amount']):,f} {amount['asset']}"

@@ -2,6 +2,7 @@
 
 import getpass
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 
 Data = Annotated[
     Path | None,
-    typer.Option("--data", help="Folder of the embedded servers, in place of FINORA_DATA."),
+    typer.Option(
+        "--data", metavar="DIR", help="Folder of the embedded servers, in place of FINORA_DATA."
+    ),
 ]
 AsJson = Annotated[
     bool, typer.Option("--json", help="Machine-readable, in the shape of docs/cli.md.")
@@ -38,9 +41,22 @@ def books(data: Path | None) -> Iterator[tuple["Finora", "Scope"]]:
     """The open books and the scope of the machine owner's personal tenant."""
     from finora import Finora
 
-    owner = getpass.getuser()
+    owner = login_name()
     with Finora.open(settings_of(data)) as finora:
         yield finora, finora.scope(tenant=f"personal:{owner}", user=owner)
+
+
+def login_name() -> str:
+    """Of the user the process runs as, whatever the environment says; the number where a container
+    gave it no name."""
+    try:
+        import pwd
+    except ImportError:  # Windows
+        return getpass.getuser()
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid-{os.getuid()}"
 
 
 @contextmanager
@@ -57,9 +73,9 @@ def tell(code: str, message: str, details: tuple[tuple[str, str], ...], as_json:
         listed = [{"path": path, "msg": said} for path, said in details]
         put({"error": {"code": code, "message": message, "details": listed}})
     else:
-        typer.echo(f"{code}: {message}", err=True)
+        say(f"{code}: {message}", err=True)
         for path, said in details:
-            typer.echo(f"  {path}: {said}", err=True)
+            say(f"  {path}: {said}", err=True)
     raise typer.Exit(1)
 
 
@@ -68,9 +84,29 @@ def put(value: Any) -> None:
     typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
 
 
-def screen() -> "Console":
-    """Standard output for people: as wide as the terminal, or 80 where there is none."""
+def say(text: str, *, err: bool = False) -> None:
+    """Lines for people, on standard output or standard error."""
+    typer.echo(clean(text, "\n"), err=err)
+
+
+def clean(text: str, kept: str = "") -> str:
+    """What a file says must not steer the terminal that shows it: no escapes, no controls."""
+    return "".join(
+        character if character.isprintable() or character in kept else "\N{REPLACEMENT CHARACTER}"
+        for character in text
+    )
+
+
+def cell(value: object) -> str:
+    """A value as rich shows it: no markup, no controls."""
+    from rich.markup import escape
+
+    return escape(clean(str(value)))
+
+
+def screen(*, err: bool = False) -> "Console":
+    """Standard output (or error) for people: as wide as the terminal, or 80 where there is none."""
     from rich.console import Console
 
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=80)
+    console = Console(highlight=False, stderr=err)
+    return console if console.is_terminal else Console(highlight=False, stderr=err, width=80)

@@ -5,12 +5,15 @@ import platform
 from collections.abc import Callable, Iterator
 
 import attrs
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import Connection
 
 import finora
 from finora_adapters import embedded
 from finora_adapters.compose import engine_of, require_durable
 from finora_adapters.plugins import load_plugins
+from finora_adapters.postgres.access import API
 from finora_adapters.postgres.invariants import violations
 from finora_adapters.postgres.migrate import drift, head, require_current, revision_of
 from finora_adapters.settings import Settings
@@ -31,11 +34,32 @@ def examine(settings: Settings) -> Iterator[Finding]:
     """Look at everything, also where something is broken; starts the embedded server if need be."""
     yield Finding(subject="finora", said=f"{finora.__version__}, schema {head()}")
     yield Finding(subject="python", said=platform.python_version())
-    if settings.database_url is None:
+    yield _settings(settings)
+    if settings.database_url is not None:
+        yield from _server(settings)
+    elif (settings.data / "postgres").exists():
         yield from _embedded(settings)
-    yield from _database(settings)
+    else:
+        yield _nothing_yet(settings)
     yield from _plugins()
     yield _storage(settings)
+
+
+def _settings(settings: Settings) -> Finding:
+    names = ("env", "pool_size", "statement_limit_s", "lock_limit_s", "import_max_lines")
+    said = ", ".join(f"{name} {getattr(settings, name)}" for name in names)
+    return Finding(subject="settings", said=said)
+
+
+def _nothing_yet(settings: Settings) -> Finding:
+    """Before the first use: looking makes no data folder."""
+    try:
+        programs = embedded.find_postgres(settings.postgres_bin)
+    except Refusal as refusal:
+        return Finding(subject="embedded servers", said=refusal.message, well=False,
+                       remedy="install or set one of them")  # fmt: skip
+    said = f"no books yet; the first command makes them in {settings.data}, with {programs}"
+    return Finding(subject="embedded servers", said=said)
 
 
 def _embedded(settings: Settings) -> Iterator[Finding]:
@@ -46,21 +70,29 @@ def _embedded(settings: Settings) -> Iterator[Finding]:
         yield Finding(subject="embedded servers", said=problem, well=False,
                       remedy="see supervisor.log and postgres.log in the data folder")  # fmt: skip
 
-
-def _database(settings: Settings) -> Iterator[Finding]:
     try:
-        if settings.database_url is None:
-            with embedded.open_engines(
-                settings.data, postgres_bin=settings.postgres_bin
-            ) as engines:
-                yield from _examined(engines.admin_dsn, settings)
-            return
-        # Only the owner past row security sees every tenant; the run-time login sees the schema.
-        url = settings.database_direct_url or settings.database_url
-        yield from _examined(url.get_secret_value(), settings)
+        with embedded.open_engines(settings.data, postgres_bin=settings.postgres_bin) as engines:
+            yield from _examined(engines.admin_dsn, settings)
     except Refusal as refusal:
         yield Finding(subject="postgres", said=f"{refusal.code}: {refusal.message}", well=False,
-                      remedy="start the server or correct the setting")  # fmt: skip
+                      remedy="see supervisor.log and postgres.log in the data folder")  # fmt: skip
+
+
+def _server(settings: Settings) -> Iterator[Finding]:
+    # The owner past row security sees every tenant; the run-time login sees at least the schema.
+    urls = {"direct database": settings.database_direct_url, "database": settings.database_url}
+    given = {name: url.get_secret_value() for name, url in urls.items() if url is not None}
+    try:
+        for name, url in given.items():
+            known = conninfo_to_dict(url)
+            shown = (f"{key} {known[key]}" for key in ("host", "dbname", "user") if key in known)
+            yield Finding(subject=name, said=", ".join(shown))
+    except psycopg.Error:
+        # What it says would show the password.
+        yield Finding(subject=name, said="not a Postgres URL", well=False,
+                      remedy="postgresql://user:password@host/database")  # fmt: skip
+        return
+    yield from _examined(next(iter(given.values())), settings)
 
 
 def _examined(dsn: str, settings: Settings) -> Iterator[Finding]:
@@ -93,6 +125,12 @@ def _version(connection: Connection) -> Finding:
 
 
 def _schema(connection: Connection) -> Iterator[Finding]:
+    sees_all = connection.exec_driver_sql(
+        "select rolsuper or rolbypassrls from pg_roles where rolname = current_user"
+    ).scalar()
+    if not sees_all and connection.exec_driver_sql("select to_regrole('finora_api')").scalar():
+        # A login has no right of its own: it takes a role, as every transaction does.
+        connection.exec_driver_sql(f"set role {API}")
     found = revision_of(connection)
     if found is None:
         yield Finding(subject="schema", said="not installed", well=False,
@@ -107,11 +145,9 @@ def _schema(connection: Connection) -> Iterator[Finding]:
         well=not changed,
         remedy="restore what was changed by hand" if changed else "",
     )
-    if not connection.exec_driver_sql(
-        "select rolsuper or rolbypassrls from pg_roles where rolname = current_user"
-    ).scalar():
-        yield Finding(subject="invariants",
-                      said="not checked: this login does not see every tenant")  # fmt: skip
+    if not sees_all:
+        yield Finding(subject="invariants", said="not checked: this login sees one tenant at a "
+                      "time; set FINORA_DATABASE_DIRECT_URL to one with BYPASSRLS")  # fmt: skip
         return
     broken = violations(connection)
     for violation in broken:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from finora.commands.common import AsJson, Data, books, put, refusals, screen, settings_of
+from finora.commands.common import AsJson, Data, books, put, refusals, say, screen, settings_of
 
 
 def demo(
@@ -13,11 +13,15 @@ def demo(
         list[Path] | None,
         typer.Argument(help="Statements; a household's own, if none are named."),
     ] = None,
+    currency: Annotated[str | None, typer.Option(help="Currency of files that name none.")] = None,
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
-    """Import statements twice in different order and show what comes out.
+    """Import statements twice and show what comes out.
 
+    In different order, so that the second pass adds nothing; a household's own, if none are named.
+
+    \b
     Example: finora demo statements/*.ofx
     """
     from rich.console import Console
@@ -25,16 +29,18 @@ def demo(
     from finora.commands.demo import demo as run
 
     with refusals(as_json), books(data) as (finora, _):
-        console = Console(stderr=True) if as_json else screen()
-        refused = run(finora, files or [], console)
+        shown = run(finora, files or [], Console(quiet=True) if as_json else screen(), currency)
     if as_json:
-        put({"refused": refused})
+        put(shown)
 
 
 def migrate(data: Data = None, as_json: AsJson = False) -> None:
     """Bring the database to this release's schema.
 
-    The embedded one migrates by itself. Example: finora migrate --json
+    The embedded one migrates by itself.
+
+    \b
+    Example: finora migrate --json
     """
     from finora import Finora
 
@@ -43,13 +49,17 @@ def migrate(data: Data = None, as_json: AsJson = False) -> None:
     if as_json:
         put({"revision": revision})
     else:
-        typer.echo(f"the schema is at {revision}")
+        say(f"the schema is at {revision}")
 
 
 def doctor(data: Data = None, as_json: AsJson = False) -> None:
-    """Say what runs, in which version and with which settings, and what is wrong.
+    """Say what runs, and what is wrong.
 
-    Ends with 1 if something is. Example: finora doctor --json
+    Versions, settings, schema, invariants, plugins, stored files. Ends with 1
+    if something is wrong.
+
+    \b
+    Example: finora doctor --json
     """
     from finora.commands.doctor import examine
     from finora_core.kernel.plain import to_plain
@@ -62,16 +72,19 @@ def doctor(data: Data = None, as_json: AsJson = False) -> None:
     else:
         for finding in findings:
             mark = "ok  " if finding.well else "BAD "
-            typer.echo(f"{mark}{finding.subject}: {finding.said}")
+            say(f"{mark}{finding.subject}: {finding.said}")
             if not finding.well:
-                typer.echo(f"    {finding.remedy}")
+                say(f"    {finding.remedy}")
     if not well:
         raise typer.Exit(1)
 
 
-def plugins(as_json: AsJson = False) -> None:
-    """List the plugins, what each provides, and which were set aside for what reason.
+def plugins(data: Data = None, as_json: AsJson = False) -> None:
+    """List the plugins.
 
+    What each provides, and which were set aside for what reason.
+
+    \b
     Example: finora plugins --json
     """
     from finora_adapters.plugins import load_plugins
@@ -82,11 +95,11 @@ def plugins(as_json: AsJson = False) -> None:
         put({"plugins": [{**_fields(to_plain(plugin)), "works": plugin.works} for plugin in found]})
         return
     for plugin in found:
-        typer.echo(f"{plugin.name} ({plugin.package} {plugin.version})")
+        say(f"{plugin.name} ({plugin.package} {plugin.version})")
         for provided in plugin.provides:
-            typer.echo(f"  {provided}")
+            say(f"  {provided}")
         if plugin.reason:
-            typer.echo(f"  set aside: {plugin.reason}")
+            say(f"  set aside: {plugin.reason}")
 
 
 def _fields(plain: object) -> dict[str, object]:

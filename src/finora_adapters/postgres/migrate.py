@@ -5,7 +5,7 @@ what they make with what `schema.py`, `functions.py` and `access.py` declare.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from alembic import command
@@ -91,8 +91,16 @@ def require_current(connection: Connection) -> None:
     if found == wanted:
         return
     if found is None or found in {step.revision for step in _steps()}:
-        raise SchemaBehind(f"the schema is at {found or 'nothing'}, this release needs {wanted}")
+        at = found or "nothing"
+        raise SchemaBehind(f"the schema is at {at}, not at {wanted}: run `finora migrate`")
     raise SchemaAhead(f"the schema is at {found}, which this release ({wanted}) does not know")
+
+
+def require_roles(connection: Connection) -> None:
+    """Raise SchemaBehind unless this login may act as the run-time roles; asked before any of them
+    is taken, which would be a plain error where they do not exist."""
+    if not _can_act(connection, (*access.RUNTIME, access.CONTROL)):
+        raise SchemaBehind("this login was not given Finora's roles here: run `finora migrate`")
 
 
 def drift(connection: Connection) -> bool:
@@ -157,15 +165,17 @@ def _ensure_roles(connection: Connection, login: str | None) -> None:
             with connection.begin_nested():
                 connection.execute(text(statement))
         except ProgrammingError as error:
-            if "already exists" in str(error) or _can_act(connection):
+            if "already exists" in str(error) or _can_act(connection, access.ROLES):
                 continue
             script = ";\n".join(wanted)
             raise RolesMissing(f"have an administrator run once:\n{script};") from error
 
 
-def _can_act(connection: Connection) -> bool:
-    asks = " and ".join(f"pg_has_role('{role}', 'set')" for role in access.ROLES)
-    return bool(connection.scalar(text(f"select {asks}")))
+def _can_act(connection: Connection, roles: Sequence[str]) -> bool:
+    mine = text(
+        "select count(*) from pg_roles where rolname = any(:roles) and pg_has_role(oid, 'set')"
+    )
+    return bool(connection.scalar(mine, {"roles": list(roles)}) == len(roles))
 
 
 def _note(connection: Connection, revision: str) -> None:

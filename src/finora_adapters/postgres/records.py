@@ -176,8 +176,8 @@ class PgWords:
     tenant_id: UUID
 
     def all(self) -> Iterator[EntryWords]:
-        streamed = self.connection.execution_options(yield_per=5_000)
-        for row in streamed.execute(_WORDS, {"tenant": self.tenant_id}):
+        values, streamed = {"tenant": self.tenant_id}, {"yield_per": 5_000}
+        for row in self.connection.execute(_WORDS, values, execution_options=streamed):
             yield EntryWords(**row._mapping)
 
 

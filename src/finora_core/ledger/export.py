@@ -69,7 +69,7 @@ _ROOTS: Mapping[AccountKind, str] = {
     AccountKind.EXPENSE: "Expenses",
     AccountKind.EQUITY: "Equity",
     # Neither tool has a place for the rest of the world; this one keeps their sheets balanced.
-    AccountKind.OUTSIDE: "Equity",
+    AccountKind.OUTSIDE: "Equity:Outside",
 }
 
 
@@ -137,6 +137,8 @@ def _accounts(ordered: Sequence[Account], fit: Callable[[str], str]) -> Mapping[
 
 _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r"})
 _NO_ENTRY = date(1970, 1, 1)
+# Beancount computes with 28 digits, and the sum of an entry's 10,000 postings may have 4 more.
+_EXACT_UNITS = 10**24
 
 
 def _beancount(ordered: Sequence[Account], told: Told) -> Iterator[str]:
@@ -145,6 +147,7 @@ def _beancount(ordered: Sequence[Account], told: Told) -> Iterator[str]:
     start = first[0].on_date if first else _NO_ENTRY
     accounts = _accounts(ordered, _beancount_account)
     assets = _Names(_beancount_commodity)
+    most = dict[str, int]()
     for account in ordered:
         yield f"{start} open {accounts[account.id]}"
         yield from _metadata(_account_facts(account))
@@ -152,6 +155,9 @@ def _beancount(ordered: Sequence[Account], told: Told) -> Iterator[str]:
         for asset in _new(entry, assets):
             yield f"{start} commodity {assets.of(asset.id, asset.id)}"
             yield from _metadata((("id", asset.id), ("scale", str(asset.scale))))
+        for asset, lost in _lost(entry, most):
+            slack = f"{assets.of(asset.id, asset.id)}:{lost}"
+            yield f'option "inferred_tolerance_default" {_quoted(slack)}'
         payee = f"{_quoted(words.counterparty)} " if words and words.counterparty else ""
         yield ""
         yield f"{entry.on_date} * {payee}{_quoted(words.description if words else entry.cause)}"
@@ -160,6 +166,16 @@ def _beancount(ordered: Sequence[Account], told: Told) -> Iterator[str]:
             amount = posting.amount
             commodity = assets.of(amount.asset.id, amount.asset.id)
             yield f"  {accounts[posting.account_id]}  {amount.text} {commodity}"
+
+
+def _lost(entry: Entry, most: dict[str, int]) -> Iterator[tuple[Asset, str]]:
+    """What beancount's arithmetic may lose of sums this large, where none before were: the file
+    has every digit, and beancount would say of its own rounding that an entry does not balance."""
+    for posting in entry.postings:
+        asset, size = posting.amount.asset, abs(posting.amount.units)
+        if size >= most.get(asset.id, _EXACT_UNITS):
+            most[asset.id] = 10 ** len(str(size))
+            yield asset, text_of(most[asset.id] // 10**20, asset.scale)
 
 
 def _metadata(facts: Iterable[tuple[str, str]]) -> Iterator[str]:
@@ -193,7 +209,8 @@ def _beancount_commodity(asset_id: str) -> str:
 # --- hledger -------------------------------------------------------------------------------------
 
 _TYPES: Mapping[str, str] = {
-    "Assets": "A", "Liabilities": "L", "Income": "R", "Expenses": "X", "Equity": "E"
+    "Assets": "A", "Liabilities": "L", "Income": "R", "Expenses": "X", "Equity": "E",
+    "Equity:Outside": "E",
 }  # fmt: skip
 
 

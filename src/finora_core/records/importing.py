@@ -41,7 +41,8 @@ from finora_core.records.ports import Staged
 
 HEAD = 65_536
 MAX_SHOWN = 1_000
-_NUL = dict.fromkeys([0, *range(0xD800, 0xE000)])
+# What the database keeps in no text.
+NOT_TEXT = dict.fromkeys([0, *range(0xD800, 0xE000)])
 
 
 def pick_format(formats: Mapping[str, StatementFormat], head: bytes, name: str) -> StatementFormat:
@@ -212,9 +213,9 @@ class Intake:
             self._fault(FaultyLine(place=item.place, reason=error.message))
             return None
         self._count(item.date, units, item.booked, asset)
-        description = item.description.translate(_NUL)[:MAX_TEXT].strip()
-        counterparty = (item.counterparty or "").translate(_NUL)[:MAX_TEXT].strip() or None
-        bank_id = (item.bank_id or "").translate(_NUL)[:200].strip() or None
+        description = item.description.translate(NOT_TEXT)[:MAX_TEXT].strip()
+        counterparty = (item.counterparty or "").translate(NOT_TEXT)[:MAX_TEXT].strip() or None
+        bank_id = (item.bank_id or "").translate(NOT_TEXT)[:200].strip() or None
         text = f"{counterparty} {description}" if counterparty else description
         return (
             item.place,
@@ -229,7 +230,7 @@ class Intake:
             merchant_key(counterparty or description),
             bank_id,
             item.booked,
-            (item.category or "").translate(_NUL)[:200].strip(),
+            (item.category or "").translate(NOT_TEXT)[:200].strip(),
             _raw(item.raw),
         )
 
@@ -294,7 +295,7 @@ class Intake:
 
 def normal_number(number: str | None) -> str | None:
     """An account number without blanks, upper case: as files of one bank differ, this does not."""
-    normal = "".join((number or "").translate(_NUL).split()).upper()
+    normal = "".join((number or "").translate(NOT_TEXT).split()).upper()
     return normal[:200] or None
 
 

@@ -19,7 +19,7 @@ from finora_core.kernel.scope import Scope
 from finora_core.kernel.work import Begin, retried
 from finora_core.ledger.model import Account, AccountKind, AccountOpened
 from finora_core.plugins import StatementFormat, StatementItem, StatementTooLarge
-from finora_core.records.importing import Intake, head_of, pick_format
+from finora_core.records.importing import NOT_TEXT, Intake, head_of, pick_format
 from finora_core.records.model import (
     AccountCounts,
     AccountNeeded,
@@ -64,7 +64,8 @@ class ImportService:
         import_id = derived_id("import", str(scope.tenant_id), scope.request_id, stored.key)
         with self.begin(scope) as work:
             asked = request or ImportRequest()
-            work.imports.add(import_id, Path(name).name[:200], stored, asked, scope.user_id)
+            shown = Path(name).name.translate(NOT_TEXT)[:200]
+            work.imports.add(import_id, shown, stored, asked, scope.user_id)
             work.events.record(ImportRequested(import_id))
             job_id = derived_id("records.import", str(scope.user_id), str(import_id),
                                 scope.request_id)  # fmt: skip

@@ -275,6 +275,10 @@ class ImportRequest:
     answers: Mapping[str, str] = attrs.field(factory=dict)
     accept_difference: bool = False
 
+    def __attrs_post_init__(self) -> None:
+        check_text(self.account or "", self.currency or "", self.format or "")
+        check_text(*self.answers.keys(), *self.answers.values())
+
 
 @attrs.frozen(kw_only=True)
 class SetAside:
