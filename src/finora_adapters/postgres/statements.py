@@ -576,18 +576,24 @@ select count(*) from sole
 
 
 def _text_row(row: Staged) -> str:
-    """A row of COPY's text format: tabs between, \\N for null, controls and backslash escaped."""
-    return "\t".join([_cell(cell) for cell in row]) + "\n"
+    """A row of COPY's text format: tabs between, \\N for null, controls and backslash escaped.
+
+    Written out, for it runs a million times: a loop over the cells costs three times as much.
+    """
+    (place, line_id, account_id, identity, on_date, units, asset, description, counterparty,
+     merchant_key, bank_id, booked, category, raw) = row  # fmt: skip
+    return (
+        f"{place}\t{line_id.int:032x}\t{account_id.int:032x}\t{identity.hex()}\t{on_date}\t{units}\t"
+        f"{asset}\t{_cell(description)}\t{_cell(counterparty)}\t{_cell(merchant_key)}\t"
+        f"{_cell(bank_id)}\t{booked}\t{_cell(category)}\t{_cell(raw)}\n"
+    )
 
 
-_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
-
-
-def _cell(cell: object) -> str:
-    if type(cell) is str:
-        return cell.translate(_ESCAPES) if not cell.isprintable() or "\\" in cell else cell
-    if cell is None:
+def _cell(text: str | None) -> str:
+    if text is None:
         return "\\N"
-    if type(cell) is bytes:
-        return cell.hex()
-    return str(cell)
+    if "\\" in text:
+        text = text.replace("\\", "\\\\")
+    if text.isprintable():
+        return text
+    return text.replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
