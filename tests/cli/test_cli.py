@@ -101,8 +101,8 @@ def test_an_open_question_shows_both_readings(run: Run, tmp_path: Path) -> None:
     file.write_text("Date,Amount,Currency,Text\n03/04/2026,-1.50,EUR,x\n")
     done = run("import", str(file), "--account", "Asked")
     assert done.returncode == 1 and "STATEMENT_AMBIGUOUS" in done.stderr
-    assert "2026-04-03" in done.stdout and "2026-03-04" in done.stdout
-    assert "--answer date_order=dmy" in done.stdout
+    assert "2026-04-03" in done.stderr and "2026-03-04" in done.stderr
+    assert "--answer date_order=dmy" in done.stderr
     done = run("import", str(file), "--account", "Asked", "--answer", "date_order=dmy")
     assert "1 added" in done.stdout, done.stderr
 

@@ -23,7 +23,7 @@ def bring(finora: Finora, scope: Scope, path: Path) -> dict[str, object]:
 def test_it_shows_what_a_person_wants_to_see(finora: Finora) -> None:
     """A second pass that adds nothing, a balance sheet, a chart, a trial balance of zero."""
     out = io.StringIO()
-    assert demo(finora, [], Console(file=out, width=80)) == 0
+    assert demo(finora, [], Console(file=out, width=80))["refused"] == 0
     shown = out.getvalue()
     assert "The second pass added 0 lines" in shown
     assert "Net worth: 17,518.73 EUR, 2,003.25 GBP" in shown
@@ -39,7 +39,7 @@ def test_it_takes_paths_and_tells_what_is_refused(finora: Finora, tmp_path: Path
     bad = tmp_path / "bad.ofx"
     bad.write_text("<OFX>")
     out = io.StringIO()
-    assert demo(finora, [good, bad], Console(file=out, width=80)) == 1
+    assert demo(finora, [good, bad], Console(file=out, width=80))["refused"] == 1
     assert "STATEMENT_" in out.getvalue() and "mine" in out.getvalue()
 
 

@@ -146,7 +146,7 @@ DRIFTS = (
     "alter table finora.balance drop constraint balance_floor_check",
     "alter domain finora.money_units drop constraint money_units_check",
     "drop index finora.posting_tenant_id_account_id_on_date_idx",
-    "alter table finora.entry alter reference set not null",
+    "alter table finora.entry alter cause drop not null",
     "alter table finora.entry add more text",
     "alter table finora.entry alter cause type varchar(10)",
     "alter table finora.entry alter recorded_at set default 'yesterday'",

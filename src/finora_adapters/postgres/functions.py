@@ -184,14 +184,16 @@ begin
   return null;
 end $$"""
 
-# Ending a hold locks its balance, and the entry that pays it then locks others: without this, two
-# payments between the same accounts could each wait for the other.
-LOCK_BALANCES = f"""create function {SCHEMA}.lock_balances(accounts uuid[], held_in text)
+# A hold ends in two steps that each lock balances: it gives its own free, then the entry that pays
+# it moves others. All are locked before the first, in the order in which postings lock; without
+# this, two payments between the same accounts could each wait for the other.
+LOCK_BALANCES = f"""create function {SCHEMA}.lock_balances(accounts uuid[], assets text[])
 returns void language plpgsql security definer {_SAFE} as $$
 begin
-  perform from balance b
-    where b.tenant_id = finora_tenant() and b.account_id = any (accounts) and b.asset = held_in
-    order by b.account_id for no key update;
+  perform from balance b join unnest(accounts, assets) as wanted (account_id, asset)
+    on b.account_id = wanted.account_id and b.asset = wanted.asset
+    where b.tenant_id = finora_tenant()
+    order by b.account_id, b.asset for no key update of b;
 end $$"""
 
 RECORD_ADDED = f"""create function {SCHEMA}.record_added() returns trigger
@@ -279,7 +281,7 @@ CALLABLE = (
     "finora_user()",
     "direction(text, numeric, uuid)",
     "open_tenant(text, text, uuid, uuid)",
-    "lock_balances(uuid[], text)",
+    "lock_balances(uuid[], text[])",
 )
 
 

@@ -360,12 +360,29 @@ from finora.hold h left join finora.hold_end x on x.tenant_id = h.tenant_id and 
 where h.tenant_id = :tenant
 """
 
-# The balances that the entry will move are locked first, in the order in which all others lock.
+# The balances that the hold's end, and the entry that pays it, will move are locked first, in the
+# order in which postings lock them.
 _END = text("""
 insert into finora.hold_end (tenant_id, hold_id, outcome, units, entry_id)
-select :tenant, :hold, :outcome, cast(:units as numeric), cast(:entry as uuid)
-from finora.lock_balances(cast(:accounts as uuid[]), :asset)
+select h.tenant_id, h.id, :outcome, cast(:units as numeric), cast(:entry as uuid)
+from finora.hold h, finora.lock_balances(
+  h.account_id || cast(:accounts as uuid[]), h.asset || cast(:assets as text[]))
+where h.tenant_id = :tenant and h.id = :hold
 """)
+# Another sweeper may end the same hold; whoever inserts first ends it.
+_EXPIRE = """
+with due as materialized (
+  select h.id, h.account_id, h.asset from finora.hold h
+  where h.tenant_id = :tenant and h.expires_at <= clock_timestamp() {mine} and not exists (
+    select from finora.hold_end x where x.tenant_id = h.tenant_id and x.hold_id = h.id)
+  order by h.account_id, h.asset, h.id limit 1000
+), locked as materialized (
+  select finora.lock_balances(array_agg(account_id), array_agg(asset)) from due
+)
+insert into finora.hold_end (tenant_id, hold_id, outcome)
+select :tenant, id, 'expired' from due where exists (select from locked)
+order by account_id, asset, id on conflict do nothing returning hold_id
+"""
 
 
 @attrs.frozen
@@ -408,23 +425,15 @@ class PgHolds:
             "units": posted.units if posted else 0,
             "entry": entry.id if entry else None,
             "accounts": [leg.account_id for leg in entry.postings] if entry else [],
-            "asset": posted.asset.id if posted else "",
+            "assets": [leg.amount.asset.id for leg in entry.postings] if entry else [],
         }
-        self.connection.execute(_END, values)
+        if not self.connection.execute(_END, values).rowcount:
+            raise HoldNotFound(f"no hold {hold_id}")
 
     def expire(self, account_id: UUID | None = None) -> Sequence[UUID]:
-        mine = "" if account_id is None else "and h.account_id = :account "
-        # Another sweeper may end the same hold; whoever inserts first ends it.
-        statement = text(
-            "insert into finora.hold_end (tenant_id, hold_id, outcome) "
-            "select h.tenant_id, h.id, 'expired' from finora.hold h "
-            "where h.tenant_id = :tenant and h.expires_at <= clock_timestamp() " + mine + "and "
-            "not exists (select from finora.hold_end x where x.tenant_id = h.tenant_id "
-            "and x.hold_id = h.id) order by h.account_id, h.asset, h.id limit 1000 "
-            "on conflict do nothing returning hold_id"
-        )
+        mine = "" if account_id is None else "and h.account_id = :account"
         values = {"tenant": self.tenant_id, "account": account_id}
-        return self.connection.scalars(statement, values).all()
+        return self.connection.scalars(text(_EXPIRE.format(mine=mine)), values).all()
 
     def _hold(self, row: Row[Any]) -> Hold:
         return Hold(

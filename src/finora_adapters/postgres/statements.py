@@ -119,21 +119,34 @@ class PgImports:
         return row
 
 
-WORK_MEM = "4MB"
-_STAGED = """
-create temporary table staged (place bigint, id uuid, account_id uuid, identity uuid, on_date date,
+WORK_MEM = "64MB"
+"""What one step of an import may sort or hash in memory; the server's default is made for many
+small queries at once."""
+
+_LINE = """
+create temporary table line (place bigint, id uuid, account_id uuid, identity uuid, on_date date,
   units numeric, asset text, description text, counterparty text, merchant_key text, bank_id text,
-  booked boolean, category text, raw text) on commit drop
+  booked boolean, category text, raw text, occurrence int not null default 0) on commit drop
+"""
+_COPY = """
+copy line (place, id, account_id, identity, on_date, units, asset, description, counterparty,
+  merchant_key, bank_id, booked, category, raw) from stdin (format text)
 """
 # Equal lines without a bank id are counted, so that two purchases stay two; a bank id that comes
-# twice with one date and amount is one line.
-_LINE = """
-create temporary table line on commit drop as
-select * from (
-  select s.*, (row_number() over (partition by account_id, identity order by place) - 1)::int
-    as occurrence from staged s
-) s where occurrence = 0 or bank_id is null
+# twice with one date and amount is one line. Only those lines are touched: the others stay in the
+# order of the file, which is that of their ids, and so enter the indexes of the books at their end.
+_NUMBER = """
+with again as (
+  select id, row_number() over (partition by account_id, identity order by place) - 1 as n
+  from line where (account_id, identity) in (
+    select account_id, identity from line group by 1, 2 having count(*) > 1)
+), gone as (
+  delete from line l using again a where a.id = l.id and a.n > 0 and l.bank_id is not null
+)
+update line l set occurrence = a.n from again a where a.id = l.id and a.n > 0 and l.bank_id is null
 """
+# The columns that lines are matched by; the others are wide and of no use to the planner.
+_ANALYZE = "analyze {} (account_id, identity, on_date, units, asset, bank_id, merchant_key, booked)"
 _MATCHED = """
 create temporary table matched (id uuid primary key, record_id uuid, how text) on commit drop
 """
@@ -314,21 +327,24 @@ from {lines}
 class PgStaging:
     connection: Connection
     scope: Scope
+    staged: int = 0
 
     def fill(self, lines: Iterable[Staged]) -> None:
-        self._run("drop table if exists staged, line, matched, free_line, free_record")
-        self._run(_STAGED)
+        self._run(f"set local work_mem = '{WORK_MEM}'")
+        self._run("drop table if exists line, matched, free_line, free_record")
+        self._run(_LINE)
         driver = self.connection.connection.driver_connection
         assert driver is not None  # checked out for as long as the transaction
-        with driver.cursor() as cursor, cursor.copy("copy staged from stdin (format text)") as copy:
+        with driver.cursor() as cursor, cursor.copy(_COPY) as copy:
             # Text rows built here: psycopg's write_row costs twice as much for fourteen columns.
-            write, batch = copy.write, []
-            for row in lines:
+            write, batch, number = copy.write, [], 0
+            for number, row in enumerate(lines, start=1):
                 batch.append(_text_row(row))
                 if len(batch) == 500:
                     write("".join(batch))
                     batch.clear()
             write("".join(batch))
+            self.staged = number
 
     def merge(
         self, import_id: UUID, source: str, ranks: Mapping[str, int], outside: UUID
@@ -340,8 +356,7 @@ class PgStaging:
             "outside": outside,
             "by": self.scope.user_id,
         }
-        staged = int(self.connection.scalar(text("select count(*) from staged")) or 0)
-        for statement in (_LINE, "analyze line", _MATCHED):
+        for statement in (_NUMBER, _ANALYZE.format("line"), _MATCHED):
             self._run(statement)
         self._run(_EXISTING, values)
         free = "line"
@@ -354,7 +369,7 @@ class PgStaging:
         added = 0
         for statement in _NEW:
             added = self._run(statement.format(lines=free), values)
-        return Merged(added=added, existing=staged - claimed - added, claimed=claimed)
+        return Merged(added=added, existing=self.staged - claimed - added, claimed=claimed)
 
     def _other_records(self, values: Mapping[str, Any]) -> bool:
         """Whether the accounts of the file have any record at all."""
@@ -366,7 +381,7 @@ class PgStaging:
 
     def _claim(self, values: Mapping[str, Any]) -> None:
         self._run(_FREE)
-        self._run("analyze free_line")
+        self._run(_ANALYZE.format("free_line"))
         span = self.connection.execute(
             text(
                 "select min(on_date) - 7 as first, max(on_date) + 7 as last, "

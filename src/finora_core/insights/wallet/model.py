@@ -1,11 +1,13 @@
 """Wallet figures. Per asset, always; one figure over several assets says what it leaves out."""
 
+from collections.abc import Iterable
 from datetime import date, datetime
 from enum import StrEnum
 
 import attrs
 
 from finora_core.kernel.amount import Amount
+from finora_core.kernel.asset import Asset
 from finora_core.kernel.errors import Invalid
 from finora_core.kernel.outcome import Ok, Partial
 
@@ -43,6 +45,20 @@ class Flows:
     @property
     def net(self) -> Amount:
         return self.income + self.expense
+
+
+@attrs.frozen
+class Moved:
+    """What one category moved into or out of own accounts on one day, or in the month from it."""
+
+    day: date
+    category: str
+    direction: str
+    amount: Amount
+
+    def undone(self) -> "Moved":
+        """The same taken away, from the month it is in."""
+        return Moved(self.day.replace(day=1), self.category, self.direction, -self.amount)
 
 
 @attrs.frozen(kw_only=True)
@@ -99,3 +115,33 @@ def in_base(amounts: tuple[Amount, ...], base: Amount) -> Ok[Amount] | Partial[A
     )
     total = sum(known, start=base)
     return Partial(total, f"no rate for {', '.join(others)}") if others else Ok(total)
+
+
+def flows_of(moved: Iterable[Moved]) -> tuple[Flows, ...]:
+    """Income and expense per asset, by asset id; an asset that did not move is left out."""
+    sums: dict[Asset, dict[str, int]] = {}
+    for each in moved:
+        of_asset = sums.setdefault(each.amount.asset, {"in": 0, "out": 0})
+        of_asset[each.direction] += each.amount.units
+    return tuple(
+        Flows(income=Amount(units["in"], asset), expense=Amount(units["out"], asset))
+        for asset, units in sorted(sums.items(), key=lambda item: item[0].id)
+        if any(units.values())
+    )
+
+
+def spending_of(moved: Iterable[Moved], top: int) -> tuple[CategoryTotal, ...]:
+    """The `top` categories of each asset by money out; ties by name."""
+    sums: dict[tuple[Asset, str], int] = {}
+    for each in moved:
+        if each.direction == "out":
+            key = each.amount.asset, each.category
+            sums[key] = sums.get(key, 0) + each.amount.units
+    ranked: dict[Asset, list[CategoryTotal]] = {}
+    for (asset, category), units in sorted(
+        sums.items(), key=lambda item: (item[0][0].id, item[1], item[0][1])
+    ):
+        if units < 0:
+            total = CategoryTotal(category=category, spent=Amount(units, asset))
+            ranked.setdefault(asset, []).append(total)
+    return tuple(total for totals in ranked.values() for total in totals[:top])

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Protocol
 
-from finora_core.insights.wallet.model import CategoryTotal, DayFlows, Flows, MonthFlows, Worth
+from finora_core.insights.wallet.model import Moved, Worth
 from finora_core.kernel.amount import Amount
 from finora_core.kernel.asset import Asset
 from finora_core.kernel.work import Work
@@ -13,26 +13,17 @@ from finora_core.kernel.work import Work
 class Totals(Protocol):
     """The totals that every posting keeps up, and the days where a month is too coarse."""
 
-    def base(self) -> Asset:
-        """The tenant's base asset."""
+    def held(self) -> tuple[Asset, Sequence[Amount]]:
+        """The tenant's base asset, and what own accounts hold now, per asset."""
 
-    def own(self) -> Sequence[Amount]:
-        """What own accounts hold now, per asset."""
+    def monthly(self, first: date, last: date) -> Sequence[Moved]:
+        """What moved in the months that begin from `first` to `last`, from the totals."""
 
-    def flows(self, since: date, until: date) -> Sequence[Flows]:
-        """Both days included; whole months come from the totals."""
-
-    def spending(self, since: date, until: date, top: int) -> Sequence[CategoryTotal]:
-        """The `top` categories of each asset by money out."""
-
-    def months(self, first: date, last: date) -> Sequence[MonthFlows]:
-        """Every month from `first` to `last`, also those without a movement."""
-
-    def days(self, since: date, until: date) -> Sequence[DayFlows]:
-        """Days with a movement; scans the asked range alone."""
+    def daily(self, since: date, until: date) -> Sequence[Moved]:
+        """What moved on these days, both included; scans the asked range alone."""
 
     def worth(self, ends: Sequence[date]) -> Sequence[Worth]:
-        """Net worth at the end of each of these months' last days, from the totals."""
+        """Net worth at the end of each of these days, from the totals."""
 
 
 class WalletWork(Work, Protocol):

@@ -1,7 +1,9 @@
 """Summary, cash flow and net worth, from totals that every posting keeps up."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import date, timedelta
+from itertools import groupby
 
 import attrs
 
@@ -9,12 +11,15 @@ from finora_core.insights.wallet.model import (
     BadPeriod,
     DayFlows,
     MonthFlows,
+    Moved,
     Period,
     Summary,
     Worth,
+    flows_of,
     in_base,
+    spending_of,
 )
-from finora_core.insights.wallet.ports import WalletWork
+from finora_core.insights.wallet.ports import Totals, WalletWork
 from finora_core.kernel.amount import Amount
 from finora_core.kernel.scope import Scope
 from finora_core.kernel.work import Begin
@@ -36,17 +41,24 @@ class WalletService:
         with self.begin(scope) as work:
             until = today or work.now.date()
             since = period.first_day(until)
-            totals = work.totals
-            balances = tuple(totals.own())
+            start = months_before(until, TREND_MONTHS - 1)
+            months = _until(work.totals, min(since.replace(day=1), start), until)
+            whole = since.day == 1
+            moved = (
+                [each for each in months if each.day >= since]
+                if whole
+                else work.totals.daily(since, until)
+            )
+            base, held = work.totals.held()
             return Summary(
                 period=period,
                 since=since,
                 until=until,
-                total=in_base(balances, Amount(0, totals.base())),
-                balances=balances,
-                flows=tuple(totals.flows(since, until)),
-                top_categories=tuple(totals.spending(since, until, TOP)),
-                trend=tuple(totals.months(months_before(until, TREND_MONTHS - 1), until)),
+                total=in_base(tuple(held), Amount(0, base)),
+                balances=tuple(held),
+                flows=flows_of(moved),
+                top_categories=spending_of(moved, TOP),
+                trend=_by_month(months, start, until),
                 generated_at=work.now,
             )
 
@@ -55,14 +67,17 @@ class WalletService:
         if not timedelta(0) <= until - since <= timedelta(MAX_DAYS):
             raise BadPeriod(f"from {since} to {until} is not 1 to {MAX_DAYS} days")
         with self.begin(scope) as work:
-            return work.totals.days(since, until)
+            moved = work.totals.daily(since, until)
+        days = ((day, flows_of(on_day)) for day, on_day in groupby(moved, key=lambda m: m.day))
+        return [DayFlows(day=day, flows=flows) for day, flows in days if flows]
 
     def cashflow_by_month(self, scope: Scope, since: date, until: date) -> Sequence[MonthFlows]:
         """Monthly income and expense, every month from the first to the last."""
         if until < since:
             raise BadPeriod(f"{until} is before {since}")
+        first = since.replace(day=1)
         with self.begin(scope) as work:
-            return work.totals.months(since.replace(day=1), until)
+            return _by_month(work.totals.monthly(first, until), first, until)
 
     def networth(
         self, scope: Scope, months: int = 12, *, today: date | None = None
@@ -74,6 +89,26 @@ class WalletService:
             until = today or work.now.date()
             firsts = [months_before(until, back) for back in range(months - 1, -1, -1)]
             return work.totals.worth([min(last_day(first), until) for first in firsts])
+
+
+def _until(totals: Totals, first: date, until: date) -> list[Moved]:
+    """By month, the last one only until `until`: its totals less what comes after, which is
+    nothing or little, where `until` is today."""
+    months = list(totals.monthly(first, until))
+    end = last_day(until.replace(day=1))
+    if until < end:
+        months += (each.undone() for each in totals.daily(until + timedelta(days=1), end))
+    return months
+
+
+def _by_month(moved: Sequence[Moved], first: date, last: date) -> tuple[MonthFlows, ...]:
+    """Every month from the first to the last, also those without a movement."""
+    found: dict[date, list[Moved]] = defaultdict(list)
+    for each in moved:
+        found[each.day].append(each)
+    count = (last.year - first.year) * 12 + last.month - first.month
+    months = (months_before(last, back) for back in range(count, -1, -1))
+    return tuple(MonthFlows(month=month, flows=flows_of(found[month])) for month in months)
 
 
 def months_before(day: date, months: int) -> date:

@@ -559,12 +559,13 @@ begin
   return null;
 end $$;
 
-create function finora.lock_balances(accounts uuid[], held_in text)
+create function finora.lock_balances(accounts uuid[], assets text[])
 returns void language plpgsql security definer set search_path = finora, pg_temp as $$
 begin
-  perform from balance b
-    where b.tenant_id = finora_tenant() and b.account_id = any (accounts) and b.asset = held_in
-    order by b.account_id for no key update;
+  perform from balance b join unnest(accounts, assets) as wanted (account_id, asset)
+    on b.account_id = wanted.account_id and b.asset = wanted.asset
+    where b.tenant_id = finora_tenant()
+    order by b.account_id, b.asset for no key update of b;
 end $$;
 
 create function finora.record_added() returns trigger
@@ -643,7 +644,7 @@ create trigger opening_fixed before update or delete or truncate on finora.openi
 
 revoke all on all functions in schema finora from public;
 
-grant execute on function finora.finora_tenant(), finora.finora_user(), finora.direction(text, numeric, uuid), finora.open_tenant(text, text, uuid, uuid), finora.lock_balances(uuid[], text) to finora_api, finora_worker;
+grant execute on function finora.finora_tenant(), finora.finora_user(), finora.direction(text, numeric, uuid), finora.open_tenant(text, text, uuid, uuid), finora.lock_balances(uuid[], text[]) to finora_api, finora_worker;
 
 revoke all on schema finora from public;
 
