@@ -148,7 +148,7 @@ def one_round(finora: Finora, number: int, asked: argparse.Namespace) -> dict[st
     def opened(way: str) -> Shop:
         # A tenant of its own for each run: what earlier runs left weighs on all of them alike.
         shop = Shop.open(finora, f"{way}-{number}")
-        for call in range(asked.threads):
+        for _ in range(asked.threads):
             shop.finora.ledger.balances(shop.scope)
         return shop
 
@@ -178,9 +178,7 @@ def main() -> None:
     with workplace() as folder:
         rounds = measured(folder / "data", asked)
     middle = {way: statistics.median(one[way] for one in rounds) for way in rounds[0]}
-    ratios = {
-        way: statistics.median(one[way] / one["lock"] for one in rounds) for way in rounds[0]
-    }
+    ratios = {way: statistics.median(one[way] / one["lock"] for one in rounds) for way in rounds[0]}
     names = {"lock": "SELECT FOR UPDATE first", "single": "transfer",
              "batch": f"post_many of {asked.batch}"}  # fmt: skip
     show(

@@ -1,4 +1,4 @@
-"""How long an import takes, against a bare COPY of its outcome, and against two readers of journals.
+"""How long an import takes, against a bare COPY of its outcome and two readers of journals.
 
     python benchmarks/import.py --rows 1000000
 
@@ -39,7 +39,8 @@ LOADER = """
 import sys
 from beancount import loader
 entries, errors, options = loader.load_file(sys.argv[1])
-sys.exit(f"{len(entries)} entries, {errors[:1]}" if errors or len(entries) < int(sys.argv[2]) else 0)
+short = errors or len(entries) < int(sys.argv[2])
+sys.exit(f"{len(entries)} entries, {errors[:1]}" if short else 0)
 """
 
 
@@ -277,7 +278,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rows", type=int, default=100_000, help="lines to import (100,000)")
     parser.add_argument("--peer-rows", type=int, default=100_000,
-                        help="how many of them the peers read (100,000, at most --rows)")  # fmt: skip
+                        help="how many of them the peers read (at most --rows)")  # fmt: skip
     parser.add_argument("--rounds", type=int, default=1,
                         help="on a new server each; medians are shown (1)")  # fmt: skip
     parser.add_argument("--child", nargs=3, metavar=("DATA", "FILE", "TENANT"),

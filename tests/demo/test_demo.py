@@ -23,7 +23,9 @@ def bring(finora: Finora, scope: Scope, path: Path) -> dict[str, object]:
 def test_it_shows_what_a_person_wants_to_see(finora: Finora) -> None:
     """A second pass that adds nothing, a balance sheet, a chart, a trial balance of zero."""
     out = io.StringIO()
-    assert demo(finora, [], Console(file=out, width=80))["refused"] == 0
+    said = demo(finora, [], Console(file=out, width=80))
+    assert said["refused"] == 0
+    assert [total["amount"] for total in said["sums"]] == ["0.00", "0.00"]
     shown = out.getvalue()
     assert "The second pass added 0 lines" in shown
     assert "Net worth: 17,518.73 EUR, 2,003.25 GBP" in shown
@@ -39,8 +41,38 @@ def test_it_takes_paths_and_tells_what_is_refused(finora: Finora, tmp_path: Path
     bad = tmp_path / "bad.ofx"
     bad.write_text("<OFX>")
     out = io.StringIO()
-    assert demo(finora, [good, bad], Console(file=out, width=80))["refused"] == 1
+    files = [good, bad, tmp_path, tmp_path / "none.csv"]
+    said = demo(finora, files, Console(file=out, width=80))
+    assert [shown["refused"] and shown["refused"]["code"] for shown in said["first"]] == [
+        None, "STATEMENT_UNREADABLE", "FILE_UNREADABLE", "FILE_UNREADABLE",
+    ]  # fmt: skip
     assert "STATEMENT_" in out.getvalue() and "mine" in out.getvalue()
+
+
+def test_a_file_that_names_no_account_gives_it_its_name(finora: Finora, tmp_path: Path) -> None:
+    """Each its own, also where one layout is common to several, and whatever comes first."""
+    files = [tmp_path / name for name in ("one.csv", "two.csv", "[bold].csv")]
+    for number, path in enumerate(files, start=1):
+        path.write_text(f"Date,Amount,Text\n2026-01-31,-{number}.00,x\n")
+    for order in (files, files[::-1]):
+        said = demo(finora, order, Console(quiet=True), currency="EUR")
+        assert {line["account"]: line["amount"] for line in said["trial_balance"]} == {
+            "one": "-1.00", "two": "-2.00", "[bold]": "-3.00", "Outside": "6.00",
+        }  # fmt: skip
+        assert {shown["added"] for shown in said["second"]} == {0}
+    [refused] = {
+        shown["refused"]["code"] for shown in demo(finora, files, Console(quiet=True))["first"]
+    }
+    assert refused == "CURRENCY_NEEDED"
+
+
+def test_old_and_new_statements_are_both_in_the_picture(finora: Finora, tmp_path: Path) -> None:
+    """Each asset shows the months in which it moved."""
+    file = tmp_path / "both.csv"
+    file.write_text("Date,Amount,Currency,Text\n1998-03-01,5.00,GBP,x\n2026-01-31,-1.00,EUR,y\n")
+    out = io.StringIO()
+    demo(finora, [file], Console(file=out, width=80))
+    assert "Mar 1998" in out.getvalue() and "Jan 2026" in out.getvalue()
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -7,7 +7,10 @@ import contextlib
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import permutations
+from typing import Any
 from uuid import UUID
 
 import attrs
@@ -15,7 +18,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from books import EUR, Books, entry
-from finora import AccountKind, Amount, Command, Replayed, Scope, currency
+from finora import AccountKind, Amount, Command, Posting, Replayed, Scope, currency
 from finora_core.kernel.errors import Refusal
 from finora_core.kernel.work import CommandInFlight, CommandKeyReused
 from finora_core.ledger import model
@@ -302,9 +305,7 @@ def test_first_payments_into_new_accounts_do_not_deadlock(books: Books, world: U
         assert [books.units(account) for account in accounts] == [12] * 4
 
 
-def test_opposing_holds_are_paid_without_a_deadlock_reaching_the_caller(
-    books: Books, world: UUID
-) -> None:
+def test_opposing_holds_are_paid_without_a_deadlock(books: Books, world: UUID) -> None:
     a, b = books.open("A", floor=0), books.open("B", floor=0)
     for account in (a, b):
         books.pay(world, account, 1_000)
@@ -312,9 +313,56 @@ def test_opposing_holds_are_paid_without_a_deadlock_reaching_the_caller(
         (books.ledger.hold(books.scope, source, Amount(10, EUR)).id, target)
         for source, target in [(a, b), (b, a)] * 8
     ]
-    acts = [lambda h=h, to=to: books.ledger.post_hold(books.scope, h, to) for h, to in holds]
+    once = Once(books)
+    acts = [lambda h=h, to=to: once("post_hold", h, to) for h, to in holds]
     assert not errors(together(*acts))
     assert (books.available(a), books.available(b)) == (1_000, 1_000)
+
+
+class Once:
+    """The ledger without its second tries: a deadlock would be seen."""
+
+    def __init__(self, books: Books) -> None:
+        self.books = books
+
+    def __call__(self, name: str, *given: Any, **more: Any) -> Any:
+        use_case = getattr(LedgerService, name).__wrapped__
+        return use_case(self.books.ledger, self.books.scope, *given, **more)
+
+
+def test_no_mix_of_payments_and_holds_deadlocks(books: Books) -> None:
+    accounts, dollar, once = [books.open(name) for name in "ABCDE"], currency("USD"), Once(books)
+    for one, other in permutations(accounts, 2):  # every balance is there
+        for asset in (EUR, dollar):
+            books.pay(one, other, 1, asset)
+    books.ledger.exchange(books.scope, accounts[0], Amount(1, EUR), dollar, RATE, "x")
+    holds: list[UUID] = []
+
+    def anything(seed: int) -> None:
+        choice = random.Random(seed)
+        for _ in range(30):
+            one, other = choice.sample(accounts, 2)
+            unit = Amount(1, choice.choice([EUR, dollar]))
+            recent = holds[-8:]
+            try:
+                match choice.randrange(6):
+                    case 0:
+                        past = choice.choice([None, None, datetime(2020, 1, 1, tzinfo=UTC)])
+                        holds.append(once("hold", one, unit, expires_at=past).id)
+                    case 1 if recent:
+                        once("post_hold", choice.choice(recent), other)
+                    case 2 if recent:
+                        once("void_hold", choice.choice(recent))
+                    case 3:
+                        once("expire_holds")
+                    case 4:
+                        once("exchange", one, Amount(1, EUR), dollar, RATE, "x", into=other)
+                    case _:
+                        once("post", [Posting(one, -unit), Posting(other, unit)])
+            except (model.HoldEnded, model.HoldExpired):
+                pass
+
+    assert not errors(together(*[lambda s=s: anything(s) for s in range(16)]))
 
 
 # --- one of many wins ----------------------------------------------------------------------------

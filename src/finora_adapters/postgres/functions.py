@@ -40,76 +40,99 @@ begin
     where t.key = host_tenant and p.key = host_user;
 end $$"""
 
+# The statement triggers below serve two rows and two million by the same plan: plpgsql plans a
+# query once a session, whatever the first statement was, and under row security the planner may
+# think that a large tenant has a row or two. So every look-up is fenced (`offset 0`) to be a probe
+# of the key for each row, never a join with all that the tenant has; small tables are not scanned,
+# for they may grow; and many rows are grouped by hash.
+_ANY_SIZE = f"{_SAFE} set enable_seqscan = off set enable_sort = off"
+
 # One statement of postings, whole: sums, references, balances, totals. Balances are locked in
-# sorted order, so that two statements can wait for each other but never deadlock.
+# sorted order, so that two statements can wait for each other but never deadlock. All that a
+# statement moves is a few groups, however many its postings are.
 POSTING_ADDED = f"""create function {SCHEMA}.posting_added() returns trigger
-language plpgsql security definer {_SAFE} as $$
+language plpgsql security definer {_ANY_SIZE} as $$
 declare
-  closed boolean;
-  reversing boolean;
-  touched bigint;
-  moved bigint;
+  moved record;
+  checked boolean := false;
 begin
   if exists (select from fresh group by tenant_id, entry_id, asset having sum(units) <> 0) then
     raise exception using errcode = 'FN001', message = 'UNBALANCED';
   end if;
-  select bool_or(e.tx is distinct from pg_current_xact_id() or e.on_date <> p.on_date),
-      bool_or(e.reverses is not null) into closed, reversing
-    from fresh p left join entry e on e.tenant_id = p.tenant_id and e.id = p.entry_id;
-  if closed then
-    raise exception using errcode = 'FN002', message = 'ENTRY_CLOSED';
-  end if;
-  if reversing and exists (
-    select from (select distinct tenant_id, entry_id from fresh) f
-    join entry e on e.tenant_id = f.tenant_id and e.id = f.entry_id and e.reverses is not null
-    join entry o on o.tenant_id = e.tenant_id and o.id = e.reverses
-    where o.reverses is not null or o.on_date <> e.on_date or o.flow <> e.flow or exists (
-      select from posting p where p.tenant_id = e.tenant_id and p.entry_id in (e.id, o.id)
-      group by p.account_id, p.asset having sum(p.units) <> 0)
-  ) then
-    raise exception using errcode = 'FN009', message = 'BAD_REVERSAL';
-  end if;
-
-  insert into balance (tenant_id, account_id, asset, units, normal, floor)
-    select a.tenant_id, a.id, p.asset, 0, a.normal, a.floor
-    from (select distinct tenant_id, account_id, asset from fresh) p
-    join account a on a.tenant_id = p.tenant_id and a.id = p.account_id
-    where not exists (select from balance b
-      where b.tenant_id = p.tenant_id and b.account_id = p.account_id and b.asset = p.asset)
-    order by a.id, p.asset
-    on conflict do nothing;
-  with change as (
-    select tenant_id, account_id, asset, sum(units) as units from fresh group by 1, 2, 3
-  ), locked as (
-    select b.tenant_id, b.account_id, b.asset, c.units from balance b
-    join change c on c.tenant_id = b.tenant_id and c.account_id = b.account_id
-      and c.asset = b.asset
-    order by b.account_id, b.asset for no key update of b
-  )
-  update balance b set units = b.units + l.units from locked l
-    where b.tenant_id = l.tenant_id and b.account_id = l.account_id and b.asset = l.asset;
-  get diagnostics moved = row_count;
-  select count(*) into touched from (select distinct tenant_id, account_id, asset from fresh) d;
-  if moved <> touched then
-    raise exception using errcode = 'FN003', message = 'ACCOUNT_NOT_FOUND';
-  end if;
-
-  insert into total as t (tenant_id, month, account_id, asset, category, direction, units, postings)
-    select p.tenant_id, date_trunc('month', p.on_date)::date, p.account_id, p.asset,
-      coalesce(l.category, ''), direction(coalesce(l.flow, e.flow), p.units, e.reverses),
-      sum(p.units), sum(case when e.reverses is null then 1 else -1 end)
+  for moved in
+    select p.tenant_id, p.account_id, p.asset,
+      date_trunc('month', p.on_date::timestamp)::date as month,
+      coalesce(l.category, '') as category,
+      direction(coalesce(l.flow, e.flow), p.units, e.reverses) as direction,
+      sum(p.units) as units, sum(case when e.reverses is null then 1 else -1 end) as postings,
+      sum(sum(p.units)) over account as change, row_number() over account as number,
+      bool_or(bool_or(e.tx is distinct from pg_current_xact_id() or e.on_date <> p.on_date))
+        over () as closed,
+      bool_or(bool_or(e.reverses is not null)) over () as reversing
     from fresh p
-    join account a on a.tenant_id = p.tenant_id and a.id = p.account_id
-      and a.kind in ('asset', 'liability')
-    join entry e on e.tenant_id = p.tenant_id and e.id = p.entry_id
     left join lateral (
-      select category, flow from label l
-      where l.tenant_id = e.tenant_id and l.entry_id = coalesce(e.reverses, e.id)
-      order by number desc limit 1
+      select * from entry e where e.tenant_id = p.tenant_id and e.id = p.entry_id offset 0
+    ) e on true
+    left join lateral (
+      -- coalesce() of the two would not do: it is not leakproof, and so no condition of an index.
+      select l.category, l.flow from label l where (select exists (select from label))
+        and l.tenant_id = p.tenant_id
+        and l.entry_id = case when e.reverses is null then p.entry_id else e.reverses end
+      order by l.number desc limit 1
     ) l on true
-    group by 1, 2, 3, 4, 5, 6 order by 1, 2, 3, 4, 5, 6
-    on conflict (tenant_id, month, account_id, asset, category, direction)
-    do update set units = t.units + excluded.units, postings = t.postings + excluded.postings;
+    group by 1, 2, 3, 4, 5, 6
+    window account as (partition by p.tenant_id, p.account_id, p.asset)
+    order by 1, 2, 3, 4, 5, 6
+  loop
+    if not checked and moved.closed then
+      raise exception using errcode = 'FN002', message = 'ENTRY_CLOSED';
+    end if;
+    if not checked and moved.reversing and exists (
+      select from (select distinct tenant_id, entry_id from fresh) f
+      cross join lateral (
+        select * from entry e where e.tenant_id = f.tenant_id and e.id = f.entry_id
+          and e.reverses is not null offset 0
+      ) e
+      cross join lateral (
+        select * from entry o where o.tenant_id = e.tenant_id and o.id = e.reverses offset 0
+      ) o
+      where o.reverses is not null or o.on_date <> e.on_date or o.flow <> e.flow or exists (
+        select from unnest(array[e.id, o.id]) side (entry_id)
+        cross join lateral (
+          select * from posting p where p.tenant_id = e.tenant_id and p.entry_id = side.entry_id
+            offset 0
+        ) p
+        group by p.account_id, p.asset having sum(p.units) <> 0)
+    ) then
+      raise exception using errcode = 'FN009', message = 'BAD_REVERSAL';
+    end if;
+    checked := true;
+
+    if moved.number = 1 then
+      update balance b set units = b.units + moved.change where b.tenant_id = moved.tenant_id
+        and b.account_id = moved.account_id and b.asset = moved.asset;
+      if not found then
+        -- At zero first: a floor is checked on what is proposed for insertion, too.
+        insert into balance (tenant_id, account_id, asset, units, normal, floor)
+          select a.tenant_id, a.id, moved.asset, 0, a.normal, a.floor from account a
+          where a.tenant_id = moved.tenant_id and a.id = moved.account_id
+          on conflict do nothing;
+        update balance b set units = b.units + moved.change where b.tenant_id = moved.tenant_id
+          and b.account_id = moved.account_id and b.asset = moved.asset;
+        if not found then
+          raise exception using errcode = 'FN003', message = 'ACCOUNT_NOT_FOUND';
+        end if;
+      end if;
+    end if;
+    insert into total as t
+        (tenant_id, month, account_id, asset, category, direction, units, postings)
+      select moved.tenant_id, moved.month, moved.account_id, moved.asset, moved.category,
+        moved.direction, moved.units, moved.postings
+      from account a where a.tenant_id = moved.tenant_id and a.id = moved.account_id
+        and a.kind in ('asset', 'liability')
+      on conflict (tenant_id, month, account_id, asset, category, direction)
+      do update set units = t.units + excluded.units, postings = t.postings + excluded.postings;
+  end loop;
   return null;
 end $$"""
 
@@ -122,25 +145,36 @@ returns text language sql immutable parallel safe return case
 # A new label moves what its entry, and the entry's reversal, have in the totals. A label that is
 # written before the entry's postings moves nothing: they will count under it from the start.
 LABEL_ADDED = f"""create function {SCHEMA}.label_added() returns trigger
-language plpgsql security definer {_SAFE} as $$
+language plpgsql security definer {_ANY_SIZE} as $$
 begin
   if exists (
-    select from fresh l where not exists (select from entry e
-      where e.tenant_id = l.tenant_id and e.id = l.entry_id and e.reverses is null)
+    select from fresh l where (
+      select e.reverses is null from entry e where e.tenant_id = l.tenant_id and e.id = l.entry_id
+    ) is not true
   ) then
     raise exception using errcode = 'FN004', message = 'ENTRY_NOT_FOUND';
   end if;
-  insert into total as t (tenant_id, month, account_id, asset, category, direction, units, postings)
-    select p.tenant_id, date_trunc('month', p.on_date)::date, p.account_id, p.asset,
+  insert into total as t (tenant_id, account_id, asset, month, category, direction, units, postings)
+    select p.tenant_id, p.account_id, p.asset, date_trunc('month', p.on_date::timestamp)::date,
       s.category, direction(s.flow, p.units, e.reverses),
       sum(s.sign * p.units), sum(s.sign * case when e.reverses is null then 1 else -1 end)
     from fresh l
-    join entry e on e.tenant_id = l.tenant_id and (e.id = l.entry_id or e.reverses = l.entry_id)
-    join posting p on p.tenant_id = e.tenant_id and p.entry_id = e.id
-    join account a on a.tenant_id = p.tenant_id and a.id = p.account_id
-      and a.kind in ('asset', 'liability')
-    left join label prior on prior.tenant_id = l.tenant_id and prior.entry_id = l.entry_id
-      and prior.number = l.number - 1
+    cross join lateral (
+      select * from entry e where e.tenant_id = l.tenant_id and e.id = l.entry_id
+      union all
+      select * from entry e where e.tenant_id = l.tenant_id and e.reverses = l.entry_id
+    ) e
+    cross join lateral (
+      select * from posting p where p.tenant_id = e.tenant_id and p.entry_id = e.id offset 0
+    ) p
+    cross join lateral (
+      select from account a where a.tenant_id = p.tenant_id and a.id = p.account_id
+        and a.kind in ('asset', 'liability') offset 0
+    ) a
+    left join lateral (
+      select * from label prior where prior.tenant_id = l.tenant_id
+        and prior.entry_id = l.entry_id and prior.number = l.number - 1 offset 0
+    ) prior on true
     cross join lateral (values
       (-1, coalesce(prior.category, ''), coalesce(prior.flow, e.flow)), (1, l.category, l.flow)
     ) s (sign, category, flow)
@@ -197,17 +231,17 @@ begin
 end $$"""
 
 RECORD_ADDED = f"""create function {SCHEMA}.record_added() returns trigger
-language plpgsql security definer {_SAFE} as $$
+language plpgsql security definer {_ANY_SIZE} as $$
 begin
   if exists (
-    select from (select distinct tenant_id, account_id from fresh) r where not exists (
-      select from account a where a.tenant_id = r.tenant_id and a.id = r.account_id)
+    select from (select distinct tenant_id, account_id from fresh) r where (
+      select a.id from account a where a.tenant_id = r.tenant_id and a.id = r.account_id) is null
   ) then
     raise exception using errcode = 'FN003', message = 'ACCOUNT_NOT_FOUND';
   end if;
   if exists (
-    select from fresh r where r.entry_id is not null and not exists (
-      select from entry e where e.tenant_id = r.tenant_id and e.id = r.entry_id)
+    select from fresh r where r.entry_id is not null and (
+      select e.id from entry e where e.tenant_id = r.tenant_id and e.id = r.entry_id) is null
   ) then
     raise exception using errcode = 'FN004', message = 'ENTRY_NOT_FOUND';
   end if;

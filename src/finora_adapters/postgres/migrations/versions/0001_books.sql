@@ -426,96 +426,122 @@ begin
 end $$;
 
 create function finora.posting_added() returns trigger
-language plpgsql security definer set search_path = finora, pg_temp as $$
+language plpgsql security definer set search_path = finora, pg_temp set enable_seqscan = off set enable_sort = off as $$
 declare
-  closed boolean;
-  reversing boolean;
-  touched bigint;
-  moved bigint;
+  moved record;
+  checked boolean := false;
 begin
   if exists (select from fresh group by tenant_id, entry_id, asset having sum(units) <> 0) then
     raise exception using errcode = 'FN001', message = 'UNBALANCED';
   end if;
-  select bool_or(e.tx is distinct from pg_current_xact_id() or e.on_date <> p.on_date),
-      bool_or(e.reverses is not null) into closed, reversing
-    from fresh p left join entry e on e.tenant_id = p.tenant_id and e.id = p.entry_id;
-  if closed then
-    raise exception using errcode = 'FN002', message = 'ENTRY_CLOSED';
-  end if;
-  if reversing and exists (
-    select from (select distinct tenant_id, entry_id from fresh) f
-    join entry e on e.tenant_id = f.tenant_id and e.id = f.entry_id and e.reverses is not null
-    join entry o on o.tenant_id = e.tenant_id and o.id = e.reverses
-    where o.reverses is not null or o.on_date <> e.on_date or o.flow <> e.flow or exists (
-      select from posting p where p.tenant_id = e.tenant_id and p.entry_id in (e.id, o.id)
-      group by p.account_id, p.asset having sum(p.units) <> 0)
-  ) then
-    raise exception using errcode = 'FN009', message = 'BAD_REVERSAL';
-  end if;
-
-  insert into balance (tenant_id, account_id, asset, units, normal, floor)
-    select a.tenant_id, a.id, p.asset, 0, a.normal, a.floor
-    from (select distinct tenant_id, account_id, asset from fresh) p
-    join account a on a.tenant_id = p.tenant_id and a.id = p.account_id
-    where not exists (select from balance b
-      where b.tenant_id = p.tenant_id and b.account_id = p.account_id and b.asset = p.asset)
-    order by a.id, p.asset
-    on conflict do nothing;
-  with change as (
-    select tenant_id, account_id, asset, sum(units) as units from fresh group by 1, 2, 3
-  ), locked as (
-    select b.tenant_id, b.account_id, b.asset, c.units from balance b
-    join change c on c.tenant_id = b.tenant_id and c.account_id = b.account_id
-      and c.asset = b.asset
-    order by b.account_id, b.asset for no key update of b
-  )
-  update balance b set units = b.units + l.units from locked l
-    where b.tenant_id = l.tenant_id and b.account_id = l.account_id and b.asset = l.asset;
-  get diagnostics moved = row_count;
-  select count(*) into touched from (select distinct tenant_id, account_id, asset from fresh) d;
-  if moved <> touched then
-    raise exception using errcode = 'FN003', message = 'ACCOUNT_NOT_FOUND';
-  end if;
-
-  insert into total as t (tenant_id, month, account_id, asset, category, direction, units, postings)
-    select p.tenant_id, date_trunc('month', p.on_date)::date, p.account_id, p.asset,
-      coalesce(l.category, ''), direction(coalesce(l.flow, e.flow), p.units, e.reverses),
-      sum(p.units), sum(case when e.reverses is null then 1 else -1 end)
+  for moved in
+    select p.tenant_id, p.account_id, p.asset,
+      date_trunc('month', p.on_date::timestamp)::date as month,
+      coalesce(l.category, '') as category,
+      direction(coalesce(l.flow, e.flow), p.units, e.reverses) as direction,
+      sum(p.units) as units, sum(case when e.reverses is null then 1 else -1 end) as postings,
+      sum(sum(p.units)) over account as change, row_number() over account as number,
+      bool_or(bool_or(e.tx is distinct from pg_current_xact_id() or e.on_date <> p.on_date))
+        over () as closed,
+      bool_or(bool_or(e.reverses is not null)) over () as reversing
     from fresh p
-    join account a on a.tenant_id = p.tenant_id and a.id = p.account_id
-      and a.kind in ('asset', 'liability')
-    join entry e on e.tenant_id = p.tenant_id and e.id = p.entry_id
     left join lateral (
-      select category, flow from label l
-      where l.tenant_id = e.tenant_id and l.entry_id = coalesce(e.reverses, e.id)
-      order by number desc limit 1
+      select * from entry e where e.tenant_id = p.tenant_id and e.id = p.entry_id offset 0
+    ) e on true
+    left join lateral (
+      -- coalesce() of the two would not do: it is not leakproof, and so no condition of an index.
+      select l.category, l.flow from label l where (select exists (select from label))
+        and l.tenant_id = p.tenant_id
+        and l.entry_id = case when e.reverses is null then p.entry_id else e.reverses end
+      order by l.number desc limit 1
     ) l on true
-    group by 1, 2, 3, 4, 5, 6 order by 1, 2, 3, 4, 5, 6
-    on conflict (tenant_id, month, account_id, asset, category, direction)
-    do update set units = t.units + excluded.units, postings = t.postings + excluded.postings;
+    group by 1, 2, 3, 4, 5, 6
+    window account as (partition by p.tenant_id, p.account_id, p.asset)
+    order by 1, 2, 3, 4, 5, 6
+  loop
+    if not checked and moved.closed then
+      raise exception using errcode = 'FN002', message = 'ENTRY_CLOSED';
+    end if;
+    if not checked and moved.reversing and exists (
+      select from (select distinct tenant_id, entry_id from fresh) f
+      cross join lateral (
+        select * from entry e where e.tenant_id = f.tenant_id and e.id = f.entry_id
+          and e.reverses is not null offset 0
+      ) e
+      cross join lateral (
+        select * from entry o where o.tenant_id = e.tenant_id and o.id = e.reverses offset 0
+      ) o
+      where o.reverses is not null or o.on_date <> e.on_date or o.flow <> e.flow or exists (
+        select from unnest(array[e.id, o.id]) side (entry_id)
+        cross join lateral (
+          select * from posting p where p.tenant_id = e.tenant_id and p.entry_id = side.entry_id
+            offset 0
+        ) p
+        group by p.account_id, p.asset having sum(p.units) <> 0)
+    ) then
+      raise exception using errcode = 'FN009', message = 'BAD_REVERSAL';
+    end if;
+    checked := true;
+
+    if moved.number = 1 then
+      update balance b set units = b.units + moved.change where b.tenant_id = moved.tenant_id
+        and b.account_id = moved.account_id and b.asset = moved.asset;
+      if not found then
+        -- At zero first: a floor is checked on what is proposed for insertion, too.
+        insert into balance (tenant_id, account_id, asset, units, normal, floor)
+          select a.tenant_id, a.id, moved.asset, 0, a.normal, a.floor from account a
+          where a.tenant_id = moved.tenant_id and a.id = moved.account_id
+          on conflict do nothing;
+        update balance b set units = b.units + moved.change where b.tenant_id = moved.tenant_id
+          and b.account_id = moved.account_id and b.asset = moved.asset;
+        if not found then
+          raise exception using errcode = 'FN003', message = 'ACCOUNT_NOT_FOUND';
+        end if;
+      end if;
+    end if;
+    insert into total as t
+        (tenant_id, month, account_id, asset, category, direction, units, postings)
+      select moved.tenant_id, moved.month, moved.account_id, moved.asset, moved.category,
+        moved.direction, moved.units, moved.postings
+      from account a where a.tenant_id = moved.tenant_id and a.id = moved.account_id
+        and a.kind in ('asset', 'liability')
+      on conflict (tenant_id, month, account_id, asset, category, direction)
+      do update set units = t.units + excluded.units, postings = t.postings + excluded.postings;
+  end loop;
   return null;
 end $$;
 
 create function finora.label_added() returns trigger
-language plpgsql security definer set search_path = finora, pg_temp as $$
+language plpgsql security definer set search_path = finora, pg_temp set enable_seqscan = off set enable_sort = off as $$
 begin
   if exists (
-    select from fresh l where not exists (select from entry e
-      where e.tenant_id = l.tenant_id and e.id = l.entry_id and e.reverses is null)
+    select from fresh l where (
+      select e.reverses is null from entry e where e.tenant_id = l.tenant_id and e.id = l.entry_id
+    ) is not true
   ) then
     raise exception using errcode = 'FN004', message = 'ENTRY_NOT_FOUND';
   end if;
-  insert into total as t (tenant_id, month, account_id, asset, category, direction, units, postings)
-    select p.tenant_id, date_trunc('month', p.on_date)::date, p.account_id, p.asset,
+  insert into total as t (tenant_id, account_id, asset, month, category, direction, units, postings)
+    select p.tenant_id, p.account_id, p.asset, date_trunc('month', p.on_date::timestamp)::date,
       s.category, direction(s.flow, p.units, e.reverses),
       sum(s.sign * p.units), sum(s.sign * case when e.reverses is null then 1 else -1 end)
     from fresh l
-    join entry e on e.tenant_id = l.tenant_id and (e.id = l.entry_id or e.reverses = l.entry_id)
-    join posting p on p.tenant_id = e.tenant_id and p.entry_id = e.id
-    join account a on a.tenant_id = p.tenant_id and a.id = p.account_id
-      and a.kind in ('asset', 'liability')
-    left join label prior on prior.tenant_id = l.tenant_id and prior.entry_id = l.entry_id
-      and prior.number = l.number - 1
+    cross join lateral (
+      select * from entry e where e.tenant_id = l.tenant_id and e.id = l.entry_id
+      union all
+      select * from entry e where e.tenant_id = l.tenant_id and e.reverses = l.entry_id
+    ) e
+    cross join lateral (
+      select * from posting p where p.tenant_id = e.tenant_id and p.entry_id = e.id offset 0
+    ) p
+    cross join lateral (
+      select from account a where a.tenant_id = p.tenant_id and a.id = p.account_id
+        and a.kind in ('asset', 'liability') offset 0
+    ) a
+    left join lateral (
+      select * from label prior where prior.tenant_id = l.tenant_id
+        and prior.entry_id = l.entry_id and prior.number = l.number - 1 offset 0
+    ) prior on true
     cross join lateral (values
       (-1, coalesce(prior.category, ''), coalesce(prior.flow, e.flow)), (1, l.category, l.flow)
     ) s (sign, category, flow)
@@ -569,17 +595,17 @@ begin
 end $$;
 
 create function finora.record_added() returns trigger
-language plpgsql security definer set search_path = finora, pg_temp as $$
+language plpgsql security definer set search_path = finora, pg_temp set enable_seqscan = off set enable_sort = off as $$
 begin
   if exists (
-    select from (select distinct tenant_id, account_id from fresh) r where not exists (
-      select from account a where a.tenant_id = r.tenant_id and a.id = r.account_id)
+    select from (select distinct tenant_id, account_id from fresh) r where (
+      select a.id from account a where a.tenant_id = r.tenant_id and a.id = r.account_id) is null
   ) then
     raise exception using errcode = 'FN003', message = 'ACCOUNT_NOT_FOUND';
   end if;
   if exists (
-    select from fresh r where r.entry_id is not null and not exists (
-      select from entry e where e.tenant_id = r.tenant_id and e.id = r.entry_id)
+    select from fresh r where r.entry_id is not null and (
+      select e.id from entry e where e.tenant_id = r.tenant_id and e.id = r.entry_id) is null
   ) then
     raise exception using errcode = 'FN004', message = 'ENTRY_NOT_FOUND';
   end if;
@@ -762,151 +788,151 @@ grant select on finora.total to finora_api;
 
 grant select on finora.total to finora_worker;
 
-create policy account_migrator on finora.account to finora_migrator using (tenant_id = finora.finora_tenant()) with check (tenant_id = finora.finora_tenant());
+create policy account_migrator on finora.account to finora_migrator using (tenant_id = (select finora.finora_tenant())) with check (tenant_id = (select finora.finora_tenant()));
 
-create policy account_api on finora.account to finora_api using (tenant_id = finora.finora_tenant()) with check (tenant_id = finora.finora_tenant());
+create policy account_api on finora.account to finora_api using (tenant_id = (select finora.finora_tenant())) with check (tenant_id = (select finora.finora_tenant()));
 
-create policy account_worker on finora.account to finora_worker using (tenant_id = finora.finora_tenant()) with check (tenant_id = finora.finora_tenant());
+create policy account_worker on finora.account to finora_worker using (tenant_id = (select finora.finora_tenant())) with check (tenant_id = (select finora.finora_tenant()));
 
-create policy account_number_migrator on finora.account_number to finora_migrator using (tenant_id = finora.finora_tenant()) with check (tenant_id = finora.finora_tenant());
+create policy account_number_migrator on finora.account_number to finora_migrator using (tenant_id = (select finora.finora_tenant())) with check (tenant_id = (select finora.finora_tenant()));
 
-create policy account_number_api on finora.account_number to finora_api using (tenant_id = finora.finora_tenant()) with check (tenant_id = finora.finora_tenant());
+create policy account_number_api on finora.account_number to finora_api using (tenant_id = (select finora.finora_tenant())) with check (tenant_id = (select finora.finora_tenant()));
 
-create policy account_number_worker on finora.account_number to finora_worker using (tenant_id = finora.finora_tenant()) with check (tenant_id = finora.finora_tenant());
+create policy account_number_worker on finora.account_number to finora_worker using (tenant_id = (select finora.finora_tenant())) with check (tenant_id = (select finora.finora_tenant()));
 
-create policy balance_migrator on finora.balance to finora_migrator using (tenant_id = finora.finora_tenant()) with check (tenant_id = finora.finora_tenant());
+create policy balance_migrator on finora.balance to finora_migrator using (tenant_id = (select finora.finora_tenant())) with check (tenant_id = (select finora.finora_tenant()));
 
-create policy balance_api on finora.balance to finora_api using (tenant_id = finora.finora_tenant()) with check (tenant_id = finora.finora_tenant());
+create policy balance_api on finora.balance to finora_api using (tenant_id = (select finora.finora_tenant())) with check (tenant_id = (select finora.finora_tenant()));
 
-create policy balance_worker on finora.balance to finora_worker using (tenant_id = finora.finora_tenant()) with check (tenant_id = finora.finora_tenant());
+create policy balance_worker on finora.balance to finora_worker using (tenant_id = (select finora.finora_tenant())) with check (tenant_id = (select finora.finora_tenant()));
 
-create policy command_migrator on finora.command to finora_migrator using (tenant_id = finora.finora_tenant()) with check (tenant_id = finora.finora_tenant());
+create policy command_migrator on finora.command to finora_migrator using (tenant_id = (select finora.finora_tenant())) with check (tenant_id = (select finora.finora_tenant()));
 
-create policy command_api on finora.command to finora_api using (tenant_id = finora.finora_tenant()) with check (tenant_id = finora.finora_tenant());
+create policy command_api on finora.command to finora_api using (tenant_id = (select finora.finora_tenant())) with check (tenant_id = (select finora.finora_tenant()));
 
-create policy command_worker on finora.command to finora_worker using (tenant_id = finora.finora_tenant()) with check (tenant_id = finora.finora_tenant());
+create policy command_worker on finora.command to finora_worker using (tenant_id = (select finora.finora_tenant())) with check (tenant_id = (select finora.finora_tenant()));
 
 create policy command_control on finora.command to finora_control using (true) with check (true);
 
-create policy entry_migrator on finora.entry to finora_migrator using (tenant_id = finora.finora_tenant()) with check (tenant_id = finora.finora_tenant());
+create policy entry_migrator on finora.entry to finora_migrator using (tenant_id = (select finora.finora_tenant())) with check (tenant_id = (select finora.finora_tenant()));
 
-create policy entry_api on finora.entry to finora_api using (tenant_id = finora.finora_tenant()) with check (tenant_id = finora.finora_tenant());
+create policy entry_api on finora.entry to finora_api using (tenant_id = (select finora.finora_tenant())) with check (tenant_id = (select finora.finora_tenant()));
 
-create policy entry_worker on finora.entry to finora_worker using (tenant_id = finora.finora_tenant()) with check (tenant_id = finora.finora_tenant());
+create policy entry_worker on finora.entry to finora_worker using (tenant_id = (select finora.finora_tenant())) with check (tenant_id = (select finora.finora_tenant()));
 
-create policy event_migrator on finora.event to finora_migrator using (tenant_id = finora.finora_tenant()) with check (tenant_id = finora.finora_tenant());
+create policy event_migrator on finora.event to finora_migrator using (tenant_id = (select finora.finora_tenant())) with check (tenant_id = (select finora.finora_tenant()));
 
-create policy event_api on finora.event to finora_api using (tenant_id = finora.finora_tenant()) with check (tenant_id = finora.finora_tenant());
+create policy event_api on finora.event to finora_api using (tenant_id = (select finora.finora_tenant())) with check (tenant_id = (select finora.finora_tenant()));
 
-create policy event_worker on finora.event to finora_worker using (tenant_id = finora.finora_tenant()) with check (tenant_id = finora.finora_tenant());
+create policy event_worker on finora.event to finora_worker using (tenant_id = (select finora.finora_tenant())) with check (tenant_id = (select finora.finora_tenant()));
 
 create policy event_control on finora.event to finora_control using (true) with check (true);
 
-create policy hold_migrator on finora.hold to finora_migrator using (tenant_id = finora.finora_tenant()) with check (tenant_id = finora.finora_tenant());
+create policy hold_migrator on finora.hold to finora_migrator using (tenant_id = (select finora.finora_tenant())) with check (tenant_id = (select finora.finora_tenant()));
 
-create policy hold_api on finora.hold to finora_api using (tenant_id = finora.finora_tenant()) with check (tenant_id = finora.finora_tenant());
+create policy hold_api on finora.hold to finora_api using (tenant_id = (select finora.finora_tenant())) with check (tenant_id = (select finora.finora_tenant()));
 
-create policy hold_worker on finora.hold to finora_worker using (tenant_id = finora.finora_tenant()) with check (tenant_id = finora.finora_tenant());
+create policy hold_worker on finora.hold to finora_worker using (tenant_id = (select finora.finora_tenant())) with check (tenant_id = (select finora.finora_tenant()));
 
-create policy hold_end_migrator on finora.hold_end to finora_migrator using (tenant_id = finora.finora_tenant()) with check (tenant_id = finora.finora_tenant());
+create policy hold_end_migrator on finora.hold_end to finora_migrator using (tenant_id = (select finora.finora_tenant())) with check (tenant_id = (select finora.finora_tenant()));
 
-create policy hold_end_api on finora.hold_end to finora_api using (tenant_id = finora.finora_tenant()) with check (tenant_id = finora.finora_tenant());
+create policy hold_end_api on finora.hold_end to finora_api using (tenant_id = (select finora.finora_tenant())) with check (tenant_id = (select finora.finora_tenant()));
 
-create policy hold_end_worker on finora.hold_end to finora_worker using (tenant_id = finora.finora_tenant()) with check (tenant_id = finora.finora_tenant());
+create policy hold_end_worker on finora.hold_end to finora_worker using (tenant_id = (select finora.finora_tenant())) with check (tenant_id = (select finora.finora_tenant()));
 
-create policy job_migrator on finora.job to finora_migrator using (tenant_id = finora.finora_tenant()) with check (tenant_id = finora.finora_tenant());
+create policy job_migrator on finora.job to finora_migrator using (tenant_id = (select finora.finora_tenant())) with check (tenant_id = (select finora.finora_tenant()));
 
-create policy job_api on finora.job to finora_api using (tenant_id = finora.finora_tenant()) with check (tenant_id = finora.finora_tenant());
+create policy job_api on finora.job to finora_api using (tenant_id = (select finora.finora_tenant())) with check (tenant_id = (select finora.finora_tenant()));
 
-create policy job_worker on finora.job to finora_worker using (tenant_id = finora.finora_tenant()) with check (tenant_id = finora.finora_tenant());
+create policy job_worker on finora.job to finora_worker using (tenant_id = (select finora.finora_tenant())) with check (tenant_id = (select finora.finora_tenant()));
 
 create policy job_control on finora.job to finora_control using (true) with check (true);
 
-create policy label_migrator on finora.label to finora_migrator using (tenant_id = finora.finora_tenant()) with check (tenant_id = finora.finora_tenant());
+create policy label_migrator on finora.label to finora_migrator using (tenant_id = (select finora.finora_tenant())) with check (tenant_id = (select finora.finora_tenant()));
 
-create policy label_api on finora.label to finora_api using (tenant_id = finora.finora_tenant()) with check (tenant_id = finora.finora_tenant());
+create policy label_api on finora.label to finora_api using (tenant_id = (select finora.finora_tenant())) with check (tenant_id = (select finora.finora_tenant()));
 
-create policy label_worker on finora.label to finora_worker using (tenant_id = finora.finora_tenant()) with check (tenant_id = finora.finora_tenant());
+create policy label_worker on finora.label to finora_worker using (tenant_id = (select finora.finora_tenant())) with check (tenant_id = (select finora.finora_tenant()));
 
 create policy membership_migrator on finora.membership to finora_migrator using (true) with check (true);
 
-create policy membership_api on finora.membership to finora_api using (tenant_id = finora.finora_tenant()) with check (tenant_id = finora.finora_tenant());
+create policy membership_api on finora.membership to finora_api using (tenant_id = (select finora.finora_tenant())) with check (tenant_id = (select finora.finora_tenant()));
 
-create policy membership_worker on finora.membership to finora_worker using (tenant_id = finora.finora_tenant()) with check (tenant_id = finora.finora_tenant());
+create policy membership_worker on finora.membership to finora_worker using (tenant_id = (select finora.finora_tenant())) with check (tenant_id = (select finora.finora_tenant()));
 
-create policy observation_migrator on finora.observation to finora_migrator using (tenant_id = finora.finora_tenant()) with check (tenant_id = finora.finora_tenant());
+create policy observation_migrator on finora.observation to finora_migrator using (tenant_id = (select finora.finora_tenant())) with check (tenant_id = (select finora.finora_tenant()));
 
-create policy observation_api on finora.observation to finora_api using (tenant_id = finora.finora_tenant()) with check (tenant_id = finora.finora_tenant());
+create policy observation_api on finora.observation to finora_api using (tenant_id = (select finora.finora_tenant())) with check (tenant_id = (select finora.finora_tenant()));
 
-create policy observation_worker on finora.observation to finora_worker using (tenant_id = finora.finora_tenant()) with check (tenant_id = finora.finora_tenant());
+create policy observation_worker on finora.observation to finora_worker using (tenant_id = (select finora.finora_tenant())) with check (tenant_id = (select finora.finora_tenant()));
 
-create policy opening_migrator on finora.opening to finora_migrator using (tenant_id = finora.finora_tenant()) with check (tenant_id = finora.finora_tenant());
+create policy opening_migrator on finora.opening to finora_migrator using (tenant_id = (select finora.finora_tenant())) with check (tenant_id = (select finora.finora_tenant()));
 
-create policy opening_api on finora.opening to finora_api using (tenant_id = finora.finora_tenant()) with check (tenant_id = finora.finora_tenant());
+create policy opening_api on finora.opening to finora_api using (tenant_id = (select finora.finora_tenant())) with check (tenant_id = (select finora.finora_tenant()));
 
-create policy opening_worker on finora.opening to finora_worker using (tenant_id = finora.finora_tenant()) with check (tenant_id = finora.finora_tenant());
+create policy opening_worker on finora.opening to finora_worker using (tenant_id = (select finora.finora_tenant())) with check (tenant_id = (select finora.finora_tenant()));
 
 create policy person_migrator on finora.person to finora_migrator using (true) with check (true);
 
-create policy person_api on finora.person to finora_api using (user_id = finora.finora_user()) with check (user_id = finora.finora_user());
+create policy person_api on finora.person to finora_api using (user_id = (select finora.finora_user())) with check (user_id = (select finora.finora_user()));
 
-create policy person_worker on finora.person to finora_worker using (user_id = finora.finora_user()) with check (user_id = finora.finora_user());
+create policy person_worker on finora.person to finora_worker using (user_id = (select finora.finora_user())) with check (user_id = (select finora.finora_user()));
 
-create policy posting_migrator on finora.posting to finora_migrator using (tenant_id = finora.finora_tenant()) with check (tenant_id = finora.finora_tenant());
+create policy posting_migrator on finora.posting to finora_migrator using (tenant_id = (select finora.finora_tenant())) with check (tenant_id = (select finora.finora_tenant()));
 
-create policy posting_api on finora.posting to finora_api using (tenant_id = finora.finora_tenant()) with check (tenant_id = finora.finora_tenant());
+create policy posting_api on finora.posting to finora_api using (tenant_id = (select finora.finora_tenant())) with check (tenant_id = (select finora.finora_tenant()));
 
-create policy posting_worker on finora.posting to finora_worker using (tenant_id = finora.finora_tenant()) with check (tenant_id = finora.finora_tenant());
+create policy posting_worker on finora.posting to finora_worker using (tenant_id = (select finora.finora_tenant())) with check (tenant_id = (select finora.finora_tenant()));
 
-create policy profile_migrator on finora.profile to finora_migrator using (tenant_id = finora.finora_tenant()) with check (tenant_id = finora.finora_tenant());
+create policy profile_migrator on finora.profile to finora_migrator using (tenant_id = (select finora.finora_tenant())) with check (tenant_id = (select finora.finora_tenant()));
 
-create policy profile_api on finora.profile to finora_api using (tenant_id = finora.finora_tenant()) with check (tenant_id = finora.finora_tenant());
+create policy profile_api on finora.profile to finora_api using (tenant_id = (select finora.finora_tenant())) with check (tenant_id = (select finora.finora_tenant()));
 
-create policy profile_worker on finora.profile to finora_worker using (tenant_id = finora.finora_tenant()) with check (tenant_id = finora.finora_tenant());
+create policy profile_worker on finora.profile to finora_worker using (tenant_id = (select finora.finora_tenant())) with check (tenant_id = (select finora.finora_tenant()));
 
-create policy record_migrator on finora.record to finora_migrator using (tenant_id = finora.finora_tenant()) with check (tenant_id = finora.finora_tenant());
+create policy record_migrator on finora.record to finora_migrator using (tenant_id = (select finora.finora_tenant())) with check (tenant_id = (select finora.finora_tenant()));
 
-create policy record_api on finora.record to finora_api using (tenant_id = finora.finora_tenant()) with check (tenant_id = finora.finora_tenant());
+create policy record_api on finora.record to finora_api using (tenant_id = (select finora.finora_tenant())) with check (tenant_id = (select finora.finora_tenant()));
 
-create policy record_worker on finora.record to finora_worker using (tenant_id = finora.finora_tenant()) with check (tenant_id = finora.finora_tenant());
+create policy record_worker on finora.record to finora_worker using (tenant_id = (select finora.finora_tenant())) with check (tenant_id = (select finora.finora_tenant()));
 
-create policy revision_migrator on finora.revision to finora_migrator using (tenant_id = finora.finora_tenant()) with check (tenant_id = finora.finora_tenant());
+create policy revision_migrator on finora.revision to finora_migrator using (tenant_id = (select finora.finora_tenant())) with check (tenant_id = (select finora.finora_tenant()));
 
-create policy revision_api on finora.revision to finora_api using (tenant_id = finora.finora_tenant()) with check (tenant_id = finora.finora_tenant());
+create policy revision_api on finora.revision to finora_api using (tenant_id = (select finora.finora_tenant())) with check (tenant_id = (select finora.finora_tenant()));
 
-create policy revision_worker on finora.revision to finora_worker using (tenant_id = finora.finora_tenant()) with check (tenant_id = finora.finora_tenant());
+create policy revision_worker on finora.revision to finora_worker using (tenant_id = (select finora.finora_tenant())) with check (tenant_id = (select finora.finora_tenant()));
 
-create policy seal_migrator on finora.seal to finora_migrator using (tenant_id = finora.finora_tenant()) with check (tenant_id = finora.finora_tenant());
+create policy seal_migrator on finora.seal to finora_migrator using (tenant_id = (select finora.finora_tenant())) with check (tenant_id = (select finora.finora_tenant()));
 
-create policy seal_api on finora.seal to finora_api using (tenant_id = finora.finora_tenant()) with check (tenant_id = finora.finora_tenant());
+create policy seal_api on finora.seal to finora_api using (tenant_id = (select finora.finora_tenant())) with check (tenant_id = (select finora.finora_tenant()));
 
-create policy seal_worker on finora.seal to finora_worker using (tenant_id = finora.finora_tenant()) with check (tenant_id = finora.finora_tenant());
+create policy seal_worker on finora.seal to finora_worker using (tenant_id = (select finora.finora_tenant())) with check (tenant_id = (select finora.finora_tenant()));
 
 create policy seal_control on finora.seal to finora_control using (true) with check (true);
 
-create policy sighting_migrator on finora.sighting to finora_migrator using (tenant_id = finora.finora_tenant()) with check (tenant_id = finora.finora_tenant());
+create policy sighting_migrator on finora.sighting to finora_migrator using (tenant_id = (select finora.finora_tenant())) with check (tenant_id = (select finora.finora_tenant()));
 
-create policy sighting_api on finora.sighting to finora_api using (tenant_id = finora.finora_tenant()) with check (tenant_id = finora.finora_tenant());
+create policy sighting_api on finora.sighting to finora_api using (tenant_id = (select finora.finora_tenant())) with check (tenant_id = (select finora.finora_tenant()));
 
-create policy sighting_worker on finora.sighting to finora_worker using (tenant_id = finora.finora_tenant()) with check (tenant_id = finora.finora_tenant());
+create policy sighting_worker on finora.sighting to finora_worker using (tenant_id = (select finora.finora_tenant())) with check (tenant_id = (select finora.finora_tenant()));
 
-create policy statement_import_migrator on finora.statement_import to finora_migrator using (tenant_id = finora.finora_tenant()) with check (tenant_id = finora.finora_tenant());
+create policy statement_import_migrator on finora.statement_import to finora_migrator using (tenant_id = (select finora.finora_tenant())) with check (tenant_id = (select finora.finora_tenant()));
 
-create policy statement_import_api on finora.statement_import to finora_api using (tenant_id = finora.finora_tenant()) with check (tenant_id = finora.finora_tenant());
+create policy statement_import_api on finora.statement_import to finora_api using (tenant_id = (select finora.finora_tenant())) with check (tenant_id = (select finora.finora_tenant()));
 
-create policy statement_import_worker on finora.statement_import to finora_worker using (tenant_id = finora.finora_tenant()) with check (tenant_id = finora.finora_tenant());
+create policy statement_import_worker on finora.statement_import to finora_worker using (tenant_id = (select finora.finora_tenant())) with check (tenant_id = (select finora.finora_tenant()));
 
 create policy tenant_migrator on finora.tenant to finora_migrator using (true) with check (true);
 
-create policy tenant_api on finora.tenant to finora_api using (tenant_id = finora.finora_tenant()) with check (tenant_id = finora.finora_tenant());
+create policy tenant_api on finora.tenant to finora_api using (tenant_id = (select finora.finora_tenant())) with check (tenant_id = (select finora.finora_tenant()));
 
-create policy tenant_worker on finora.tenant to finora_worker using (tenant_id = finora.finora_tenant()) with check (tenant_id = finora.finora_tenant());
+create policy tenant_worker on finora.tenant to finora_worker using (tenant_id = (select finora.finora_tenant())) with check (tenant_id = (select finora.finora_tenant()));
 
-create policy total_migrator on finora.total to finora_migrator using (tenant_id = finora.finora_tenant()) with check (tenant_id = finora.finora_tenant());
+create policy total_migrator on finora.total to finora_migrator using (tenant_id = (select finora.finora_tenant())) with check (tenant_id = (select finora.finora_tenant()));
 
-create policy total_api on finora.total to finora_api using (tenant_id = finora.finora_tenant()) with check (tenant_id = finora.finora_tenant());
+create policy total_api on finora.total to finora_api using (tenant_id = (select finora.finora_tenant())) with check (tenant_id = (select finora.finora_tenant()));
 
-create policy total_worker on finora.total to finora_worker using (tenant_id = finora.finora_tenant()) with check (tenant_id = finora.finora_tenant());
+create policy total_worker on finora.total to finora_worker using (tenant_id = (select finora.finora_tenant())) with check (tenant_id = (select finora.finora_tenant()));
 
 alter table finora.account enable row level security;
 
