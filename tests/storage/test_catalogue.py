@@ -94,8 +94,8 @@ def test_a_role_has_one_policy_a_table_that_reads_and_writes_alike(catalogue: Ca
         assert (command, permissive, roles) == ("*", True, 1), table
         assert role is not None, "a policy for everybody"
         assert using == check is not None
-        own = "user_id = finora.finora_user()" if table == "person" else (
-            "tenant_id = finora.finora_tenant()")  # fmt: skip
+        column, setting = ("user_id", "user") if table == "person" else ("tenant_id", "tenant")
+        own = f"{column} = ( SELECT finora.finora_{setting}() AS finora_{setting})"
         owner_looks_up = role == access.MIGRATOR and table in {"tenant", "person", "membership"}
         wanted = "true" if role == access.CONTROL or owner_looks_up else f"({own})"
         assert using == wanted, (table, role)
@@ -190,7 +190,9 @@ def test_functions_with_the_owners_rights_are_few_and_look_in_one_schema(
     )
     assert {name for name, _, _ in definers} == DEFINERS
     for _, config, owner in definers:
-        assert config == ["search_path=finora, pg_temp"]
+        # How a query is planned is nobody's right.
+        kept = [setting for setting in config if not setting.startswith("enable_")]
+        assert kept == ["search_path=finora, pg_temp"]
         assert owner == access.MIGRATOR
 
 
