@@ -1,6 +1,7 @@
 """Amounts: the gate from text, exact arithmetic, and splits that lose nothing."""
 
 import json
+import random
 from decimal import Context, Decimal
 from typing import Any
 
@@ -151,16 +152,8 @@ WEIGHTS = st.lists(
 ).filter(any)
 
 
-@pytest.mark.invariant("I-12")
-@settings(max_examples=10_000, deadline=None)
-@given(
-    units=st.one_of(st.integers(-100, 100), st.integers(-(10**60), 10**60)),
-    weights=WEIGHTS,
-    turn=st.integers(0, 5),
-)
-def test_a_split_conserves_stays_within_a_unit_and_forgets_order(
-    units: int, weights: list[int], turn: int
-) -> None:
+def check_split(units: int, weights: list[int], turn: int) -> None:
+    """It conserves, stays within a unit of the exact share, and forgets order and sign."""
     keyed = dict(enumerate(weights))
     shares = allocate(units, keyed)
     whole = sum(weights)
@@ -173,6 +166,30 @@ def test_a_split_conserves_stays_within_a_unit_and_forgets_order(
     for order in (pairs[turn:] + pairs[:turn], pairs[::-1]):
         assert allocate(units, dict(order)) == shares
     assert {key: -part for key, part in allocate(-units, keyed).items()} == shares
+
+
+@pytest.mark.invariant("I-12")
+@settings(max_examples=2_000, deadline=None)
+@given(
+    units=st.one_of(st.integers(-100, 100), st.integers(-(10**60), 10**60)),
+    weights=WEIGHTS,
+    turn=st.integers(0, 5),
+)
+def test_a_split_conserves_and_is_fair(units: int, weights: list[int], turn: int) -> None:
+    check_split(units, weights, turn)
+
+
+@pytest.mark.invariant("I-12")
+def test_ten_thousand_splits_conserve_and_are_fair() -> None:
+    """Larger ones than hypothesis draws in the same time."""
+    choice = random.Random(20260301)
+    for _ in range(10_000):
+        largest = choice.choice([3, 100, 10**9, 10**60])
+        size = choice.randint(1, 12)
+        weights = [choice.choice([0, choice.randint(0, largest)]) for _ in range(size)]
+        if any(weights):
+            units = choice.randint(-largest, largest) * choice.choice([1, 1, 10**18])
+            check_split(units, weights, choice.randint(0, 11))
 
 
 @pytest.mark.invariant("I-12")

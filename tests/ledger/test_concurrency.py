@@ -7,7 +7,7 @@ import contextlib
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import permutations
 from typing import Any
@@ -17,7 +17,7 @@ import attrs
 import pytest
 from sqlalchemy import Engine, text
 
-from books import EUR, Books, entry
+from books import DAY, EUR, Books, entry
 from finora import AccountKind, Amount, Command, Posting, Replayed, Scope, currency
 from finora_core.kernel.errors import Refusal
 from finora_core.kernel.work import CommandInFlight, CommandKeyReused
@@ -328,6 +328,22 @@ class Once:
     def __call__(self, name: str, *given: Any, **more: Any) -> Any:
         use_case = getattr(LedgerService, name).__wrapped__
         return use_case(self.books.ledger, self.books.scope, *given, **more)
+
+
+def test_batches_over_many_months_and_accounts_do_not_deadlock(books: Books) -> None:
+    accounts, once = [books.open(name) for name in "ABCDE"], Once(books)
+    for one, other in permutations(accounts, 2):
+        books.pay(one, other, 1)
+
+    def batches(seed: int) -> None:
+        choice = random.Random(seed)
+        for _ in range(6):
+            legs = [choice.sample(accounts, 2) for _ in range(20)]
+            days = [DAY + timedelta(days=31 * choice.randrange(12)) for _ in legs]
+            once("post_many", [entry((a, 1), (b, -1), on=day) for (a, b), day in
+                               zip(legs, days, strict=True)])  # fmt: skip
+
+    assert not errors(together(*[lambda s=s: batches(s) for s in range(12)]))
 
 
 def test_no_mix_of_payments_and_holds_deadlocks(books: Books) -> None:

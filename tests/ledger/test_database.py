@@ -114,6 +114,15 @@ def test_two_entries_do_not_balance_each_other(api: Raw, values: dict[str, objec
 
 
 @pytest.mark.invariant("I-01")
+def test_one_asset_does_not_balance_another(api: Raw, values: dict[str, object]) -> None:
+    statement = (
+        "insert into finora.posting (tenant_id, entry_id, line, account_id, asset, units, on_date) "
+        "values (:t, :e, 0, :a, 'EUR', -5, :d), (:t, :e, 1, :b, 'USD', 5, :d)"
+    )
+    assert api.refused(ENTRY, statement, **values) == ("FN001", "UNBALANCED")
+
+
+@pytest.mark.invariant("I-01")
 def test_a_balance_that_comes_in_a_second_statement_comes_too_late(
     api: Raw, values: dict[str, object]
 ) -> None:

@@ -92,7 +92,7 @@ class Model:
         self.post(Posted(done.day, tuple((a, s, -u) for a, s, u in done.legs), mirror=True))
 
     def hold(self, slot: Slot, units: int, expired: bool) -> None:
-        self.sweep(slot[0])
+        self.sweep(slot)
         self.held[slot] += units
         self.holds.append(Held(slot, units, expired))
         self.check({slot})
@@ -115,11 +115,11 @@ class Model:
         out = -NORMALS[account] * paid
         self.post(Posted(day, ((account, asset, out), (to, asset, -out))))
 
-    def sweep(self, account: int | None = None) -> int:
+    def sweep(self, slot: Slot | None = None) -> int:
         swept = [
             number
             for number, hold in enumerate(self.holds)
-            if hold.expired and not hold.ended and account in (None, hold.slot[0])
+            if hold.expired and not hold.ended and slot in (None, hold.slot)
         ]
         for number in swept:
             self.end(number, posting=False)

@@ -148,16 +148,20 @@ def test_a_hold_past_its_time_is_not_paid_and_can_be_voided(
     assert state(books, cash) == (10_000, 0, 10_000)
 
 
-def test_a_new_hold_first_frees_what_ran_out_on_its_account(
+def test_a_new_hold_first_frees_what_ran_out_on_its_balance(
     books: Books, cash: UUID, hold: Callable[..., Hold]
 ) -> None:
     other = books.open("Other")
     spent = hold(9_000, expires_at=PAST)
     elsewhere = books.ledger.hold(books.scope, other, Amount(1, EUR), expires_at=PAST)
+    dollar = Amount(1, currency("USD"))
+    books.pay(other, cash, 1, dollar.asset)
+    dollars = books.ledger.hold(books.scope, cash, dollar, expires_at=PAST)
     hold(9_500)
     find = books.ledger.find_hold
     assert find(books.scope, spent.id).outcome is HoldOutcome.EXPIRED
     assert find(books.scope, elsewhere.id).outcome is None
+    assert find(books.scope, dollars.id).outcome is None
     assert state(books, cash) == (10_000, 9_500, 500)
 
 

@@ -430,9 +430,11 @@ class PgHolds:
         if not self.connection.execute(_END, values).rowcount:
             raise HoldNotFound(f"no hold {hold_id}")
 
-    def expire(self, account_id: UUID | None = None) -> Sequence[UUID]:
-        mine = "" if account_id is None else "and h.account_id = :account"
-        values = {"tenant": self.tenant_id, "account": account_id}
+    def expire(self, account_id: UUID | None = None, asset: Asset | None = None) -> Sequence[UUID]:
+        mine = "" if account_id is None else "and h.account_id = :account "
+        mine += "" if asset is None else "and h.asset = :asset"
+        values = {"tenant": self.tenant_id, "account": account_id,
+                  "asset": asset.id if asset else None}  # fmt: skip
         return self.connection.scalars(text(_EXPIRE.format(mine=mine)), values).all()
 
     def _hold(self, row: Row[Any]) -> Hold:

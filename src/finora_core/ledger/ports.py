@@ -102,8 +102,9 @@ class Holds(Protocol):
         """`posted` of it is paid by `entry`, which is added next. Raises HoldEnded, HoldExceeded,
         HoldExpired, HoldNotFound."""
 
-    def expire(self, account_id: UUID | None = None) -> Sequence[UUID]:
-        """End the open holds whose time has run out by the database's clock; their ids."""
+    def expire(self, account_id: UUID | None = None, asset: Asset | None = None) -> Sequence[UUID]:
+        """End the open holds whose time has run out by the database's clock, of all accounts or on
+        one balance; their ids."""
 
 
 class Words(Protocol):

@@ -227,7 +227,8 @@ class LedgerService:
             expires_at=expires_at,
         )
         with self.begin(scope) as work:
-            _expire(work, account)
+            # On this balance alone: it is locked next, and no other must be locked before it.
+            _expire(work, account, amount.asset)
             work.events.record(HoldPlaced(hold.id, account, amount))
             work.holds.add(hold)
             return work.done(hold)
@@ -365,8 +366,8 @@ def _post(work: LedgerWork, entries: Sequence[Entry]) -> None:
     work.journal.add(entries)
 
 
-def _expire(work: LedgerWork, account_id: UUID | None = None) -> int:
-    ended = work.holds.expire(account_id)
+def _expire(work: LedgerWork, account_id: UUID | None = None, asset: Asset | None = None) -> int:
+    ended = work.holds.expire(account_id, asset)
     for hold_id in ended:
         work.events.record(HoldClosed(hold_id, HoldOutcome.EXPIRED))
     return len(ended)
