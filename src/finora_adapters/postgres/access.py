@@ -15,7 +15,7 @@ MIGRATOR, API, WORKER, CONTROL = "finora_migrator", "finora_api", "finora_worker
 ROLES = (MIGRATOR, API, WORKER, CONTROL)
 RUNTIME = (API, WORKER)
 
-GLOBAL = frozenset({"asset", "schema_state", "seal_mark"})
+GLOBAL = frozenset({"asset", "schema_state", "seal_mark", "paused_queue"})
 
 # In a select of their own, so that they are found once a statement and not once a row.
 OWN_TENANT = f"tenant_id = (select {SCHEMA}.finora_tenant())"
@@ -23,7 +23,7 @@ OWN_USER = f"user_id = (select {SCHEMA}.finora_user())"
 EVERY = "true"
 
 # The database says when, and in which transaction, a row was written; its writer cannot.
-_STAMPS = frozenset({"tx", "recorded_at", "opened_at", "created_at"})
+_STAMPS = frozenset({"tx", "recorded_at", "opened_at", "created_at", "taken_at", "paused_at"})
 
 _READ_ADD = "select, insert"
 _RUNTIME_GRANTS = {
@@ -37,6 +37,11 @@ _RUNTIME_GRANTS = {
     "command": _READ_ADD,
     "job": "select, insert, update (state, attempts, result, done_parts, run_at, finished_at, "
     "dismissed_at)",
+    "token": "select, insert, update (revoked_at)",
+    "version": "select, insert, update (number)",
+    "period": _READ_ADD,
+    "stored_file": "select, insert, delete, update (key, media_type, bytes, sha256, state, reason, "
+    "expires_at)",
     "account": _READ_ADD,
     "balance": "select",
     "entry": _READ_ADD,
@@ -62,8 +67,13 @@ _CONTROL_GRANTS = {
     "seal": _READ_ADD,
     "seal_mark": "select, update (below)",
     "job": "select, delete, update (state, attempts, max_attempts, run_at, lease_until, epoch, "
-    "done_parts, all_parts, result, reason, message, error, started_at, finished_at)",
+    "done_parts, all_parts, result, reason, message, error, started_at, finished_at, "
+    "announced_at)",
     "command": "select, delete",
+    "version": "select",
+    "paused_queue": "select, insert, delete",
+    "stored_file": "select, delete",
+    "statement_import": "select",
 }
 
 

@@ -267,6 +267,14 @@ begin
   raise exception using errcode = 'FN008', message = 'FACT_IMMUTABLE';
 end $$"""
 
+# Wakes the relays; told at commit, and once a transaction however many jobs it made.
+JOB_ADDED = f"""create function {SCHEMA}.job_added() returns trigger
+language plpgsql {_SAFE} as $$
+begin
+  perform pg_notify('finora_job', '');
+  return null;
+end $$"""
+
 FUNCTIONS = (
     *SETTINGS.values(),
     DIRECTION,
@@ -279,6 +287,7 @@ FUNCTIONS = (
     RECORD_ADDED,
     RECORD_CHANGED,
     REFUSE_CHANGE,
+    JOB_ADDED,
 )
 
 _FACTS = ("entry", "posting", "hold", "hold_end", "label", "event", "seal", "sighting",
@@ -302,6 +311,7 @@ TRIGGERS = (
     _trigger("record_changed", "before update", "record", "for each row", "record_changed"),
     _trigger("hold_added", "after insert", "hold", "for each row", "hold_added"),
     _trigger("hold_ended", "after insert", "hold_end", "for each row", "hold_ended"),
+    _trigger("job_added", "after insert", "job", "for each statement", "job_added"),
     *(
         _trigger(f"{table}_fixed", "before update or delete or truncate", table,
                  "for each statement", "refuse_change")

@@ -176,7 +176,39 @@ membership = Table(
     _one_of("role", "owner", "admin", "accountant", "viewer"),
 )
 
+# A secret that lets a program ask as its user, in one tenant. Only a digest of it is kept; the
+# token's text names tenant and row, so that it is found without looking across tenants.
+token = Table(
+    "token",
+    metadata,
+    _tenant(),
+    _id(),
+    _id("user_id"),
+    Column("name", Text, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    _at("created_at"),
+    Column("expires_at", INSTANT),
+    Column("revoked_at", INSTANT),
+    PrimaryKeyConstraint("tenant_id", "id"),
+    ForeignKeyConstraint(
+        ["tenant_id", "user_id"],
+        [f"{SCHEMA}.membership.tenant_id", f"{SCHEMA}.membership.user_id"],
+    ),
+    CheckConstraint("octet_length(digest) = 32", name="digest"),
+    CheckConstraint("length(name) between 1 and 200", name="name"),
+)
+
 # --- audit and jobs ---
+
+# One up with every transaction that wrote an event: what was read at a version is true as long as
+# the version is. Written last of all in its transaction, so that it is locked for the commit alone.
+version = Table(
+    "version",
+    metadata,
+    _tenant(),
+    Column("number", BigInteger, nullable=False),
+    PrimaryKeyConstraint("tenant_id"),
+)
 
 event = Table(
     "event",
@@ -248,6 +280,8 @@ job = Table(
     Column("started_at", INSTANT),
     Column("finished_at", INSTANT),
     Column("dismissed_at", INSTANT),
+    # When the queue was last told of it. A wake-up may be lost; then it is told again.
+    Column("announced_at", INSTANT),
     PrimaryKeyConstraint("tenant_id", "id"),
     _to("event", "event_id"),
     _one_of("state", "waiting", "running", "done", "refused", "dead", "paused", "cancelled"),
@@ -259,6 +293,56 @@ job = Table(
         postgresql_where=text("state in ('waiting', 'running')"),
     ),
     Index(None, "tenant_id", "created_at"),
+)
+
+# One row for every period of a schedule that was started: the key is what makes it run once.
+period = Table(
+    "period",
+    metadata,
+    _tenant(),
+    Column("schedule", Text, nullable=False),
+    Column("due_at", INSTANT, nullable=False),
+    _id("job_id"),
+    _at("taken_at"),
+    PrimaryKeyConstraint("tenant_id", "schedule", "due_at"),
+)
+
+# Queues that an operator stopped; a queue without a row runs.
+paused_queue = Table(
+    "paused_queue",
+    metadata,
+    Column("queue", Text, primary_key=True),
+    _at("paused_at"),
+)
+
+# --- files ---
+
+stored_file = Table(
+    "stored_file",
+    metadata,
+    _tenant(),
+    _id(),
+    _id("user_id"),
+    Column("key", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("media_type", Text, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("sha256", LargeBinary),
+    # Announced: somebody may upload it, and has not said that it is there.
+    Column("state", Text, nullable=False),
+    Column("reason", Text),
+    _at("created_at"),
+    Column("expires_at", INSTANT),
+    PrimaryKeyConstraint("tenant_id", "id"),
+    _one_of("state", "announced", "kept", "quarantined"),
+    CheckConstraint("bytes >= 0", name="bytes"),
+    CheckConstraint("sha256 is null or octet_length(sha256) = 32", name="sha256"),
+    Index(None, "tenant_id", "created_at"),
+    Index(
+        "stored_file_expires_at_idx",
+        "expires_at",
+        postgresql_where=text("expires_at is not null"),
+    ),
 )
 
 # --- ledger ---

@@ -4,6 +4,7 @@ import hashlib
 import os
 import threading
 import time
+from collections.abc import Iterator
 from uuid import UUID
 
 _lock = threading.Lock()
@@ -13,16 +14,34 @@ _RANDOM = (1 << 74) - 1
 
 def new_id() -> UUID:
     """A UUIDv7: 48 bits of milliseconds, 74 random bits; ids of one process never go backwards."""
+    return UUID(int=_with_version(_take(1)))
+
+
+def new_ids() -> Iterator[str]:
+    """Ids like new_id's, as hexadecimal text and counted on from one draw for every thousand: for
+    files of a million lines, at a tenth of the cost."""
+    while True:
+        first = _take(1000)
+        for number in range(first, first + 1000):
+            yield f"{_with_version(number):032x}"
+
+
+def _take(count: int) -> int:
+    """The first of `count` numbers in a row that no id of this process has had."""
     global _last
     random = int.from_bytes(os.urandom(10)) & _RANDOM
     now = time.time_ns() // 1_000_000 << 74 | random
     with _lock:
         # Within a millisecond, or after the clock stepped back, count on from the last id.
         now = max(now, _last + 1)
-        _last = now
+        _last = now + count - 1
+    return now
+
+
+def _with_version(number: int) -> int:
     # Version and variant are set between the bits, not over them: else the order would be lost.
-    stamp, high, low = now >> 74, now >> 62 & 0xFFF, now & 0x3FFFFFFFFFFFFFFF
-    return UUID(int=stamp << 80 | 0x7 << 76 | high << 64 | 0x2 << 62 | low)
+    stamp, high, low = number >> 74, number >> 62 & 0xFFF, number & 0x3FFFFFFFFFFFFFFF
+    return stamp << 80 | 0x7 << 76 | high << 64 | 0x2 << 62 | low
 
 
 def derived_id(*parts: str) -> UUID:

@@ -230,7 +230,7 @@ def _counted(intake: Intake) -> tuple[AccountCounts, ...]:
 
 
 def _previewed(row: Staged, assets: Mapping[str, Asset]) -> PreviewLine:
-    place, _, _, _, on_date, units, asset, description, counterparty, _, bank_id, booked, *_ = row
+    place, _, _, on_date, units, asset, description, counterparty, _, bank_id, booked, *_ = row
     return PreviewLine(
         place=place,
         on_date=on_date,

@@ -63,9 +63,9 @@ class Records(Protocol):
 
 
 Staged = tuple[
-    int, UUID, UUID, bytes, date, int, str, str, str | None, str, str | None, bool, str, str | None
+    int, UUID, bytes, date, int, str, str, str | None, str, str | None, bool, str, str | None
 ]
-"""place, id, account, identity, date, units, asset, description, counterparty, merchant key,
+"""place, account, identity, date, units, asset, description, counterparty, merchant key,
 bank id, booked, category, raw: a line on its way in. A tuple, for there are millions."""
 
 
