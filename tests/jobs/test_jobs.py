@@ -125,7 +125,7 @@ def test_a_stale_runner_cannot_write(
     stale = attrs.evolve(scope, cause=Claim(job_id=job_id, epoch=old.epoch))
     with pytest.raises(StaleClaim), database.begin(stale):
         pass
-    assert not queue.renew(old)
+    assert not queue.renew([old])
     assert not queue.progress(old, 1, 2)
     queue.fail(old, failure_of(RuntimeError("late"), old))
     assert finora.jobs.get(scope, job_id).state is JobState.RUNNING

@@ -36,7 +36,7 @@ _RUNTIME_GRANTS = {
     "seal": "select",
     "command": _READ_ADD,
     "job": "select, insert, update (state, attempts, result, done_parts, run_at, finished_at, "
-    "dismissed_at)",
+    "dismissed_at, announced_at)",
     "token": "select, insert, update (revoked_at)",
     "version": "select, insert, update (number)",
     "period": _READ_ADD,

@@ -26,11 +26,12 @@ _JOB = text(
 )
 
 
-@attrs.frozen
+@attrs.define
 class PgEvents:
     connection: Connection
     scope: Scope
     subscriptions: Mapping[str, tuple[Subscription, ...]]
+    recorded: int = 0
 
     def record(self, event: Event) -> None:
         scope, event_id = self.scope, new_id()
@@ -44,7 +45,10 @@ class PgEvents:
             "request": scope.request_id,
         }
         self.connection.execute(_EVENT, written)
+        self.recorded += 1
         for wanted in self.subscriptions.get(event.type, ()):
+            if wanted.only is not None and payload.get(wanted.only[0]) != wanted.only[1]:
+                continue
             about = str(payload.get(wanted.subject, event_id))
             job_id = derived_id(wanted.job, str(scope.user_id), about, scope.request_id)
             row = {

@@ -1,7 +1,7 @@
 """Job rows: the tenant's view, and the runner's claims over all tenants."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -10,8 +10,17 @@ import attrs
 from sqlalchemy import Connection, Row, text
 
 from finora_adapters.postgres.events import Control
-from finora_core.jobs.model import Claimed, Failure, Job, JobNotFound, JobState, JobStateConflict
-from finora_core.jobs.ports import LEASE_S
+from finora_core.jobs.model import (
+    Claimed,
+    Failure,
+    Job,
+    JobNotFound,
+    JobState,
+    JobStateConflict,
+    QueueStatus,
+    Wakeup,
+)
+from finora_core.jobs.ports import ANNOUNCE_AGAIN_S, LEASE_S
 from finora_core.kernel.page import Page, decode_cursor, encode_cursor
 from finora_core.kernel.plain import to_plain
 
@@ -73,14 +82,16 @@ class PgJobs:
             raise JobNotFound(f"no job {job_id}")
         return _job(row)
 
-    def list(self, cursor: str | None, limit: int) -> Page[Job]:
+    def list(self, cursor: str | None, limit: int, state: JobState | None = None) -> Page[Job]:
         at, last = (None, None) if cursor is None else decode_cursor(cursor, (datetime, UUID))
         query = text(
             f"select {_COLUMNS} from finora.job where tenant_id = :tenant and "
             "(cast(:at as timestamptz) is null or (created_at, id) < (:at, cast(:last as uuid))) "
+            "and (cast(:state as text) is null or state = :state) "
             "order by created_at desc, id desc limit :limit"
         )
-        values = {"tenant": self.tenant_id, "at": at, "last": last, "limit": limit + 1}
+        values = {"tenant": self.tenant_id, "at": at, "last": last, "limit": limit + 1,
+                  "state": state.value if state else None}  # fmt: skip
         rows = self.connection.execute(query, values).all()
         items = tuple(_job(row) for row in rows[:limit])
         if len(rows) <= limit:
@@ -90,7 +101,7 @@ class PgJobs:
     def replay(self, job_id: UUID) -> Job:
         change = (
             "state = 'waiting', attempts = 0, run_at = now(), finished_at = null, "
-            "dismissed_at = null"
+            "dismissed_at = null, announced_at = null"
         )
         return self._move(job_id, change, JobState.DEAD, JobState.REFUSED)
 
@@ -123,6 +134,32 @@ def _job(row: Row[Any]) -> Job:
     return Job(**values | {"state": JobState(row.state)})
 
 
+@attrs.frozen
+class PgPeriods:
+    connection: Connection
+    tenant_id: UUID
+
+    def last(self, schedule: str) -> tuple[datetime, bool] | None:
+        # A job that is gone was purged, and so is over.
+        query = text(
+            "select p.due_at, coalesce(j.state not in ('waiting', 'running', 'paused'), true) "
+            "from finora.period p left join finora.job j "
+            "on j.tenant_id = p.tenant_id and j.id = p.job_id "
+            "where p.tenant_id = :tenant and p.schedule = :schedule order by p.due_at desc limit 1"
+        )
+        values = {"tenant": self.tenant_id, "schedule": schedule}
+        row = self.connection.execute(query, values).first()
+        return None if row is None else (row[0], row[1])
+
+    def take(self, schedule: str, due_at: datetime, job_id: UUID) -> bool:
+        statement = text(
+            "insert into finora.period (tenant_id, schedule, due_at, job_id) "
+            "values (:tenant, :schedule, :due, :job) on conflict do nothing"
+        )
+        values = {"tenant": self.tenant_id, "schedule": schedule, "due": due_at, "job": job_id}
+        return self.connection.execute(statement, values).rowcount == 1
+
+
 # A job whose runner vanished counts that attempt; when it was the last, it is dead.
 _BURY = text("""
 update finora.job set state = 'dead', finished_at = clock_timestamp(), lease_until = null,
@@ -130,23 +167,64 @@ update finora.job set state = 'dead', finished_at = clock_timestamp(), lease_unt
   epoch = epoch + 1
 where state = 'running' and lease_until < clock_timestamp() and attempts >= max_attempts
 """)
-_CLAIM = text(f"""
+_TAKE = f"""
 update finora.job j set state = 'running', epoch = j.epoch + 1, attempts = j.attempts + 1,
-  started_at = coalesce(j.started_at, clock_timestamp()),
+  started_at = coalesce(j.started_at, clock_timestamp()), announced_at = clock_timestamp(),
   lease_until = clock_timestamp() + interval '{LEASE_S} seconds'
 from (
   select tenant_id, id from finora.job
   where state in ('waiting', 'running') and run_at <= clock_timestamp()
     and (state = 'waiting' or lease_until < clock_timestamp()) and attempts < max_attempts
+    and queue not in (select queue from finora.paused_queue) {{which}}
   order by run_at limit :limit for update skip locked
 ) ready
 where j.tenant_id = ready.tenant_id and j.id = ready.id
 returning j.tenant_id, j.id, j.epoch, j.name, j.user_id, j.request_id, j.payload, j.attempts,
   j.max_attempts
+"""
+_CLAIM = text(_TAKE.format(which=""))
+_CLAIM_ONE = text(_TAKE.format(which="and tenant_id = :tenant and id = :job"))
+# New ones first, which the index finds without a look at those that were announced already.
+_ANNOUNCE = text(f"""
+update finora.job j set announced_at = clock_timestamp()
+from (
+  select tenant_id, id from finora.job
+  where state in ('waiting', 'running') and run_at <= clock_timestamp()
+    and (state = 'waiting' or lease_until < clock_timestamp()) and attempts < max_attempts
+    and (announced_at is null
+      or announced_at < clock_timestamp() - interval '{ANNOUNCE_AGAIN_S} seconds')
+    and queue not in (select queue from finora.paused_queue)
+  order by announced_at nulls first limit :limit for update skip locked
+) ready
+where j.tenant_id = ready.tenant_id and j.id = ready.id
+returning j.tenant_id, j.id, j.queue
+""")
+_STATUS = text("""
+select queue, bool_or(paused) as paused,
+  count(*) filter (where state = 'waiting') as waiting,
+  count(*) filter (where state = 'running') as running,
+  count(*) filter (where state = 'dead') as dead,
+  coalesce(extract(epoch from clock_timestamp() - min(run_at) filter (
+    where state = 'waiting' and run_at <= clock_timestamp())), 0)::float as oldest_s
+from (
+  select queue, false as paused, state, run_at from finora.job
+  where state in ('waiting', 'running', 'dead')
+  union all select queue, true, null, null from finora.paused_queue
+) q group by queue order by queue
 """)
 _MINE = "where tenant_id = :tenant and id = :job and epoch = :epoch and state = 'running'"
-_RENEW = text(
-    f"update finora.job set lease_until = clock_timestamp() + interval '{LEASE_S} seconds' {_MINE}"
+_RENEW = text(f"""
+update finora.job j set lease_until = clock_timestamp() + interval '{LEASE_S} seconds'
+from unnest(cast(:tenants as uuid[]), cast(:jobs as uuid[]), cast(:epochs as int[]))
+  as mine (tenant_id, id, epoch)
+where j.tenant_id = mine.tenant_id and j.id = mine.id and j.epoch = mine.epoch
+  and j.state = 'running'
+returning j.id
+""")
+_RELEASE = text(
+    "update finora.job set state = 'waiting', lease_until = null, announced_at = null, "
+    "attempts = attempts - 1, run_at = clock_timestamp() + make_interval(secs => :delay), "
+    f"epoch = epoch + 1 {_MINE}"
 )
 _PROGRESS = text(
     f"update finora.job set done_parts = :done, all_parts = coalesce(:all, all_parts) {_MINE}"
@@ -155,7 +233,7 @@ _FAIL = text(
     "update finora.job set state = :state, reason = :reason, message = :message, error = :error, "
     "result = cast(:result as jsonb), lease_until = null, "
     "finished_at = case when :state in ('dead', 'refused') then clock_timestamp() end, "
-    "run_at = clock_timestamp() + make_interval(secs => :delay) "
+    "run_at = clock_timestamp() + make_interval(secs => :delay), announced_at = null "
     f"{_MINE}"
 )
 _PURGE = text("""
@@ -175,8 +253,29 @@ class PgQueue:
             rows = connection.execute(_CLAIM, {"limit": limit}).mappings()
             return [Claimed(**row) for row in rows]
 
-    def renew(self, job: Claimed) -> bool:
-        return self._change(_RENEW, job)
+    def claim_one(self, tenant_id: UUID, job_id: UUID) -> Claimed | None:
+        values = {"tenant": tenant_id, "job": job_id, "limit": 1}
+        with self.database.control() as connection:
+            row = connection.execute(_CLAIM_ONE, values).mappings().first()
+            return None if row is None else Claimed(**row)
+
+    def announce(self, limit: int) -> Sequence[Wakeup]:
+        with self.database.control() as connection:
+            connection.execute(_BURY)
+            rows = connection.execute(_ANNOUNCE, {"limit": limit})
+            return [Wakeup(*row) for row in rows]
+
+    def renew(self, jobs: Collection[Claimed]) -> Collection[UUID]:
+        values = {
+            "tenants": [job.tenant_id for job in jobs],
+            "jobs": [job.id for job in jobs],
+            "epochs": [job.epoch for job in jobs],
+        }
+        with self.database.control() as connection:
+            return frozenset(connection.execute(_RENEW, values).scalars())
+
+    def release(self, job: Claimed, delay_s: int = 0) -> None:
+        self._change(_RELEASE, job, delay=delay_s)
 
     def progress(self, job: Claimed, done: int, total: int | None) -> bool:
         return self._change(_PROGRESS, job, done=done, all=total)
@@ -196,6 +295,20 @@ class PgQueue:
     def purge(self) -> int:
         with self.database.control() as connection:
             return connection.execute(_PURGE).rowcount
+
+    def pause(self, queue: str) -> None:
+        add = text("insert into finora.paused_queue (queue) values (:queue) on conflict do nothing")
+        with self.database.control() as connection:
+            connection.execute(add, {"queue": queue})
+
+    def resume(self, queue: str) -> None:
+        with self.database.control() as connection:
+            remove = text("delete from finora.paused_queue where queue = :queue")
+            connection.execute(remove, {"queue": queue})
+
+    def status(self) -> Sequence[QueueStatus]:
+        with self.database.control() as connection:
+            return [QueueStatus(**row) for row in connection.execute(_STATUS).mappings()]
 
     def _change(self, statement: Any, job: Claimed, **values: object) -> bool:
         mine = {"tenant": job.tenant_id, "job": job.id, "epoch": job.epoch}

@@ -293,6 +293,11 @@ job = Table(
         postgresql_where=text("state in ('waiting', 'running')"),
     ),
     Index(None, "tenant_id", "created_at"),
+    Index(
+        "job_wake_idx",
+        text("announced_at nulls first"),
+        postgresql_where=text("state in ('waiting', 'running')"),
+    ),
 )
 
 # One row for every period of a schedule that was started: the key is what makes it run once.

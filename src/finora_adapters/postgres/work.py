@@ -1,11 +1,12 @@
 """`begin`: one transaction, of one tenant, for one cause."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from functools import cached_property
 from typing import Any, TypeVar
+from uuid import UUID
 
 import attrs
 from sqlalchemy import Connection, Engine, text
@@ -13,7 +14,7 @@ from sqlalchemy import Connection, Engine, text
 from finora_adapters.postgres import access
 from finora_adapters.postgres.errors import translated
 from finora_adapters.postgres.events import PgEvents
-from finora_adapters.postgres.jobs import PgJobs, dump
+from finora_adapters.postgres.jobs import PgJobs, PgPeriods, dump
 from finora_adapters.postgres.ledger import PgAccounts, PgAssets, PgHolds, PgJournal
 from finora_adapters.postgres.records import PgRecords, PgWords
 from finora_adapters.postgres.statements import PgImports, PgStaging
@@ -49,6 +50,13 @@ _FINISH = text(
     "update finora.job set state = 'done', finished_at = clock_timestamp(), "
     "result = cast(:result as jsonb), done_parts = coalesce(all_parts, done_parts) "
     "where tenant_id = :tenant and id = :job and epoch = :epoch and state = 'running'"
+)
+
+
+_VERSION = text("select number from finora.version where tenant_id = :tenant")
+_RAISE = text(
+    "insert into finora.version as v (tenant_id, number) values (:tenant, 1) "
+    "on conflict (tenant_id) do update set number = v.number + 1 returning number"
 )
 
 
@@ -106,6 +114,10 @@ class PgWork:
         return PgJobs(self.connection, self.scope.tenant_id)
 
     @cached_property
+    def periods(self) -> PgPeriods:
+        return PgPeriods(self.connection, self.scope.tenant_id)
+
+    @cached_property
     def records(self) -> PgRecords:
         return PgRecords(self.connection, self.scope.tenant_id, self.assets)
 
@@ -120,6 +132,19 @@ class PgWork:
     @cached_property
     def totals(self) -> PgTotals:
         return PgTotals(self.connection, self.scope.tenant_id, self.assets)
+
+    def version(self) -> int:
+        """The number that every write of the tenant raises: what this transaction reads is true as
+        long as it stays, if read before anything else."""
+        mine = {"tenant": self.scope.tenant_id}
+        return int(self.connection.scalar(_VERSION, mine) or 0)
+
+    def raise_version(self) -> int | None:
+        """The tenant's new version, if this transaction wrote an event. The last thing it does: the
+        row is locked until commit, and every writer of the tenant passes here."""
+        if not self.events.recorded:
+            return None
+        return int(self.connection.scalar(_RAISE, {"tenant": self.scope.tenant_id}) or 0)
 
     def done(self, result: Result) -> Result:
         self.closed = True
@@ -144,6 +169,8 @@ class Postgres:
     engine: Engine
     subscriptions: Mapping[str, tuple[Subscription, ...]] = attrs.field(factory=dict)
     limits: Limits = attrs.field(factory=Limits)
+    committed: Callable[[UUID, int], None] = lambda tenant_id, version: None
+    """Told of a tenant's new data version after the commit and before the caller goes on."""
 
     process: int = attrs.field(factory=os.getpid)
 
@@ -161,6 +188,9 @@ class Postgres:
             yield work
             if isinstance(scope.cause, Claim) and not work.closed:
                 _fence(connection, scope, scope.cause)
+            version = work.raise_version()
+        if version is not None:
+            self.committed(scope.tenant_id, version)
 
     @contextmanager
     def look(self) -> Iterator[Connection]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import ClassVar, Protocol
 from uuid import UUID
 
 import attrs
@@ -54,6 +54,46 @@ class Subscription:
     """How often it may be tried in all."""
     subject: str = ""
     """The payload's key that names what the job is about. One request makes one job a subject."""
+    only: tuple[str, str] | None = None
+    """A key and the value that the payload must have there, for a job of some of the events."""
+
+
+@attrs.frozen(kw_only=True)
+class Schedule:
+    """A job that the clock makes. Times are UTC, so that no hour is skipped or comes twice."""
+
+    name: str
+    """`noun.verb`, and the name of its job."""
+    cron: str
+    """Minute, hour, day, month, weekday."""
+    queue: str = "schedules"
+    attempts: int = 3
+    catch_up: int = 1
+    """Of the periods that nobody started, how many of the latest are made up for."""
+
+    @property
+    def subscription(self) -> Subscription:
+        return Subscription(
+            event=ScheduleDue.type,
+            job=self.name,
+            queue=self.queue,
+            attempts=self.attempts,
+            subject="due_at",
+            only=("schedule", self.name),
+        )
+
+
+@attrs.frozen
+class ScheduleDue:
+    """A period of a schedule began."""
+
+    type: ClassVar[str] = "schedule.due"
+
+    schedule: str
+    due_at: datetime
+
+    def payload(self) -> Mapping[str, Plain]:
+        return {"schedule": self.schedule, "due_at": self.due_at.isoformat()}
 
 
 class Progress(Protocol):
@@ -103,6 +143,27 @@ class Claimed:
     payload: Mapping[str, Plain]
     attempts: int
     max_attempts: int
+
+
+@attrs.frozen
+class Wakeup:
+    """A job that is ready, for the queue that wakes a worker."""
+
+    tenant_id: UUID
+    id: UUID
+    queue: str
+
+
+@attrs.frozen(kw_only=True)
+class QueueStatus:
+    """What is in one queue now. `oldest_s` is how long the first ready job has waited."""
+
+    queue: str
+    paused: bool
+    waiting: int
+    running: int
+    dead: int
+    oldest_s: float
 
 
 @attrs.frozen(kw_only=True)

@@ -1,22 +1,25 @@
 """What jobs need: the tenant's view of them, and the runner's."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from finora_core.jobs.model import Claimed, Failure, Job
+from finora_core.jobs.model import Claimed, Failure, Job, JobState, QueueStatus, Wakeup
 from finora_core.kernel.page import Page
 from finora_core.kernel.work import Work
 
 LEASE_S = 15
 RENEW_S = 5
+ANNOUNCE_AGAIN_S = 10
+"""A job that was announced and not claimed is announced again after so long."""
 
 
 class Jobs(Protocol):
     def get(self, job_id: UUID) -> Job:
         """Raises JobNotFound."""
 
-    def list(self, cursor: str | None, limit: int) -> Page[Job]:
+    def list(self, cursor: str | None, limit: int, state: JobState | None = None) -> Page[Job]:
         """Newest first."""
 
     def replay(self, job_id: UUID) -> Job:
@@ -29,9 +32,25 @@ class Jobs(Protocol):
         """Its user has seen how it ended. Raises JobStateConflict."""
 
 
+class Periods(Protocol):
+    """Which periods of which schedules were started."""
+
+    def last(self, schedule: str) -> tuple[datetime, bool] | None:
+        """The latest period that was started, and whether its job is over; None for none."""
+
+    def take(self, schedule: str, due_at: datetime, job_id: UUID) -> bool:
+        """Start the period; False when it was started before, or is at this moment."""
+
+
 class JobWork(Work, Protocol):
     @property
     def jobs(self) -> Jobs: ...
+
+    @property
+    def periods(self) -> Periods: ...
+
+    @property
+    def now(self) -> datetime: ...
 
 
 class Queue(Protocol):
@@ -41,8 +60,18 @@ class Queue(Protocol):
         """Take ready jobs and jobs whose lease ran out; a job that used up its attempts while
         running becomes dead instead. Two runners never get the same epoch of a job."""
 
-    def renew(self, job: Claimed) -> bool:
-        """Lengthen the lease; False when the job was taken over."""
+    def claim_one(self, tenant_id: UUID, job_id: UUID) -> Claimed | None:
+        """Take this job, if it is ready and its queue not paused."""
+
+    def announce(self, limit: int) -> Sequence[Wakeup]:
+        """Ready jobs that no queue was told of, or not lately; they are noted as told. First of
+        all, jobs that used up their attempts while running become dead."""
+
+    def renew(self, jobs: Collection[Claimed]) -> Collection[UUID]:
+        """Lengthen the leases; the ids of the jobs that are still this runner's."""
+
+    def release(self, job: Claimed, delay_s: int = 0) -> None:
+        """Give the job back, ready after `delay_s`, as if this attempt had not been."""
 
     def progress(self, job: Claimed, done: int, total: int | None) -> bool:
         """Note progress; False when the job was taken over."""
@@ -52,6 +81,15 @@ class Queue(Protocol):
 
     def purge(self) -> int:
         """Forget what is over: done after 24 hours, refused and dead after 14 days."""
+
+    def pause(self, queue: str) -> None:
+        """Let no job of the queue start, from now on; those that run go on."""
+
+    def resume(self, queue: str) -> None:
+        """Let the queue's jobs start again."""
+
+    def status(self) -> Sequence[QueueStatus]:
+        """Every queue that has jobs or is paused, by name."""
 
 
 class Sealer(Protocol):

@@ -2,23 +2,36 @@
 
 import random
 import threading
+import time
 import traceback
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import attrs
 
-from finora_core.jobs.model import Claimed, Failure, Handler, Job, JobState
+from finora_core.jobs.model import (
+    Claimed,
+    Failure,
+    Handler,
+    Job,
+    JobState,
+    Schedule,
+    ScheduleDue,
+)
 from finora_core.jobs.ports import RENEW_S, JobWork, Queue, Sealer
 from finora_core.kernel.errors import Refusal, Unavailable
+from finora_core.kernel.ids import derived_id
 from finora_core.kernel.page import DEFAULT_LIMIT, Page, checked_limit
 from finora_core.kernel.scope import Claim, Scope
 from finora_core.kernel.work import Begin, StaleClaim, retried
 
 _FIRST_RETRY_S = 2
 _LONGEST_RETRY_S = 600
+_UNKNOWN_AGAIN_S = 30
+_IDLE_ROUNDS = 3
 
 
 @attrs.frozen
@@ -30,10 +43,15 @@ class JobService:
             return work.jobs.get(job_id)
 
     def list(
-        self, scope: Scope, *, cursor: str | None = None, limit: int = DEFAULT_LIMIT
+        self,
+        scope: Scope,
+        *,
+        state: JobState | None = None,
+        cursor: str | None = None,
+        limit: int = DEFAULT_LIMIT,
     ) -> Page[Job]:
         with self.begin(scope) as work:
-            return work.jobs.list(cursor, checked_limit(limit))
+            return work.jobs.list(cursor, checked_limit(limit), state)
 
     @retried
     def replay(self, scope: Scope, job_id: UUID) -> Job:
@@ -54,11 +72,14 @@ class JobService:
 
 @attrs.frozen
 class JobRunner:
-    """Drains the job rows in the caller's process. As many as one likes may run at once."""
+    """Runs job rows in the caller's process. As many as one likes may run at once."""
 
     queue: Queue
     sealer: Sealer
     handlers: Mapping[str, Handler]
+    _leases: "Leases" = attrs.field(
+        init=False, default=attrs.Factory(lambda self: Leases(self.queue), takes_self=True)
+    )
 
     def run(self, limit: int | None = None) -> Counter[str]:
         """Run ready jobs until there are none, or `limit` of them; count how they ended."""
@@ -72,8 +93,18 @@ class JobRunner:
         self.queue.purge()
         return ended
 
+    def run_id(self, tenant_id: UUID, job_id: UUID) -> str | None:
+        """Run this job if it is ready, and say how the attempt ended; None when it is not."""
+        claimed = self.queue.claim_one(tenant_id, job_id)
+        return None if claimed is None else self.run_one(claimed)
+
     def run_one(self, job: Claimed) -> str:
         """Run one claimed job and say how the attempt ended: done, taken_over, or a state."""
+        handler = self.handlers.get(job.name)
+        if handler is None:
+            # Of a newer release, while the old one still runs; one that knows it will take it.
+            self.queue.release(job, _UNKNOWN_AGAIN_S)
+            return "unknown"
         scope = Scope(
             tenant_id=job.tenant_id,
             user_id=job.user_id,
@@ -81,8 +112,8 @@ class JobRunner:
             cause=Claim(job_id=job.id, epoch=job.epoch),
         )
         try:
-            with self._lease(job):
-                self.handlers[job.name](scope, job.payload, self._progress(job))
+            with self._leases.kept(job):
+                handler(scope, job.payload, _Progress(self.queue, job))
         except StaleClaim:
             return "taken_over"
         except BaseException as error:
@@ -95,28 +126,56 @@ class JobRunner:
             return failure.state.value
         return "done"
 
-    def _progress(self, job: Claimed) -> "_Progress":
-        return _Progress(self.queue, job)
+    def give_back(self) -> int:
+        """Release every job that runs here, for another runner to start at once: whatever these
+        threads still do will meet the fence. The last act of a process that must end."""
+        running = self._leases.running()
+        for job in running:
+            self.queue.release(job)
+        return len(running)
+
+
+@attrs.define
+class Leases:
+    """Renews the leases of all jobs that run in this process, from one thread."""
+
+    queue: Queue
+    _running: dict[tuple[UUID, int], Claimed] = attrs.field(factory=dict)
+    _lock: threading.Lock = attrs.field(factory=threading.Lock)
+    _keeper: threading.Thread | None = None
+
+    def running(self) -> list[Claimed]:
+        with self._lock:
+            return list(self._running.values())
 
     @contextmanager
-    def _lease(self, job: Claimed) -> Iterator[None]:
-        over = threading.Event()
-
-        def keep() -> None:
-            while not over.wait(RENEW_S):
-                try:
-                    if not self.queue.renew(job):
-                        return
-                except Unavailable:
-                    continue
-
-        keeper = threading.Thread(target=keep, name=f"lease-{job.id}", daemon=True)
-        keeper.start()
+    def kept(self, job: Claimed) -> Iterator[None]:
+        key = (job.id, job.epoch)
+        with self._lock:
+            self._running[key] = job
+            if self._keeper is None:
+                self._keeper = threading.Thread(target=self._keep, name="leases", daemon=True)
+                self._keeper.start()
         try:
             yield
         finally:
-            over.set()
-            keeper.join()
+            with self._lock:
+                self._running.pop(key, None)
+
+    def _keep(self) -> None:
+        idle = 0
+        while True:
+            time.sleep(RENEW_S)
+            with self._lock:
+                jobs = list(self._running.values())
+                idle = 0 if jobs else idle + 1
+                if idle > _IDLE_ROUNDS:
+                    self._keeper = None
+                    return
+            # Without the database nothing can be renewed, nor taken over: try again.
+            with suppress(Unavailable):
+                if jobs:
+                    self.queue.renew(jobs)
 
 
 @attrs.frozen
@@ -127,6 +186,45 @@ class _Progress:
     def __call__(self, done: int, total: int | None = None) -> None:
         if not self.queue.progress(self.job, done, total):
             raise StaleClaim(f"job {self.job.id} was claimed again")
+
+
+Periods = Callable[[str, datetime, datetime], Sequence[datetime]]
+"""(cron, after, until) -> the times at which a period begins, after < time <= until, in order."""
+
+
+@attrs.frozen
+class Scheduler:
+    """Starts the periods of schedules by the database's clock. As many as one likes may run: the
+    key of the period's row is what makes it start once."""
+
+    begin: Begin[JobWork]
+    schedules: Sequence[Schedule]
+    periods: Periods
+
+    def tick(self, scope: Scope) -> dict[str, bool]:
+        """Start whatever is due; says of each due schedule whether it ran here. It did not when
+        another scheduler was first, or while the job of its period before is not over."""
+        ran = {}
+        for schedule in self.schedules:
+            with self.begin(scope) as work:
+                last = work.periods.last(schedule.name)
+                since = last[0] if last else work.now - timedelta(days=1)
+                due = self.periods(schedule.cron, since, work.now)[-schedule.catch_up :]
+                if not due:
+                    continue
+                ran[schedule.name] = False
+                if last is None or last[1]:
+                    ran[schedule.name] = _start(work, scope, schedule, due[0])
+        return ran
+
+
+def _start(work: JobWork, scope: Scope, schedule: Schedule, due_at: datetime) -> bool:
+    subject = due_at.isoformat()
+    job_id = derived_id(schedule.name, str(scope.user_id), subject, scope.request_id)
+    if not work.periods.take(schedule.name, due_at, job_id):
+        return False
+    work.events.record(ScheduleDue(schedule.name, due_at))
+    return True
 
 
 def failure_of(error: BaseException, job: Claimed) -> Failure:

@@ -59,6 +59,8 @@ CREATE TABLE finora.token (
 
 alter table finora.job add column announced_at timestamp with time zone;
 
+create index job_wake_idx on finora.job (announced_at nulls first) where state in ('waiting', 'running');
+
 create function finora.job_added() returns trigger
 language plpgsql set search_path = finora, pg_temp as $$
 begin
@@ -70,11 +72,11 @@ revoke all on function finora.job_added() from public;
 
 create trigger job_added after insert on finora.job for each statement execute function finora.job_added();
 
-grant select, insert (tenant_id, id, name, queue, event_id, user_id, request_id, payload, state, attempts, max_attempts, run_at, lease_until, epoch, done_parts, all_parts, result, reason, message, error, started_at, finished_at, dismissed_at, announced_at), update (state, attempts, result, done_parts, run_at, finished_at, dismissed_at) on finora.job to finora_api;
+grant select, insert (tenant_id, id, name, queue, event_id, user_id, request_id, payload, state, attempts, max_attempts, run_at, lease_until, epoch, done_parts, all_parts, result, reason, message, error, started_at, finished_at, dismissed_at, announced_at), update (state, attempts, result, done_parts, run_at, finished_at, dismissed_at, announced_at) on finora.job to finora_api;
 
 grant select, delete, update (state, attempts, max_attempts, run_at, lease_until, epoch, done_parts, all_parts, result, reason, message, error, started_at, finished_at, announced_at) on finora.job to finora_control;
 
-grant select, insert (tenant_id, id, name, queue, event_id, user_id, request_id, payload, state, attempts, max_attempts, run_at, lease_until, epoch, done_parts, all_parts, result, reason, message, error, started_at, finished_at, dismissed_at, announced_at), update (state, attempts, result, done_parts, run_at, finished_at, dismissed_at) on finora.job to finora_worker;
+grant select, insert (tenant_id, id, name, queue, event_id, user_id, request_id, payload, state, attempts, max_attempts, run_at, lease_until, epoch, done_parts, all_parts, result, reason, message, error, started_at, finished_at, dismissed_at, announced_at), update (state, attempts, result, done_parts, run_at, finished_at, dismissed_at, announced_at) on finora.job to finora_worker;
 
 grant select, insert, delete on finora.paused_queue to finora_control;
 
