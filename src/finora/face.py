@@ -40,7 +40,7 @@ class Finora:
     def __init__(self, settings: Settings, opened: Opened) -> None:
         self.settings = settings
         self._opened = opened
-        services: Injector = compose(settings, opened.database)
+        services: Injector = compose(settings, opened)
         self.ledger = services.get(LedgerService)
         self.records = services.get(RecordService)
         self.imports = services.get(ImportService)

@@ -1,7 +1,9 @@
 """The composition root: the only module that knows every concrete class."""
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from functools import partial
 
 import attrs
 import psycopg
@@ -13,6 +15,8 @@ from finora_adapters.embedded import Engines, open_engines
 from finora_adapters.plugins import Plugins, load_plugins
 from finora_adapters.postgres.errors import translated
 from finora_adapters.postgres.events import PgSealer
+from finora_adapters.postgres.files import PgFileRows
+from finora_adapters.postgres.invariants import violations
 from finora_adapters.postgres.jobs import PgQueue
 from finora_adapters.postgres.migrate import (
     head,
@@ -25,10 +29,17 @@ from finora_adapters.postgres.tenants import PgTenants
 from finora_adapters.postgres.work import Limits, Postgres
 from finora_adapters.settings import Settings, check_production
 from finora_adapters.storage.directory import DirectoryObjects
+from finora_adapters.storage.s3 import S3Objects
+from finora_core.files.ports import Objects
+from finora_core.files.service import FileService
+from finora_core.files.sweep import FileSweeper
 from finora_core.insights.wallet.service import WalletService
-from finora_core.jobs.model import Subscription
-from finora_core.jobs.service import JobRunner, JobService
-from finora_core.kernel.errors import Unavailable
+from finora_core.jobs import reactions as jobs_reactions
+from finora_core.jobs.model import Schedule, Subscription
+from finora_core.jobs.service import JobRunner, JobService, Scheduler
+from finora_core.kernel.clock import SystemClock
+from finora_core.kernel.errors import FinoraError, Unavailable
+from finora_core.kernel.scope import Scope
 from finora_core.ledger.service import LedgerService
 from finora_core.records import reactions as records_reactions
 from finora_core.records.imports import ImportService
@@ -41,7 +52,11 @@ class NotDurable(Unavailable):
     code = "DATABASE_NOT_DURABLE"
 
 
-SUBSCRIPTIONS: tuple[Subscription, ...] = records_reactions.SUBSCRIPTIONS
+SCHEDULES: tuple[Schedule, ...] = jobs_reactions.SCHEDULES
+SUBSCRIPTIONS: tuple[Subscription, ...] = (
+    *records_reactions.SUBSCRIPTIONS,
+    *(schedule.subscription for schedule in SCHEDULES),
+)
 
 
 def by_event(subscriptions: Iterable[Subscription]) -> Mapping[str, tuple[Subscription, ...]]:
@@ -69,22 +84,36 @@ def engine_of(dsn: str, settings: Settings) -> Engine:
     )
 
 
+def objects_of(settings: Settings) -> Objects:
+    """The bucket of the settings, or else their folder."""
+    if settings.storage_s3_bucket is None:
+        return DirectoryObjects(settings.files)
+    secret = settings.storage_s3_secret
+    return S3Objects(
+        bucket=settings.storage_s3_bucket,
+        endpoint=settings.storage_s3_endpoint,
+        region=settings.storage_s3_region,
+        key=settings.storage_s3_key,
+        secret=secret.get_secret_value() if secret else None,
+    )
+
+
 @attrs.define(slots=False)  # injector writes to it
 class Stores(Module):
     """Where things are kept."""
 
     settings: Settings
-    database: Postgres
+    opened: "Opened"
 
     @singleton
     @provider
     def postgres(self) -> Postgres:
-        return self.database
+        return self.opened.database
 
     @singleton
     @provider
-    def objects(self) -> DirectoryObjects:
-        return DirectoryObjects(self.settings.files)
+    def objects(self) -> Objects:
+        return objects_of(self.settings)
 
     @singleton
     @provider
@@ -120,11 +149,19 @@ class Capabilities(Module):
 
     @singleton
     @provider
-    def imports(
-        self, database: Postgres, objects: DirectoryObjects, plugins: Plugins
-    ) -> ImportService:
+    def imports(self, database: Postgres, objects: Objects, plugins: Plugins) -> ImportService:
         lines, size = self.settings.import_max_lines, self.settings.import_max_mb << 20
         return ImportService(database.begin, objects, plugins.statement_formats, lines, size)
+
+    @singleton
+    @provider
+    def files(self, database: Postgres, objects: Objects) -> FileService:
+        return FileService(database.begin, objects, self.settings.file_max_mb << 20)
+
+    @singleton
+    @provider
+    def sweeper(self, database: Postgres, objects: Objects) -> FileSweeper:
+        return FileSweeper(PgFileRows(database), objects, SystemClock())
 
     @singleton
     @provider
@@ -138,15 +175,56 @@ class Capabilities(Module):
 
     @singleton
     @provider
-    def runner(self, database: Postgres, imports: ImportService) -> JobRunner:
-        handlers = records_reactions.handlers(imports)
-        return JobRunner(PgQueue(database), PgSealer(database), handlers)
+    def runner(self, database: Postgres, imports: ImportService, upkeep: Scope) -> JobRunner:
+        queue = PgQueue(database)
+        handlers = records_reactions.handlers(imports) | jobs_reactions.handlers(
+            database.begin, queue, partial(check_books, database, upkeep)
+        )
+        return JobRunner(queue, PgSealer(database), handlers)
+
+    @singleton
+    @provider
+    def scheduler(self, database: Postgres) -> Scheduler:
+        return Scheduler(database.begin, SCHEDULES, periods_between)
+
+    @singleton
+    @provider
+    def upkeep(self, tenants: PgTenants) -> Scope:
+        """Schedules belong to a tenant of their own."""
+        return tenants.scope("finora", "finora")
 
 
-def compose(settings: Settings, database: Postgres) -> Injector:
+def compose(settings: Settings, opened: "Opened") -> Injector:
     """Wire everything. `auto_bind` is off: a port that nothing fills fails here, at the start."""
-    modules = [Stores(settings, database), Providers(), Capabilities(settings)]
+    modules = [Stores(settings, opened), Providers(), Capabilities(settings)]
     return Injector(modules, auto_bind=False)
+
+
+def periods_between(cron: str, after: datetime, until: datetime) -> list[datetime]:
+    """The times after the first and up to the second at which a period of `cron` begins, in UTC;
+    at most the last thousand."""
+    from croniter import croniter_range  # only where schedules are kept
+
+    times = croniter_range(after.astimezone(UTC), until.astimezone(UTC), cron, exclude_ends=False)
+    return [time for time in deque(times, 1000) if time > after]
+
+
+class BooksBroken(FinoraError):
+    """An invariant of the books does not hold: somebody must look before anything else."""
+
+
+def check_books(database: Postgres, scope: Scope) -> int:
+    """Look at every tenant's invariants, one at a time as row security has it; the number of
+    tenants. Raises BooksBroken."""
+    with database.control() as connection:
+        tenants = connection.scalars(text("select tenant_id from finora.version")).all()
+    broken = []
+    for tenant_id in tenants:
+        with database.begin(attrs.evolve(scope, tenant_id=tenant_id)) as work:
+            broken += violations(work.connection)
+    if broken:
+        raise BooksBroken("; ".join(str(each) for each in broken[:10]))
+    return len(tenants)
 
 
 @attrs.frozen
@@ -155,6 +233,10 @@ class Opened:
 
     database: Postgres
     engines: Engines | None
+    redis_url: str = ""
+    """Empty where it was not asked for."""
+    listen_dsn: str | None = None
+    """Where LISTEN works; None behind a transaction pooler."""
 
     def close(self) -> None:
         self.database.engine.dispose()
@@ -162,22 +244,34 @@ class Opened:
             self.engines.close()
 
 
-def open_database(settings: Settings) -> Opened:
-    """Connect, by settings or to the embedded Postgres, which is migrated if it must be.
+def open_database(settings: Settings, *, redis: bool = False) -> Opened:
+    """Connect, by settings or to the embedded servers; an embedded database is migrated if it must
+    be. With `redis`, Valkey runs too.
 
     Raises SchemaBehind where a database of one's own needs `finora migrate`.
     """
     check_production(settings)
-    if settings.database_url is not None:
-        engine = engine_of(settings.database_url.get_secret_value(), settings)
-        return Opened(_ready(engine, settings), None)
-    engines = open_engines(settings.data, postgres_bin=settings.postgres_bin)
+    own_redis = settings.redis_url.get_secret_value() if settings.redis_url else None
+    engines = None
+    if settings.database_url is None or (redis and own_redis is None):
+        engines = open_engines(
+            settings.data, postgres_bin=settings.postgres_bin, valkey=redis and own_redis is None
+        )
     try:
-        _migrate_embedded(engines, settings)
-        engine = engine_of(engines.postgres_dsn, settings)
-        return Opened(_ready(engine, settings), engines)
+        if settings.database_url is not None:
+            dsn = settings.database_url.get_secret_value()
+            direct = settings.database_direct_url
+            listen = direct.get_secret_value() if direct else None
+        else:
+            assert engines is not None
+            _migrate_embedded(engines, settings)
+            dsn = listen = engines.postgres_dsn
+        database = _ready(engine_of(dsn, settings), settings)
+        url = own_redis or (engines.valkey_url if engines else None) or ""
+        return Opened(database, engines, url if redis else "", listen)
     except BaseException:
-        engines.close()
+        if engines is not None:
+            engines.close()
         raise
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from finora_core.kernel.errors import Invalid
 
@@ -50,6 +50,11 @@ class Settings(BaseModel):
     postgres_bin: Path | None = Field(
         None, description="Folder of installed Postgres binaries, in place of the packaged ones."
     )
+    redis_url: SecretStr | None = Field(
+        None,
+        description="Redis or Valkey to use in place of the embedded one: redis://host:6379/0. "
+        "It must not evict (maxmemory-policy noeviction).",
+    )
     pool_size: int = Field(8, ge=1, le=200, description="Most database connections of one process.")
     pool_wait_s: int = Field(
         5, ge=1, le=60, description="Seconds to wait for a free connection before refusing."
@@ -63,6 +68,26 @@ class Settings(BaseModel):
     lock_limit_s: int = Field(
         10, ge=1, le=120, description="Seconds to wait for another transaction's lock."
     )
+    queues: str = Field(
+        "records:ingest=2,schedules=1,default=4",
+        description="Queues that a worker serves, each with how many jobs it runs at once.",
+    )
+    drain_s: int = Field(
+        20, ge=1, le=600, description="Seconds that a stopping process gives to what it does."
+    )
+    http_host: str = Field("127.0.0.1", description="Address that the API listens on.")
+    http_port: int = Field(4000, ge=1, le=65_535, description="Port that the API listens on.")
+    http_processes: int = Field(2, ge=1, le=64, description="Processes that serve the API.")
+    http_threads: int = Field(8, ge=1, le=200, description="Threads of each of them.")
+    http_body_kb: int = Field(
+        64, ge=1, le=10_240, description="Largest JSON body of a request, in kilobytes."
+    )
+    http_origins: str = Field(
+        "", description="Origins of other sites whose pages may call the API, with commas between."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least level of what is logged."
+    )
     import_max_lines: int = Field(
         2_000_000, ge=1, le=20_000_000, description="Most lines of one imported file."
     )
@@ -72,10 +97,47 @@ class Settings(BaseModel):
     storage_directory: Path | None = Field(
         None, description="Folder of stored files, if not inside the data folder."
     )
+    storage_s3_bucket: str | None = Field(
+        None, min_length=3, max_length=63, description="S3 bucket of stored files, not a folder."
+    )
+    storage_s3_endpoint: str | None = Field(
+        None,
+        pattern="^https?://[^/]+",
+        description="URL of a store that speaks like S3, if it is not Amazon's.",
+    )
+    storage_s3_region: str | None = Field(None, description="Region of the bucket.")
+    storage_s3_key: str | None = Field(
+        None, description="Access key of the bucket; unset, the machine's own credentials are used."
+    )
+    storage_s3_secret: SecretStr | None = Field(None, description="Secret of the access key.")
+    file_max_mb: int = Field(
+        8, ge=1, le=1_024, description="Largest file that is uploaded, in megabytes."
+    )
+
+    @field_validator("queues")
+    @classmethod
+    def _well_formed(cls, value: str) -> str:
+        sizes(value)
+        return value
+
+    @property
+    def queue_sizes(self) -> dict[str, int]:
+        return sizes(self.queues)
 
     @property
     def files(self) -> Path:
         return self.storage_directory or self.data / "files"
+
+
+def sizes(text: str) -> dict[str, int]:
+    """`"a=2,b:c=1"` as a dictionary; raises ValueError."""
+    found: dict[str, int] = {}
+    for part in text.split(","):
+        name, _, size = part.strip().rpartition("=")
+        if not name or name in found or not size.isdecimal() or not 1 <= int(size) <= 200:
+            raise ValueError("queues are written name=size,name=size, each size 1 to 200")
+        found[name] = int(size)
+    return found
 
 
 def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
@@ -103,8 +165,8 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
 
 
 def check_production(settings: Settings) -> None:
-    """Raise BadSettings where production would run with a laptop's defaults."""
-    missing = production_problems(settings)
+    """Raise BadSettings where production would run with a laptop's defaults, or nothing would."""
+    missing = storage_problems(settings) + production_problems(settings)
     if missing:
         raise refusal(tuple(missing))
 
@@ -118,8 +180,29 @@ def production_problems(settings: Settings) -> list[tuple[str, str]]:
         problems.append(
             ("FINORA_DATABASE_URL", "set it: the embedded Postgres is not for production")
         )
-    if settings.storage_directory is None:
-        problems.append(("FINORA_STORAGE_DIRECTORY", "set it to a folder that is backed up"))
+    if settings.redis_url is None:
+        problems.append(("FINORA_REDIS_URL", "set it: the embedded Valkey is not for production"))
+    if settings.storage_directory is None and settings.storage_s3_bucket is None:
+        said = "set it to a folder that is backed up, or FINORA_STORAGE_S3_BUCKET"
+        problems.append(("FINORA_STORAGE_DIRECTORY", said))
+    return problems
+
+
+def storage_problems(settings: Settings) -> list[tuple[str, str]]:
+    """What of the settings of stored files does not go together."""
+    problems: list[tuple[str, str]] = []
+    bucket, key, secret = (
+        getattr(settings, f"storage_s3_{name}") is not None for name in ("bucket", "key", "secret")
+    )
+    if bucket and settings.storage_directory is not None:
+        problems.append(("FINORA_STORAGE_S3_BUCKET", "unset it or FINORA_STORAGE_DIRECTORY"))
+    if key != secret:
+        unset = "SECRET" if key else "KEY"
+        problems.append((f"FINORA_STORAGE_S3_{unset}", "set key and secret, or neither"))
+    for name in ("endpoint", "region", "key"):
+        if getattr(settings, f"storage_s3_{name}") is not None and not bucket:
+            said = "set FINORA_STORAGE_S3_BUCKET too"
+            problems.append((f"FINORA_STORAGE_S3_{name.upper()}", said))
     return problems
 
 

@@ -38,7 +38,7 @@ _RUNTIME_GRANTS = {
     "job": "select, insert, update (state, attempts, result, done_parts, run_at, finished_at, "
     "dismissed_at, announced_at)",
     "token": "select, insert, update (revoked_at)",
-    "version": "select, insert, update (number)",
+    "version": "select, insert, update (number, changed_at)",
     "period": _READ_ADD,
     "stored_file": "select, insert, delete, update (key, media_type, bytes, sha256, state, reason, "
     "expires_at)",

@@ -207,6 +207,7 @@ version = Table(
     metadata,
     _tenant(),
     Column("number", BigInteger, nullable=False),
+    _at("changed_at"),
     PrimaryKeyConstraint("tenant_id"),
 )
 

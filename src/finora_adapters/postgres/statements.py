@@ -14,6 +14,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from finora_adapters.postgres import schema
+from finora_adapters.postgres.files import hold_object
 from finora_adapters.postgres.ledger import PgAccounts, PgAssets, PgJournal
 from finora_core.files.ports import Stored
 from finora_core.kernel.amount import Amount
@@ -49,6 +50,7 @@ class PgImports:
             "request": to_plain(request),
             "asked_by": by,
         }
+        hold_object(self.connection, self.tenant_id, stored.key)
         insert = upsert(schema.statement_import).values(row).on_conflict_do_nothing()
         self.connection.execute(insert)
 

@@ -14,10 +14,12 @@ from sqlalchemy import Connection, Engine, text
 from finora_adapters.postgres import access
 from finora_adapters.postgres.errors import translated
 from finora_adapters.postgres.events import PgEvents
+from finora_adapters.postgres.files import PgFiles
 from finora_adapters.postgres.jobs import PgJobs, PgPeriods, dump
 from finora_adapters.postgres.ledger import PgAccounts, PgAssets, PgHolds, PgJournal
 from finora_adapters.postgres.records import PgRecords, PgWords
 from finora_adapters.postgres.statements import PgImports, PgStaging
+from finora_adapters.postgres.tokens import PgTokens
 from finora_adapters.postgres.wallet import PgTotals
 from finora_core.jobs.model import Subscription
 from finora_core.kernel.errors import Conflict
@@ -56,7 +58,8 @@ _FINISH = text(
 _VERSION = text("select number from finora.version where tenant_id = :tenant")
 _RAISE = text(
     "insert into finora.version as v (tenant_id, number) values (:tenant, 1) "
-    "on conflict (tenant_id) do update set number = v.number + 1 returning number"
+    "on conflict (tenant_id) do update set number = v.number + 1, changed_at = now() "
+    "returning number"
 )
 
 
@@ -130,6 +133,10 @@ class PgWork:
         return PgStaging(self.connection, self.scope)
 
     @cached_property
+    def files(self) -> PgFiles:
+        return PgFiles(self.connection, self.scope.tenant_id)
+
+    @cached_property
     def totals(self) -> PgTotals:
         return PgTotals(self.connection, self.scope.tenant_id, self.assets)
 
@@ -145,6 +152,10 @@ class PgWork:
         if not self.events.recorded:
             return None
         return int(self.connection.scalar(_RAISE, {"tenant": self.scope.tenant_id}) or 0)
+
+    @cached_property
+    def tokens(self) -> PgTokens:
+        return PgTokens(self.connection, self.scope.tenant_id)
 
     def done(self, result: Result) -> Result:
         self.closed = True

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import attrs
 
-from finora_core.files.ports import Objects
+from finora_core.files.ports import Objects, check_swept
 from finora_core.jobs.model import Progress
 from finora_core.kernel.amount import Amount
 from finora_core.kernel.asset import Asset
@@ -66,6 +66,7 @@ class ImportService:
             asked = request or ImportRequest()
             shown = Path(name).name.translate(NOT_TEXT)[:200]
             work.imports.add(import_id, shown, stored, asked, scope.user_id)
+            check_swept(self.objects, scope.tenant_id, stored)
             work.events.record(ImportRequested(import_id))
             job_id = derived_id("records.import", str(scope.user_id), str(import_id),
                                 scope.request_id)  # fmt: skip

@@ -102,7 +102,8 @@ class Staging(Protocol):
 class Imports(Protocol):
     def add(
         self, import_id: UUID, name: str, stored: Stored, request: ImportRequest, by: UUID
-    ) -> None: ...
+    ) -> None:
+        """Refers to the stored file, and holds it against a sweep until the transaction ends."""
 
     def request(self, import_id: UUID) -> tuple[str, str, ImportRequest, UUID]:
         """File name, file key, request, who asked. Raises ImportNotFound."""

@@ -39,6 +39,7 @@ CREATE INDEX stored_file_tenant_id_created_at_idx ON finora.stored_file (tenant_
 CREATE TABLE finora.version (
 	tenant_id UUID NOT NULL,
 	number BIGINT NOT NULL,
+	changed_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
 	CONSTRAINT version_pkey PRIMARY KEY (tenant_id)
 );
 
@@ -96,11 +97,11 @@ grant select, insert (tenant_id, id, user_id, name, digest, expires_at, revoked_
 
 grant select, insert (tenant_id, id, user_id, name, digest, expires_at, revoked_at), update (revoked_at) on finora.token to finora_worker;
 
-grant select, insert, update (number) on finora.version to finora_api;
+grant select, insert, update (number, changed_at) on finora.version to finora_api;
 
 grant select on finora.version to finora_control;
 
-grant select, insert, update (number) on finora.version to finora_worker;
+grant select, insert, update (number, changed_at) on finora.version to finora_worker;
 
 create policy period_migrator on finora.period to finora_migrator using (tenant_id = (select finora.finora_tenant())) with check (tenant_id = (select finora.finora_tenant()));
 

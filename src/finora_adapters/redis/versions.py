@@ -1,0 +1,82 @@
+"""Bytes kept under a tenant's data version: an old version's bytes are never asked for again."""
+
+import time
+from collections.abc import Mapping
+from uuid import UUID
+
+import attrs
+import redis
+
+# Two writers may come in either order: a version never goes back. The copy ends after a while, so
+# that one which missed a write is not believed for long.
+_SET = """
+local at = tonumber(redis.call('GET', KEYS[1]) or '-1')
+if tonumber(ARGV[1]) > at then redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2]) end
+"""
+_GET = """
+local version = redis.call('GET', KEYS[1])
+if not version then return {false, false} end
+return {version, redis.call('GET', KEYS[1] .. ':' .. version .. ':' .. ARGV[1])}
+"""
+_VERSION_S = 60
+_PAUSE_S = 1.0
+
+
+@attrs.define
+class Found:
+    version: int | None
+    """The tenant's version; None where Redis does not know it."""
+    body: bytes | None
+
+
+@attrs.define
+class VersionedCache:
+    """Without Redis everything is a miss: readers read the database, writers write it."""
+
+    client: redis.Redis
+    hits: int = 0
+    misses: int = 0
+    failures: int = 0
+    _away_until: float = 0.0
+
+    def get(self, tenant_id: UUID, name: str) -> Found:
+        """The version and what is kept under it by that name, in one round trip."""
+        said = self._ask("EVAL", _GET, 1, _key(tenant_id), name)
+        version, body = said if isinstance(said, list) else (None, None)
+        if body is None:
+            self.misses += 1
+        else:
+            self.hits += 1
+        return Found(None if version is None else int(version), body)
+
+    def put(self, tenant_id: UUID, version: int, name: str, body: bytes, seconds: int) -> None:
+        """Keep bytes that were read at the version, or after it."""
+        self.publish(tenant_id, version)
+        self._ask("SET", f"{_key(tenant_id)}:{version}:{name}", body, "EX", seconds)
+
+    def publish(self, tenant_id: UUID, version: int) -> None:
+        """Tell every process of the version; what was kept under an older one is forgotten."""
+        self._ask("EVAL", _SET, 1, _key(tenant_id), version, _VERSION_S)
+
+    def publish_all(self, versions: Mapping[UUID, int]) -> None:
+        for tenant_id, version in versions.items():
+            self.publish(tenant_id, version)
+
+    @property
+    def answers(self) -> bool:
+        return self._ask("PING") is not None
+
+    def _ask(self, *command: object) -> object:
+        # While Redis is away a request must not wait for it each time anew.
+        if time.monotonic() < self._away_until:
+            return None
+        try:
+            return self.client.execute_command(*command)  # type: ignore[no-untyped-call]  # upstream
+        except (redis.RedisError, OSError):
+            self.failures += 1
+            self._away_until = time.monotonic() + _PAUSE_S
+            return None
+
+
+def _key(tenant_id: UUID) -> str:
+    return f"finora:{{{tenant_id}}}"

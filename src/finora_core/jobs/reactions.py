@@ -1,0 +1,38 @@
+"""What the clock starts for every installation."""
+
+from collections.abc import Callable, Mapping
+
+from finora_core.jobs.model import Handler, Progress, Schedule
+from finora_core.jobs.ports import JobWork, Queue
+from finora_core.kernel.events import Plain
+from finora_core.kernel.scope import Scope
+from finora_core.kernel.work import Begin
+
+SCHEDULES = (
+    Schedule(name="jobs.purge", cron="17 * * * *"),
+    Schedule(name="books.verify", cron="*/15 * * * *"),
+)
+
+
+def handlers(begin: Begin[JobWork], queue: Queue, verify: Callable[[], int]) -> dict[str, Handler]:
+    """`verify` raises when the books are broken, and else says how many tenants it looked at."""
+
+    def purge(scope: Scope, payload: Mapping[str, Plain], progress: Progress) -> object:
+        return {"forgotten": queue.purge()}
+
+    def check(scope: Scope, payload: Mapping[str, Plain], progress: Progress) -> object:
+        return {"tenants": verify()}
+
+    return {"jobs.purge": _ended(begin, purge), "books.verify": _ended(begin, check)}
+
+
+def _ended(begin: Begin[JobWork], handler: Handler) -> Handler:
+    """A handler whose effect is not in one transaction, and may be had twice: only its end is
+    fenced."""
+
+    def run(scope: Scope, payload: Mapping[str, Plain], progress: Progress) -> object:
+        result = handler(scope, payload, progress)
+        with begin(scope) as work:
+            return work.done(result)
+
+    return run

@@ -1,0 +1,1 @@
+"""The API and the pages: bytes to typed input, one service call, typed output to bytes."""

@@ -1,0 +1,95 @@
+"""Refusals as HTTP: one table of kinds, the codes that override it, one envelope."""
+
+import json
+from collections.abc import Mapping
+
+from finora_core.kernel.errors import (
+    Conflict,
+    Forbidden,
+    Invalid,
+    Limited,
+    NotFound,
+    Refusal,
+    Unauthenticated,
+    Unavailable,
+)
+
+STATUS: Mapping[type[Refusal], int] = {
+    Invalid: 400,
+    Unauthenticated: 401,
+    Forbidden: 403,
+    NotFound: 404,
+    Conflict: 409,
+    Limited: 429,
+    Unavailable: 503,
+}
+BY_CODE: Mapping[str, int] = {
+    "BODY_TOO_LARGE": 413,
+    "FILE_TOO_LARGE": 413,
+    "STATEMENT_TOO_LARGE": 413,
+    "MEDIA_TYPE": 415,
+    "IDEMPOTENCY_KEY_REUSED": 422,
+    "METHOD_NOT_ALLOWED": 405,
+}
+RETRY_AFTER_S = 1
+
+
+class BadRequest(Invalid):
+    """The request cannot be read as what the route takes; `details` names the places."""
+
+    code = "VALIDATION"
+
+
+class BodyTooLarge(Invalid):
+    """The body is larger than the route takes."""
+
+    code = "BODY_TOO_LARGE"
+
+
+class WrongMediaType(Invalid):
+    """The body's media type is not one that the route takes."""
+
+    code = "MEDIA_TYPE"
+
+
+class NoSuchRoute(NotFound):
+    """There is nothing at this path."""
+
+    code = "ROUTE_NOT_FOUND"
+
+
+class MethodNotAllowed(Invalid):
+    """The path does not take this method; the header Allow names those it does."""
+
+    code = "METHOD_NOT_ALLOWED"
+
+
+class PermissionMissing(Forbidden):
+    """The token does not carry the permission that the route needs."""
+
+    code = "PERMISSION_MISSING"
+
+
+def status_of(refusal: Refusal) -> int:
+    if refusal.code in BY_CODE:
+        return BY_CODE[refusal.code]
+    return next(status for kind, status in STATUS.items() if isinstance(refusal, kind))
+
+
+def error_body(
+    code: str, message: str, details: tuple[tuple[str, str], ...], request_id: str
+) -> bytes:
+    """The envelope of an error."""
+    listed = [{"path": path, "msg": said} for path, said in details]
+    error = {"code": code, "message": message, "details": listed}
+    body = {"success": False, "error": error, "request_id": request_id}
+    return json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
+
+
+def headers_of(refusal: Refusal) -> dict[str, str]:
+    match refusal:
+        case Unauthenticated():
+            return {"WWW-Authenticate": "Bearer"}
+        case Unavailable() | Limited():
+            return {"Retry-After": str(refusal.facts.get("retry_after", RETRY_AFTER_S))}
+    return {}

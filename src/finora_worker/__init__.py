@@ -1,0 +1,1 @@
+"""The worker: wakes job rows through SAQ, keeps schedules, announces, seals."""

@@ -1,0 +1,76 @@
+"""The loops beside the jobs: announce ready rows, start what the clock says, seal the log.
+
+Each may run any number of times at once, in any number of processes: what decides is a row, a lock
+or a key in Postgres, and the database's clock.
+"""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor
+from contextlib import suppress
+
+import attrs
+import psycopg
+from redis.exceptions import RedisError
+
+from finora_adapters.redis.queue import WakeQueue
+from finora_core.jobs.model import Wakeup
+from finora_core.jobs.ports import Queue
+from finora_core.kernel.errors import Unavailable
+
+log = logging.getLogger("finora.worker")
+
+BATCH = 500
+POLL_S = 1.0
+_LONGEST_PAUSE_S = 10.0
+
+
+async def forever(what: str, act: Callable[[], Awaitable[None]], every_s: float) -> None:
+    """Do it again and again until cancelled; a store that does not answer is asked less often."""
+    pause = every_s
+    while True:
+        try:
+            await act()
+            pause = every_s
+        except (Unavailable, RedisError, OSError) as error:
+            pause = min(_LONGEST_PAUSE_S, pause * 2)
+            log.warning("%s: %s; again in %.0f s", what, error, pause)
+        except Exception:
+            # A fault of ours must not end the loop for good: what it keeps would stand still.
+            log.exception("%s failed", what)
+        await asyncio.sleep(pause)
+
+
+@attrs.define
+class Relay:
+    """From job rows to wake-ups. Rows are noted as told first, so nothing is told inside a
+    transaction; a wake-up that is then lost is told again by whoever looks next."""
+
+    queue: Queue
+    channel: Callable[[str], WakeQueue]
+    threads: Executor
+    woken: asyncio.Event = attrs.field(factory=asyncio.Event)
+
+    async def act(self) -> None:
+        """Announce until nothing is left, then wait for news, or for a second."""
+        loop = asyncio.get_running_loop()
+        while wakeups := await loop.run_in_executor(self.threads, self.queue.announce, BATCH):
+            told: dict[str, list[Wakeup]] = defaultdict(list)
+            for wakeup in wakeups:
+                told[wakeup.queue].append(wakeup)
+            for name, some in told.items():
+                await self.channel(name).tell(some)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.woken.wait(), POLL_S)
+        self.woken.clear()
+
+    async def listen(self, dsn: str) -> None:
+        """Wake `act` whenever a transaction that made a job commits."""
+        connection = await psycopg.AsyncConnection.connect(dsn, autocommit=True, connect_timeout=5)
+        async with connection:
+            await connection.execute("listen finora_job")
+            self.woken.set()
+            async for _ in connection.notifies():
+                self.woken.set()
