@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from finora.commands import books, statements, upkeep
+from finora.commands import books, serving, statements, upkeep
 
 app = typer.Typer(
     name="finora",
@@ -27,6 +27,11 @@ app.command("export")(books.export)
 app.command("migrate")(upkeep.migrate)
 app.command("doctor")(upkeep.doctor)
 app.command("plugins")(upkeep.plugins)
+app.command("up")(serving.up)
+app.command("serve")(serving.serve)
+app.command("worker")(serving.worker)
+app.add_typer(serving.token, name="token")
+app.add_typer(serving.queue, name="queue")
 
 
 def _say_version(wanted: bool) -> None:

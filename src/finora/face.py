@@ -17,8 +17,11 @@ from finora_adapters.compose import Opened, compose, migrate_database, open_data
 from finora_adapters.plugins import PluginInfo, Plugins
 from finora_adapters.postgres.tenants import PgTenants
 from finora_adapters.settings import Settings, from_environment
+from finora_core.files.service import FileService
+from finora_core.identity.service import TokenService
 from finora_core.insights.wallet.service import WalletService
 from finora_core.jobs.model import Job, JobStateConflict
+from finora_core.jobs.ports import Queue
 from finora_core.jobs.service import JobRunner, JobService
 from finora_core.kernel.errors import Unavailable
 from finora_core.kernel.ids import new_id
@@ -46,6 +49,9 @@ class Finora:
         self.imports = services.get(ImportService)
         self.wallet = services.get(WalletService)
         self.jobs = services.get(JobService)
+        self.files = services.get(FileService)
+        self.tokens = services.get(TokenService)
+        self.queue: Queue = services.get(Queue)  # type: ignore[type-abstract]  # its key
         self._runner = services.get(JobRunner)
         self._tenants = services.get(PgTenants)
         self._plugins = services.get(Plugins)

@@ -4,6 +4,8 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import partial
+from importlib.util import find_spec
+from uuid import UUID
 
 import attrs
 import psycopg
@@ -27,15 +29,17 @@ from finora_adapters.postgres.migrate import (
 )
 from finora_adapters.postgres.tenants import PgTenants
 from finora_adapters.postgres.work import Limits, Postgres
-from finora_adapters.settings import Settings, check_production
+from finora_adapters.settings import Settings, check_production, refusal
 from finora_adapters.storage.directory import DirectoryObjects
 from finora_adapters.storage.s3 import S3Objects
 from finora_core.files.ports import Objects
 from finora_core.files.service import FileService
 from finora_core.files.sweep import FileSweeper
+from finora_core.identity.service import TokenService
 from finora_core.insights.wallet.service import WalletService
 from finora_core.jobs import reactions as jobs_reactions
 from finora_core.jobs.model import Schedule, Subscription
+from finora_core.jobs.ports import Queue
 from finora_core.jobs.service import JobRunner, JobService, Scheduler
 from finora_core.kernel.clock import SystemClock
 from finora_core.kernel.errors import FinoraError, Unavailable
@@ -88,6 +92,8 @@ def objects_of(settings: Settings) -> Objects:
     """The bucket of the settings, or else their folder."""
     if settings.storage_s3_bucket is None:
         return DirectoryObjects(settings.files)
+    if find_spec("boto3") is None:
+        raise refusal((("FINORA_STORAGE_S3_BUCKET", "it needs boto3: install finora[s3]"),))
     secret = settings.storage_s3_secret
     return S3Objects(
         bucket=settings.storage_s3_bucket,
@@ -175,10 +181,26 @@ class Capabilities(Module):
 
     @singleton
     @provider
-    def runner(self, database: Postgres, imports: ImportService, upkeep: Scope) -> JobRunner:
-        queue = PgQueue(database)
+    def tokens(self, database: Postgres) -> TokenService:
+        return TokenService(database.begin)
+
+    @singleton
+    @provider
+    def queue(self, database: Postgres) -> Queue:
+        return PgQueue(database)
+
+    @singleton
+    @provider
+    def runner(
+        self,
+        database: Postgres,
+        queue: Queue,
+        imports: ImportService,
+        sweeper: FileSweeper,
+        upkeep: Scope,
+    ) -> JobRunner:
         handlers = records_reactions.handlers(imports) | jobs_reactions.handlers(
-            database.begin, queue, partial(check_books, database, upkeep)
+            database.begin, queue, partial(check_books, database, upkeep), sweeper.sweep_files
         )
         return JobRunner(queue, PgSealer(database), handlers)
 
@@ -237,6 +259,10 @@ class Opened:
     """Empty where it was not asked for."""
     listen_dsn: str | None = None
     """Where LISTEN works; None behind a transaction pooler."""
+
+    def telling(self, committed: Callable[[UUID, int], None]) -> "Opened":
+        """The same, telling of every tenant's new data version after its commit."""
+        return attrs.evolve(self, database=attrs.evolve(self.database, committed=committed))
 
     def close(self) -> None:
         self.database.engine.dispose()

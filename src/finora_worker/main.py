@@ -4,20 +4,22 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import Any
 from uuid import UUID
 
 import attrs
+from injector import Injector
 from redis.exceptions import RedisError
 from saq import Worker
 
 from finora_adapters import log as logs
 from finora_adapters.compose import Opened, compose, open_database
+from finora_adapters.postgres.versions import PgVersions
 from finora_adapters.redis.client import connect, connect_async, require_no_eviction
 from finora_adapters.redis.queue import FUNCTION, WakeQueue
+from finora_adapters.redis.versions import VersionedCache
 from finora_adapters.settings import Settings
 from finora_core.jobs.service import JobRunner, Scheduler
 from finora_core.kernel.errors import Unavailable
@@ -28,12 +30,18 @@ log = logging.getLogger("finora.worker")
 
 _SEAL_EVERY_S = 2.0
 _TICK_EVERY_S = 1.0
+_RECENT_S = 5
 _HOUSEKEEPERS = 4
 
 
 class _Worker(Worker[Any]):
     # The process stops all its queues together.
     SIGNALS: list[signal.Signals] = []  # noqa: RUF012  # as SAQ declares it
+
+    async def upkeep(self) -> list[asyncio.Task[None]]:
+        # SAQ's sweeps, schedules and aborts are for jobs that it keeps. They also sleep through a
+        # stop, which would then always take as long as it may.
+        return []
 
 
 @attrs.frozen
@@ -44,9 +52,19 @@ class Parts:
     scheduler: Scheduler
     upkeep: Scope
     """In whose name schedules run."""
+    cache: VersionedCache | None = None
+    """Told again of versions whose writer may have died before it told."""
 
 
-def run(settings: Settings, opened: Opened | None = None) -> None:
+def parts_of(services: Injector) -> Parts:
+    return Parts(services.get(JobRunner), services.get(Scheduler), services.get(Scope))
+
+
+def run(
+    settings: Settings,
+    opened: Opened | None = None,
+    parts: Callable[[Injector], Parts] = parts_of,
+) -> None:
     """Serve queues until SIGTERM or SIGINT, then let jobs end, and give back those that do not."""
     logs.set_up(settings.log_level)
     # A connection for every job, for the leases and for the loops.
@@ -55,10 +73,12 @@ def run(settings: Settings, opened: Opened | None = None) -> None:
     roomy = settings.model_copy(update={"pool_size": max(settings.pool_size, connections)})
     opened = opened or open_database(roomy, redis=True)
     try:
-        require_no_eviction(connect(opened.redis_url))
-        services = compose(roomy, opened)
-        parts = Parts(services.get(JobRunner), services.get(Scheduler), services.get(Scope))
-        asyncio.run(_serve(parts, opened, sizes, settings.drain_s))
+        with connect(opened.redis_url) as client:
+            require_no_eviction(client)
+            cache = VersionedCache(client)
+            opened = opened.telling(cache.publish)
+            made = attrs.evolve(parts(compose(roomy, opened)), cache=cache)
+            asyncio.run(serve(made, opened, sizes, settings.drain_s))
     finally:
         opened.close()
     # A thread that would not end keeps nothing alive: its job was given back.
@@ -66,7 +86,8 @@ def run(settings: Settings, opened: Opened | None = None) -> None:
     os._exit(0)
 
 
-async def _serve(parts: Parts, opened: Opened, sizes: Mapping[str, int], drain_s: int) -> None:
+async def serve(parts: Parts, opened: Opened, sizes: Mapping[str, int], drain_s: int) -> None:
+    """Run the loops and the queues until a signal says stop, then drain."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGTERM, signal.SIGINT):
@@ -80,12 +101,17 @@ async def _serve(parts: Parts, opened: Opened, sizes: Mapping[str, int], drain_s
     def channel(name: str) -> WakeQueue:
         return queues.setdefault(name, WakeQueue(redis, name))
 
-    async def run_job(context: object, *, tenant: str, job: str) -> None:
-        work = partial(parts.runner.run_id, UUID(tenant), UUID(job))
+    def attempt(tenant: UUID, job: UUID) -> None:
         try:
-            await loop.run_in_executor(jobs, work)
+            parts.runner.run_id(tenant, job)
         except Unavailable as error:
             log.warning("job %s waits: %s", job, error)
+        except KeyboardInterrupt:
+            # Raised by the job itself: Ctrl-C is a signal here. In the loop it would end us all.
+            log.warning("job %s interrupted itself", job)
+
+    async def run_job(context: object, *, tenant: str, job: str) -> None:
+        await loop.run_in_executor(jobs, attempt, UUID(tenant), UUID(job))
 
     relay = Relay(parts.runner.queue, channel, keepers)
 
@@ -104,6 +130,13 @@ async def _serve(parts: Parts, opened: Opened, sizes: Mapping[str, int], drain_s
             if not started:
                 log.debug("schedule %s skipped: it runs already", schedule)
 
+    def tell_again() -> None:
+        if parts.cache is not None:
+            parts.cache.publish_all(PgVersions(opened.database).recent(_RECENT_S))
+
+    async def repeat() -> None:
+        await loop.run_in_executor(keepers, tell_again)
+
     workers = [
         _Worker(
             channel(name),
@@ -111,7 +144,6 @@ async def _serve(parts: Parts, opened: Opened, sizes: Mapping[str, int], drain_s
             concurrency=size,
             dequeue_timeout=1.0,
             shutdown_grace_period_s=drain_s,
-            timers={"worker_info": 10, "abort": 60, "schedule": 60, "sweep": 60},
         )
         for name, size in sizes.items()
     ]
@@ -120,6 +152,7 @@ async def _serve(parts: Parts, opened: Opened, sizes: Mapping[str, int], drain_s
         asyncio.create_task(forever("listen", listen, 1.0)),
         asyncio.create_task(forever("seal", seal, _SEAL_EVERY_S)),
         asyncio.create_task(forever("schedules", tick, _TICK_EVERY_S)),
+        asyncio.create_task(forever("versions", repeat, _TICK_EVERY_S)),
     ]
     serving = [asyncio.create_task(worker.start()) for worker in workers]
     log.info("serving %s", ", ".join(f"{name}={size}" for name, size in sizes.items()))

@@ -7,7 +7,7 @@ or a key in Postgres, and the database's clock.
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
 
@@ -24,7 +24,7 @@ log = logging.getLogger("finora.worker")
 
 BATCH = 500
 POLL_S = 1.0
-_LONGEST_PAUSE_S = 10.0
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 10.0
 
 
 async def forever(what: str, act: Callable[[], Awaitable[None]], every_s: float) -> None:
@@ -34,12 +34,14 @@ async def forever(what: str, act: Callable[[], Awaitable[None]], every_s: float)
         try:
             await act()
             pause = every_s
-        except (Unavailable, RedisError, OSError) as error:
-            pause = min(_LONGEST_PAUSE_S, pause * 2)
+        except (Unavailable, RedisError, psycopg.OperationalError, OSError) as error:
+            # Doubled from nothing it would be nothing, and the loop would take a whole core.
+            pause = min(_LONGEST_PAUSE_S, max(_FIRST_PAUSE_S, pause * 2))
             log.warning("%s: %s; again in %.0f s", what, error, pause)
         except Exception:
             # A fault of ours must not end the loop for good: what it keeps would stand still.
-            log.exception("%s failed", what)
+            pause = max(_FIRST_PAUSE_S, every_s)
+            log.exception("%s failed; again in %.0f s", what, pause)
         await asyncio.sleep(pause)
 
 
@@ -57,14 +59,19 @@ class Relay:
         """Announce until nothing is left, then wait for news, or for a second."""
         loop = asyncio.get_running_loop()
         while wakeups := await loop.run_in_executor(self.threads, self.queue.announce, BATCH):
-            told: dict[str, list[Wakeup]] = defaultdict(list)
-            for wakeup in wakeups:
-                told[wakeup.queue].append(wakeup)
-            for name, some in told.items():
-                await self.channel(name).tell(some)
+            # Of a long backlog everything is due again and lies on the queue still: then one batch
+            # a second will do. What is new comes first.
+            if not await self._tell(wakeups):
+                break
         with suppress(TimeoutError):
             await asyncio.wait_for(self.woken.wait(), POLL_S)
         self.woken.clear()
+
+    async def _tell(self, wakeups: Sequence[Wakeup]) -> int:
+        told: dict[str, list[Wakeup]] = defaultdict(list)
+        for wakeup in wakeups:
+            told[wakeup.queue].append(wakeup)
+        return sum([await self.channel(name).tell(some) for name, some in told.items()])
 
     async def listen(self, dsn: str) -> None:
         """Wake `act` whenever a transaction that made a job commits."""

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 import finora
 from finora_adapters import embedded
-from finora_adapters.compose import engine_of, require_durable
+from finora_adapters.compose import engine_of, objects_of, require_durable
 from finora_adapters.plugins import load_plugins
 from finora_adapters.postgres.access import API
 from finora_adapters.postgres.invariants import violations
@@ -168,6 +168,10 @@ def _plugins() -> Iterator[Finding]:
 
 
 def _storage(settings: Settings) -> Finding:
+    if settings.storage_s3_bucket is not None:
+        said = f"bucket {settings.storage_s3_bucket}"
+        return _tried("stored files", said, lambda: next(objects_of(settings).pages(), None),
+                      "correct FINORA_STORAGE_S3_*, or wait for the store")  # fmt: skip
     folder = settings.files
     existing = next(path for path in (folder, *folder.parents) if path.exists())
     writable = os.access(existing, os.W_OK)
@@ -175,7 +179,7 @@ def _storage(settings: Settings) -> Finding:
                    remedy="" if writable else f"make {existing} writable")  # fmt: skip
 
 
-def _tried(subject: str, said: str, check: Callable[[], None], remedy: str) -> Finding:
+def _tried(subject: str, said: str, check: Callable[[], object], remedy: str) -> Finding:
     try:
         check()
     except Refusal as refusal:

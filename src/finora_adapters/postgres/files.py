@@ -35,7 +35,7 @@ class PgFiles:
         row = attrs.asdict(file) | {"tenant_id": self.tenant_id}
         del row["created_at"]  # The database says when.
         insert = upsert(stored_file).values(row).on_conflict_do_nothing()
-        return bool(self.connection.execute(insert).rowcount)
+        return self.connection.scalar(insert.returning(stored_file.c.id)) is not None
 
     def get(self, file_id: UUID, *, lock: bool = False) -> StoredFile:
         query = select(*_COLUMNS).where(self._at(file_id))

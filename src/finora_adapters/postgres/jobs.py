@@ -160,25 +160,34 @@ class PgPeriods:
         return self.connection.execute(statement, values).rowcount == 1
 
 
+# None of these waits for a row: a transaction that finishes its job holds it until it commits, and
+# all other jobs would wait with it. A materialized choice is made once; joined, it could be made
+# once a row, and give more than was asked for.
+
 # A job whose runner vanished counts that attempt; when it was the last, it is dead.
 _BURY = text("""
-update finora.job set state = 'dead', finished_at = clock_timestamp(), lease_until = null,
+with lost as materialized (
+  select tenant_id, id from finora.job
+  where state = 'running' and lease_until < clock_timestamp() and attempts >= max_attempts
+  for update skip locked
+)
+update finora.job j set state = 'dead', finished_at = clock_timestamp(), lease_until = null,
   reason = coalesce(reason, 'LOST'), message = coalesce(message, 'its worker vanished'),
   epoch = epoch + 1
-where state = 'running' and lease_until < clock_timestamp() and attempts >= max_attempts
+from lost where j.tenant_id = lost.tenant_id and j.id = lost.id
 """)
 _TAKE = f"""
-update finora.job j set state = 'running', epoch = j.epoch + 1, attempts = j.attempts + 1,
-  started_at = coalesce(j.started_at, clock_timestamp()), announced_at = clock_timestamp(),
-  lease_until = clock_timestamp() + interval '{LEASE_S} seconds'
-from (
+with ready as materialized (
   select tenant_id, id from finora.job
   where state in ('waiting', 'running') and run_at <= clock_timestamp()
     and (state = 'waiting' or lease_until < clock_timestamp()) and attempts < max_attempts
     and queue not in (select queue from finora.paused_queue) {{which}}
   order by run_at limit :limit for update skip locked
-) ready
-where j.tenant_id = ready.tenant_id and j.id = ready.id
+)
+update finora.job j set state = 'running', epoch = j.epoch + 1, attempts = j.attempts + 1,
+  started_at = coalesce(j.started_at, clock_timestamp()), announced_at = clock_timestamp(),
+  lease_until = clock_timestamp() + interval '{LEASE_S} seconds'
+from ready where j.tenant_id = ready.tenant_id and j.id = ready.id
 returning j.tenant_id, j.id, j.epoch, j.name, j.user_id, j.request_id, j.payload, j.attempts,
   j.max_attempts
 """
@@ -186,8 +195,7 @@ _CLAIM = text(_TAKE.format(which=""))
 _CLAIM_ONE = text(_TAKE.format(which="and tenant_id = :tenant and id = :job"))
 # New ones first, which the index finds without a look at those that were announced already.
 _ANNOUNCE = text(f"""
-update finora.job j set announced_at = clock_timestamp()
-from (
+with ready as materialized (
   select tenant_id, id from finora.job
   where state in ('waiting', 'running') and run_at <= clock_timestamp()
     and (state = 'waiting' or lease_until < clock_timestamp()) and attempts < max_attempts
@@ -195,8 +203,9 @@ from (
       or announced_at < clock_timestamp() - interval '{ANNOUNCE_AGAIN_S} seconds')
     and queue not in (select queue from finora.paused_queue)
   order by announced_at nulls first limit :limit for update skip locked
-) ready
-where j.tenant_id = ready.tenant_id and j.id = ready.id
+)
+update finora.job j set announced_at = clock_timestamp()
+from ready where j.tenant_id = ready.tenant_id and j.id = ready.id
 returning j.tenant_id, j.id, j.queue
 """)
 _STATUS = text("""
@@ -213,12 +222,18 @@ from (
 ) q group by queue order by queue
 """)
 _MINE = "where tenant_id = :tenant and id = :job and epoch = :epoch and state = 'running'"
+# Not for update: a job's transaction that refers to its row does not keep it from being renewed.
 _RENEW = text(f"""
+with mine as materialized (
+  select j.tenant_id, j.id
+  from unnest(cast(:tenants as uuid[]), cast(:jobs as uuid[]), cast(:epochs as int[]))
+    as held (tenant_id, id, epoch)
+  join finora.job j on j.tenant_id = held.tenant_id and j.id = held.id and j.epoch = held.epoch
+    and j.state = 'running'
+  for no key update of j skip locked
+)
 update finora.job j set lease_until = clock_timestamp() + interval '{LEASE_S} seconds'
-from unnest(cast(:tenants as uuid[]), cast(:jobs as uuid[]), cast(:epochs as int[]))
-  as mine (tenant_id, id, epoch)
-where j.tenant_id = mine.tenant_id and j.id = mine.id and j.epoch = mine.epoch
-  and j.state = 'running'
+from mine where j.tenant_id = mine.tenant_id and j.id = mine.id
 returning j.id
 """)
 _RELEASE = text(

@@ -58,7 +58,7 @@ _FINISH = text(
 _VERSION = text("select number from finora.version where tenant_id = :tenant")
 _RAISE = text(
     "insert into finora.version as v (tenant_id, number) values (:tenant, 1) "
-    "on conflict (tenant_id) do update set number = v.number + 1, changed_at = now() "
+    "on conflict (tenant_id) do update set number = v.number + 1, changed_at = clock_timestamp() "
     "returning number"
 )
 

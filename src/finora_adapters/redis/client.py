@@ -4,6 +4,7 @@ from typing import Any
 
 import redis
 from redis import asyncio as aioredis
+from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -36,8 +37,16 @@ def connect(url: str, connections: int = 32) -> redis.Redis:
 
 
 def connect_async(url: str, connections: int) -> aioredis.Redis:
-    """For the worker's loop, which waits for wake-ups: no limit on an answer."""
-    return aioredis.from_url(url, socket_connect_timeout=_CONNECT_S, max_connections=connections)
+    """For the worker's loop. Nothing it asks for may take as long as the limit on an answer, or a
+    server that went silent would be waited for for ever. One more try: after a restart of the
+    server every pooled connection is broken."""
+    return aioredis.from_url(
+        url,
+        socket_connect_timeout=_CONNECT_S,
+        socket_timeout=_ANSWER_S,
+        retry=AsyncRetry(NoBackoff(), 1),
+        max_connections=connections,
+    )
 
 
 def require_no_eviction(client: redis.Redis) -> None:

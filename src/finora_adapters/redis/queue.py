@@ -3,6 +3,9 @@
 SAQ keeps jobs in Redis, sweeps those it thinks stuck and retries them; each of these can lose a job
 or run it twice (`docs/decisions.md`). Here a message is a name of a row in Postgres and no more: it
 is off the queue as soon as it is taken, and a lost one is announced again.
+
+The whole queue is one sorted set, so that it can be lost, renamed or evicted only as a whole: a
+note elsewhere that a message lies on the queue would outlive it, and keep it from being told again.
 """
 
 import asyncio
@@ -18,14 +21,14 @@ from finora_core.jobs.model import Wakeup
 
 FUNCTION = "run"
 _PAUSE_S = 1.0
-# A message is on the queue once, however often its job is announced while it lies there.
-_PUSH = """
+# A message is on the queue once, however often its job is announced while it lies there. First
+# told, first taken, by the clock of Redis.
+_TELL = """
+local now = redis.call('TIME')
+local at = now[1] * 1000000 + now[2]
 local added = 0
-for i = 1, #ARGV, 2 do
-  if redis.call('SET', ARGV[i], ARGV[i + 1], 'NX', 'EX', 3600) then
-    redis.call('RPUSH', KEYS[1], ARGV[i])
-    added = added + 1
-  end
+for i = 1, #ARGV do
+  added = added + redis.call('ZADD', KEYS[1], 'NX', at + i, ARGV[i])
 end
 return added
 """
@@ -36,34 +39,34 @@ class WakeQueue(RedisQueue):
 
     def __init__(self, redis: aioredis.Redis, name: str) -> None:
         super().__init__(redis, name)
-        self._push = redis.register_script(_PUSH)
+        self._wake = self.namespace("wake")
+        self._tell = redis.register_script(_TELL)
         # The client's own methods are typed for threads and for loops at once.
         self._ask: Callable[..., Awaitable[Any]] = redis.execute_command
 
     async def tell(self, wakeups: Iterable[Wakeup]) -> int:
         """Put messages on the queue, in one round trip; how many were not there yet. Raises
         RedisError."""
-        words: list[Any] = []
-        for wakeup in wakeups:
-            key = f"{wakeup.tenant_id}.{wakeup.id}"
-            kwargs = {"tenant": str(wakeup.tenant_id), "job": str(wakeup.id)}
-            # SAQ's own limits are off: the lease in Postgres decides who may run a job, how long.
-            message = Job(FUNCTION, kwargs=kwargs, queue=self, key=key, timeout=0, retries=1)
-            words += [message.id, self.serialize(message)]
-        return int(await self._push(keys=[self._queued], args=words)) if words else 0
+        words = [f"{wakeup.tenant_id}.{wakeup.id}" for wakeup in wakeups]
+        return int(await self._tell(keys=[self._wake], args=words)) if words else 0
 
     async def depth(self) -> int:
-        return int(await self._ask("LLEN", self._queued))
+        return int(await self._ask("ZCARD", self._wake))
 
     async def dequeue(self, timeout: float = 0.0, poll_interval: float = 0.0) -> Job | None:
         try:
-            taken = await self._ask("BLPOP", self._queued, timeout)
-            body = await self._ask("GETDEL", taken[1]) if taken else None
+            taken = await self._ask("BZPOPMIN", self._wake, timeout)
         except (RedisError, OSError):
             # SAQ would ask again at once, for ever, on a whole core.
             await asyncio.sleep(_PAUSE_S)
             return None
-        return self.deserialize(body) if body else None
+        if not taken:
+            return None
+        key = taken[1].decode()
+        tenant, _, job = key.partition(".")
+        kwargs = {"tenant": tenant, "job": job}
+        # SAQ's own limits are off: the lease in Postgres decides who may run a job, how long.
+        return Job(FUNCTION, kwargs=kwargs, queue=self, key=key, timeout=0, retries=1)
 
     async def _update(self, job: Job, status: Status | None = None, **kwargs: Any) -> None:
         job.status = status or job.status

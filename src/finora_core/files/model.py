@@ -112,7 +112,7 @@ def clean_name(name: str) -> str:
         # The ending says what the file is, so the stem gives way.
         stem, dot, ending = shown.rpartition(".")
         kept = dot + ending if stem and len(ending) < 20 else ""
-        shown = shown[: MAX_NAME - len(kept)] + kept
+        shown = (shown[: MAX_NAME - len(kept)] + kept).strip()
     return shown
 
 

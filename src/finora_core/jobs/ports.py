@@ -68,7 +68,8 @@ class Queue(Protocol):
         all, jobs that used up their attempts while running become dead."""
 
     def renew(self, jobs: Collection[Claimed]) -> Collection[UUID]:
-        """Lengthen the leases; the ids of the jobs that are still this runner's."""
+        """Lengthen the leases; the ids of those that were. The others were taken over, or are in
+        a transaction that ends them at this moment."""
 
     def release(self, job: Claimed, delay_s: int = 0) -> None:
         """Give the job back, ready after `delay_s`, as if this attempt had not been."""

@@ -11,11 +11,18 @@ from finora_core.kernel.work import Begin
 SCHEDULES = (
     Schedule(name="jobs.purge", cron="17 * * * *"),
     Schedule(name="books.verify", cron="*/15 * * * *"),
+    Schedule(name="files.sweep", cron="41 * * * *"),
 )
 
 
-def handlers(begin: Begin[JobWork], queue: Queue, verify: Callable[[], int]) -> dict[str, Handler]:
-    """`verify` raises when the books are broken, and else says how many tenants it looked at."""
+def handlers(
+    begin: Begin[JobWork],
+    queue: Queue,
+    verify: Callable[[], int],
+    sweep: Callable[[], object],
+) -> dict[str, Handler]:
+    """`verify` raises when the books are broken, and else says how many tenants it looked at;
+    `sweep` takes away what is left of files, and says how much."""
 
     def purge(scope: Scope, payload: Mapping[str, Plain], progress: Progress) -> object:
         return {"forgotten": queue.purge()}
@@ -23,7 +30,11 @@ def handlers(begin: Begin[JobWork], queue: Queue, verify: Callable[[], int]) -> 
     def check(scope: Scope, payload: Mapping[str, Plain], progress: Progress) -> object:
         return {"tenants": verify()}
 
-    return {"jobs.purge": _ended(begin, purge), "books.verify": _ended(begin, check)}
+    def tidy(scope: Scope, payload: Mapping[str, Plain], progress: Progress) -> object:
+        return sweep()
+
+    found = {"jobs.purge": purge, "books.verify": check, "files.sweep": tidy}
+    return {name: _ended(begin, handler) for name, handler in found.items()}
 
 
 def _ended(begin: Begin[JobWork], handler: Handler) -> Handler:

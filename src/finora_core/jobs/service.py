@@ -118,10 +118,11 @@ class JobRunner:
             return "taken_over"
         except BaseException as error:
             # Whatever a handler raises must end the attempt and be kept, or the job would look
-            # alive until its lease ran out. Who pressed Ctrl-C wants more than that to end.
+            # alive until its lease ran out. Who pressed Ctrl-C wants more than that to end; a
+            # handler that calls sys.exit ends itself only, and no other job of this process.
             failure = failure_of(error, job)
             self.queue.fail(job, failure)
-            if not isinstance(error, Exception):
+            if isinstance(error, KeyboardInterrupt):
                 raise
             return failure.state.value
         return "done"
@@ -172,8 +173,9 @@ class Leases:
                 if idle > _IDLE_ROUNDS:
                     self._keeper = None
                     return
-            # Without the database nothing can be renewed, nor taken over: try again.
-            with suppress(Unavailable):
+            # Without the database nothing can be renewed, nor taken over: try again. Whatever else
+            # it is must not end this thread, and with it the lease of every job that runs here.
+            with suppress(Exception):
                 if jobs:
                     self.queue.renew(jobs)
 

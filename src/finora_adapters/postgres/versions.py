@@ -1,0 +1,25 @@
+"""Data versions of all tenants, for those who keep copies of them."""
+
+from collections.abc import Mapping
+from uuid import UUID
+
+import attrs
+from sqlalchemy import text
+
+from finora_adapters.postgres.events import Control
+
+_RECENT = text(
+    "select tenant_id, number from finora.version "
+    "where changed_at > clock_timestamp() - make_interval(secs => :seconds)"
+)
+
+
+@attrs.frozen
+class PgVersions:
+    database: Control
+
+    def recent(self, seconds: int) -> Mapping[UUID, int]:
+        """The versions that were raised in the last seconds."""
+        with self.database.control() as connection:
+            rows = connection.execute(_RECENT, {"seconds": seconds})
+            return {row.tenant_id: row.number for row in rows}

@@ -1,0 +1,201 @@
+"""Records: the lines of somebody's books."""
+
+from datetime import date, datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from finora_core.kernel.amount import Amount
+from finora_core.kernel.scope import Scope
+from finora_core.records.model import (
+    BankState,
+    NewRecord,
+    RecordChange,
+    RecordFilter,
+    Status,
+)
+from finora_web.contract import (
+    Code,
+    Decimal,
+    In,
+    Listed,
+    MoneyIn,
+    MoneyOut,
+    Name,
+    Out,
+    Paged,
+    Routes,
+    Single,
+    Text,
+    listed,
+)
+from finora_web.errors import BadRequest
+from finora_web.money import money
+from finora_web.services import Services
+
+routes = Routes("records")
+
+Kind = Annotated[
+    Literal["income", "expense"] | None,
+    Field(description="What the sign must agree with: positive is income, negative expense."),
+]
+
+
+class RecordOut(Out):
+    id: UUID
+    account_id: UUID
+    account: str
+    on_date: date
+    amount: MoneyOut = Field(description="Positive is money into the account.")
+    direction: Literal["in", "out"]
+    description: str
+    counterparty: str | None
+    merchant_key: str
+    bank_id: str | None
+    bank_state: BankState
+    status: Status
+    category: str
+    source: str
+    void: bool
+    entry_id: UUID | None
+    revision: int
+    recorded_at: datetime
+
+
+class RecordDetailOut(Out):
+    record: RecordOut
+    raw: Any = Field(description="The line as it was received.")
+    revisions: list[dict[str, Any]] = Field(description="Earlier revisions, oldest first.")
+    reasoning_trace: list[dict[str, Any]]
+
+
+class NewRecordIn(In):
+    account_id: UUID
+    on_date: date
+    amount: MoneyIn
+    description: Text
+    counterparty: Text | None = None
+    category: Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")] = ""
+    type: Kind = None
+
+
+class RecordChangeIn(In):
+    account_id: UUID | None = None
+    on_date: date | None = None
+    amount: MoneyIn | None = None
+    description: Text | None = None
+    counterparty: Text | None = None
+    type: Kind = None
+    revision: Annotated[int, Field(ge=0, le=32_767)] | None = Field(
+        None, description="Change it only if this is still its latest revision."
+    )
+
+
+class CategoryIn(In):
+    category: Name
+
+
+class TransferIn(In):
+    other: UUID = Field(description="The record at the other end.")
+    linked: bool = True
+
+
+class TransferOut(Out):
+    one: RecordOut
+    other: RecordOut
+
+
+class RecordQuery(Paged):
+    account_id: UUID | None = None
+    since: date | None = None
+    until: date | None = None
+    category: Name | None = None
+    text: Name | None = Field(None, description="In description or counterparty.")
+    asset: Code | None = Field(None, description="Of the limits `least` and `most`.")
+    least: Decimal | None = None
+    most: Decimal | None = None
+    status: Status | None = None
+    source: Name | None = None
+    bank_state: BankState | None = None
+    with_void: bool = False
+
+
+@routes.get("/records", "books:read", Listed[RecordOut], shape=listed)
+def list_records(app: Services, scope: Scope, query: RecordQuery) -> object:
+    """Records, latest business date first."""
+    least, most = (_limit(app, scope, query, text) for text in (query.least, query.most))
+    wanted = RecordFilter(
+        account_id=query.account_id,
+        since=query.since,
+        until=query.until,
+        category=query.category,
+        text=query.text,
+        least=least,
+        most=most,
+        status=query.status,
+        source=query.source,
+        bank_state=query.bank_state,
+        with_void=query.with_void,
+    )
+    return app.records.list(scope, wanted, cursor=query.cursor, limit=query.limit)
+
+
+@routes.post("/records", "books:write", Single[RecordOut], status=201)
+def create_record(app: Services, scope: Scope, body: NewRecordIn) -> object:
+    """Enter a record by hand."""
+    new = NewRecord(
+        account_id=body.account_id,
+        on_date=body.on_date,
+        amount=money(app, scope, body.amount),
+        description=body.description,
+        counterparty=body.counterparty,
+        category=body.category,
+    )
+    return app.records.create(scope, new, kind=body.type)
+
+
+@routes.get("/records/{record_id}", "books:read", Single[RecordDetailOut])
+def get_record(app: Services, scope: Scope, record_id: UUID) -> object:
+    """One record, with what was received and what it said before."""
+    return app.records.detail(scope, record_id)
+
+
+@routes.patch("/records/{record_id}", "books:write", Single[RecordOut])
+def change_record(app: Services, scope: Scope, record_id: UUID, body: RecordChangeIn) -> object:
+    """A new revision; earlier ones are kept."""
+    change = RecordChange(
+        account_id=body.account_id,
+        on_date=body.on_date,
+        amount=None if body.amount is None else money(app, scope, body.amount),
+        description=body.description,
+        counterparty=body.counterparty,
+    )
+    return app.records.change(scope, record_id, change, kind=body.type, revision=body.revision)
+
+
+@routes.delete("/records/{record_id}", "books:write", Single[RecordOut])
+def delete_record(app: Services, scope: Scope, record_id: UUID) -> object:
+    """Undo its entry and mark it void; it is kept."""
+    return app.records.delete(scope, record_id)
+
+
+@routes.post("/records/{record_id}/category", "books:write", Single[RecordOut])
+def categorise_record(app: Services, scope: Scope, record_id: UUID, body: CategoryIn) -> object:
+    """Label the record; moves no money."""
+    return app.records.categorise(scope, record_id, body.category)
+
+
+@routes.post("/records/{record_id}/transfer", "books:write", Single[TransferOut],
+             shape=lambda ends: {"data": {"one": ends[0], "other": ends[1]}})  # fmt: skip
+def link_transfer(app: Services, scope: Scope, record_id: UUID, body: TransferIn) -> object:
+    """Say that two records are the two ends of one transfer, or that they are not."""
+    return app.records.link_transfer(scope, record_id, body.other, linked=body.linked)
+
+
+def _limit(app: Services, scope: Scope, query: RecordQuery, text: str | None) -> Amount | None:
+    if text is None:
+        return None
+    if query.asset is None:
+        raise BadRequest("a limit needs its asset", details=(("asset", "is missing"),))
+    return money(app, scope, MoneyIn(amount=text, asset=query.asset))

@@ -1,0 +1,236 @@
+"""What a route promises, said once: it validates, it documents, it decides who may ask.
+
+A handler is a plain function. Its parameters say what it takes: `app` (the services), `scope`, path
+parameters by name, `query` and `body` (pydantic models), `file` (a stream); its route says what it
+gives. For a write, the handler calls one service method and returns what that returned: the reply
+is made from it in the same transaction, so that a repeat gets the same bytes.
+"""
+
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, Generic, Literal, TypeVar, get_type_hints
+from uuid import UUID
+
+import attrs
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
+
+from finora_core.identity.model import PERMISSIONS
+from finora_core.kernel.amount import Amount
+from finora_core.kernel.page import DEFAULT_LIMIT, MAX_LIMIT, Page
+
+Item = TypeVar("Item")
+
+
+class In(BaseModel):
+    """Something a caller sends: unknown names are refused, and nothing is converted silently."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Out(BaseModel):
+    """Something a caller gets, read from an object of core by its attributes."""
+
+    model_config = ConfigDict(from_attributes=True, frozen=True)
+
+
+class Money(Out):
+    """A sum of one asset: a decimal string in the asset's scale, never a number."""
+
+    amount: str = Field(examples=["12.34"])
+    asset: str = Field(examples=["EUR"])
+
+
+def _money(value: object) -> object:
+    if isinstance(value, Amount):
+        return {"amount": value.text, "asset": value.asset.id}
+    return value
+
+
+MoneyOut = Annotated[Money, BeforeValidator(_money)]
+UnitsOut = Annotated[str, BeforeValidator(str), Field(examples=["-50000"])]
+"""Whole units as text: JavaScript would round a larger number."""
+
+Text = Annotated[str, Field(max_length=4_000, pattern=r"^[^\x00]*$")]
+Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")]
+Code = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9:/._-]{0,199}$", examples=["EUR"], max_length=200)
+]
+Decimal = Annotated[
+    str, Field(pattern=r"^-?(0|[1-9][0-9]{0,77})(\.[0-9]{1,78})?$", examples=["-12.34"])
+]
+
+
+class MoneyIn(In):
+    """A sum of one asset: `{"amount": "12.34", "asset": "EUR"}`. A JSON number is refused."""
+
+    amount: Decimal
+    asset: Code
+
+
+class Paged(In):
+    """Which page of a list: `next` of the page before is the cursor."""
+
+    cursor: Annotated[str, Field(max_length=1_000)] | None = None
+    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT
+
+
+class PageOut(Out):
+    """How a list goes on; null at its end."""
+
+    next: str | None
+
+
+class Listed(Out, Generic[Item]):
+    """A page of a list."""
+
+    success: Literal[True] = True
+    data: list[Item]
+    page: PageOut
+
+
+class Single(Out, Generic[Item]):
+    """One answer."""
+
+    success: Literal[True] = True
+    data: Item
+
+
+def single(value: object) -> object:
+    return {"data": value}
+
+
+def listed(page: Page[Any]) -> object:
+    return {"data": list(page.items), "page": {"next": page.next}}
+
+
+def whole(values: Any) -> object:
+    """A list that has no pages, as one."""
+    return {"data": list(values), "page": {"next": None}}
+
+
+Handler = Callable[..., Any]
+Adds = Callable[[Handler], Handler]
+_PARAMETER = re.compile(r"{(\w+)}")
+
+
+@attrs.frozen(kw_only=True)
+class Endpoint:
+    """One route."""
+
+    method: str
+    path: str
+    permission: str | None
+    """None: whoever asks."""
+    handler: Handler
+    reply: TypeAdapter[Any] | None
+    """None: the handler gives a response of its own."""
+    reply_type: Any
+    shape: Callable[[Any], object]
+    status: int
+    tag: str
+    media_type: str
+    """Of the reply."""
+    cache_s: int
+    """Seconds for which the reply may be kept, under the tenant's data version; 0: not at all."""
+    body_kb: int | None
+    """Largest body, where it is not the usual."""
+    parameters: dict[str, Any]
+    query: type[BaseModel] | None
+    body: type[BaseModel] | None
+    takes_file: bool
+
+    @property
+    def name(self) -> str:
+        return self.handler.__name__
+
+    @property
+    def writes(self) -> bool:
+        return self.method != "GET"
+
+    @property
+    def rule(self) -> str:
+        """The path as Flask writes it."""
+        return _PARAMETER.sub(r"<\1>", self.path)
+
+    def render(self, result: Any) -> bytes:
+        assert self.reply is not None
+        value = self.reply.validate_python(self.shape(result))
+        return self.reply.dump_json(value, by_alias=True)
+
+
+@attrs.define
+class Routes:
+    """The routes of one noun."""
+
+    tag: str
+    endpoints: list[Endpoint] = attrs.field(factory=list)
+
+    def get(self, path: str, permission: str | None, reply: Any, **more: Any) -> Adds:
+        return self._add("GET", path, permission, reply, **more)
+
+    def post(self, path: str, permission: str | None, reply: Any, **more: Any) -> Adds:
+        return self._add("POST", path, permission, reply, **more)
+
+    def patch(self, path: str, permission: str | None, reply: Any, **more: Any) -> Adds:
+        return self._add("PATCH", path, permission, reply, **more)
+
+    def delete(self, path: str, permission: str | None, reply: Any, **more: Any) -> Adds:
+        return self._add("DELETE", path, permission, reply, **more)
+
+    def _add(
+        self,
+        method: str,
+        path: str,
+        permission: str | None,
+        reply: Any,
+        *,
+        shape: Callable[[Any], object] = single,
+        status: int = 200,
+        media_type: str = "application/json",
+        cache_s: int = 0,
+        body_kb: int | None = None,
+    ) -> Adds:
+        if permission is not None and permission not in PERMISSIONS:
+            raise ValueError(f"{method} {path} needs {permission!r}, which nobody can have")
+
+        def add(handler: Handler) -> Handler:
+            hints = get_type_hints(handler, include_extras=True)
+            names = list(inspect.signature(handler).parameters)
+            self.endpoints.append(
+                Endpoint(
+                    method=method,
+                    path=path,
+                    permission=permission,
+                    handler=handler,
+                    reply=None if reply is None else TypeAdapter(reply),
+                    reply_type=reply,
+                    shape=shape,
+                    status=status,
+                    tag=self.tag,
+                    media_type=media_type,
+                    cache_s=cache_s,
+                    body_kb=body_kb,
+                    parameters={name: hints[name] for name in _PARAMETER.findall(path)},
+                    query=hints["query"] if "query" in names else None,
+                    body=hints["body"] if "body" in names else None,
+                    takes_file="file" in names,
+                )
+            )
+            return handler
+
+        return add
+
+    def __iter__(self) -> Iterator[Endpoint]:
+        return iter(self.endpoints)
+
+
+def parameter(kind: Any, name: str, text: str) -> Any:
+    """A path parameter; raises ValueError."""
+    if kind is UUID:
+        # The one way ids are written, or two paths would name one thing.
+        found = UUID(text)
+        if str(found) != text.lower():
+            raise ValueError(f"{name} is not an id")
+        return found
+    return TypeAdapter(kind).validate_python(text)

@@ -1,0 +1,238 @@
+"""One request, from bytes to bytes: who asks, what, may they; then one call; then the answer."""
+
+import hashlib
+import tempfile
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, BinaryIO, cast
+
+import attrs
+from flask import Request, Response, g
+from pydantic import BaseModel, ValidationError
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from finora_adapters.redis.versions import VersionedCache
+from finora_core.identity.model import TokenInvalid
+from finora_core.kernel.scope import Command, Scope
+from finora_core.kernel.work import Replayed
+from finora_web.contract import Endpoint, parameter
+from finora_web.errors import BadRequest, BodyTooLarge, PermissionMissing, WrongMediaType
+from finora_web.services import Services
+from finora_web.strict import read_json
+
+COOKIE = "finora"
+_MEMO = 10_000
+_SPOOL = 1 << 20
+_CHUNK = 1 << 16
+
+
+@attrs.define
+class Proven:
+    """Tokens that were proven in the database, each at a version of its tenant: as long as that is
+    the version, nobody revoked it."""
+
+    _known: "OrderedDict[str, tuple[Scope, int]]" = attrs.field(factory=OrderedDict)
+    _lock: threading.Lock = attrs.field(factory=threading.Lock)
+
+    def get(self, token: str) -> tuple[Scope, int] | None:
+        with self._lock:
+            return self._known.get(token)
+
+    def put(self, token: str, scope: Scope, version: int) -> None:
+        with self._lock:
+            self._known[token] = (scope, version)
+            if len(self._known) > _MEMO:
+                self._known.popitem(last=False)
+
+
+@attrs.define
+class Gate:
+    """Runs endpoints. `body_bytes` bounds JSON, `file_bytes` a stream."""
+
+    services: Services
+    cache: VersionedCache
+    body_bytes: int
+    file_bytes: int
+    proven: Proven = attrs.field(factory=Proven)
+
+    def run(
+        self, endpoint: Endpoint, request: Request, request_id: str, given: Mapping[str, str]
+    ) -> Response:
+        token = token_of(request)
+        if endpoint.cache_s and token is not None:
+            return self._cached(endpoint, request, request_id, given, token)
+        scope = self._scope(endpoint, token, request_id)
+        with self._arguments(endpoint, request, given) as (arguments, content):
+            if endpoint.writes:
+                scope = _with_command(endpoint, request, scope, content)
+            return self._answer(endpoint, scope, arguments)
+
+    def _scope(self, endpoint: Endpoint, token: str | None, request_id: str) -> Scope:
+        if token is None:
+            raise TokenInvalid("say who you are: Authorization: Bearer <token>")
+        scope, version = self.services.tokens.prove(token, request_id)
+        self.proven.put(token, scope, version)
+        return _allowed(endpoint, scope)
+
+    def _answer(self, endpoint: Endpoint, scope: Scope, arguments: dict[str, Any]) -> Response:
+        try:
+            result = endpoint.handler(self.services, scope, **arguments)
+        except Replayed as replayed:
+            answer = Response(replayed.reply, endpoint.status, mimetype=endpoint.media_type)
+            answer.headers["Idempotency-Replayed"] = "true"
+            return answer
+        if endpoint.reply is None:
+            return cast(Response, result)
+        return Response(endpoint.render(result), endpoint.status, mimetype=endpoint.media_type)
+
+    def _cached(
+        self,
+        endpoint: Endpoint,
+        request: Request,
+        request_id: str,
+        given: Mapping[str, str],
+        token: str,
+    ) -> Response:
+        """The kept bytes, if the token was proven at the very version under which they are kept."""
+        known = self.proven.get(token)
+        name = f"{endpoint.name}?{request.query_string.decode('latin-1')}"
+        if known is not None:
+            found = self.cache.get(known[0].tenant_id, name)
+            if found.body is not None and found.version == known[1]:
+                _allowed(endpoint, known[0])
+                return Response(found.body, endpoint.status, mimetype=endpoint.media_type)
+        scope, version = self.services.tokens.prove(token, request_id)
+        self.proven.put(token, scope, version)
+        scope = _allowed(endpoint, scope)
+        with self._arguments(endpoint, request, given) as (arguments, _):
+            answer = self._answer(endpoint, scope, arguments)
+        # What was read is at least as new as the version, which was read before it.
+        body = answer.get_data()
+        self.cache.put(scope.tenant_id, version, name, body, endpoint.cache_s)
+        return answer
+
+    @contextmanager
+    def _arguments(
+        self, endpoint: Endpoint, request: Request, given: Mapping[str, str]
+    ) -> Iterator[tuple[dict[str, Any], bytes]]:
+        """What the handler takes, and the bytes that a repeat must have alike."""
+        arguments: dict[str, Any] = {}
+        wrong: list[tuple[str, str]] = []
+        for name, kind in endpoint.parameters.items():
+            try:
+                arguments[name] = parameter(kind, name, given[name])
+            except ValueError:
+                wrong.append((name, "is not an id"))
+        if endpoint.query is not None:
+            arguments["query"] = _validated(endpoint.query, _query(request), wrong)
+        elif request.args:
+            wrong += [(name, "is not known here") for name in request.args]
+        content = b""
+        if endpoint.body is not None:
+            limit = self.body_bytes if endpoint.body_kb is None else endpoint.body_kb << 10
+            content = _body(request, limit)
+            arguments["body"] = _validated(endpoint.body, read_json(content), wrong)
+        if wrong:
+            said = "; ".join(f"{path}: {why}" for path, why in wrong[:5])
+            raise BadRequest(f"the request is not right: {said}", details=tuple(wrong[:100]))
+        if not endpoint.takes_file:
+            if endpoint.body is None and endpoint.writes and _body(request, 1024).strip():
+                raise BadRequest("this route takes no body")
+            yield arguments, content
+            return
+        with tempfile.SpooledTemporaryFile(_SPOOL) as spooled:
+            content = _stream(request, cast(BinaryIO, spooled), self.file_bytes)
+            arguments["file"] = spooled
+            yield arguments, content
+
+
+def token_of(request: Request) -> str | None:
+    """Of the header, or of the page's cookie, which only our own pages may use to write."""
+    kind, _, text = request.headers.get("Authorization", "").partition(" ")
+    if kind.lower() == "bearer" and text.strip():
+        return text.strip()
+    cookie = request.cookies.get(COOKIE)
+    if cookie is None or request.method in ("GET", "HEAD"):
+        return cookie
+    return cookie if request.headers.get("Origin") == request.host_url.rstrip("/") else None
+
+
+def _allowed(endpoint: Endpoint, scope: Scope) -> Scope:
+    # For the log, whatever becomes of the request.
+    g.user_id, g.tenant_id = str(scope.user_id), str(scope.tenant_id)
+    if endpoint.permission is not None and endpoint.permission not in scope.permissions:
+        raise PermissionMissing(f"this needs the permission {endpoint.permission}")
+    return scope
+
+
+def _with_command(endpoint: Endpoint, request: Request, scope: Scope, content: bytes) -> Scope:
+    key = request.headers.get("Idempotency-Key")
+    if key is None:
+        return scope
+    if not 1 <= len(key) <= 200 or not key.isprintable():
+        raise BadRequest("Idempotency-Key has 1 to 200 printable characters")
+    asked = f"{request.method} {request.full_path}\n{request.mimetype}\n".encode()
+    command = Command(
+        key=f"{endpoint.name} {key}",
+        fingerprint=hashlib.sha256(asked + content).digest(),
+        encode=endpoint.render,
+    )
+    return attrs.evolve(scope, cause=command)
+
+
+def _validated(model: type[BaseModel], value: Any, wrong: list[tuple[str, str]]) -> Any:
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        wrong += [
+            (".".join(map(str, each["loc"])) or "body", each["msg"])
+            for each in error.errors(include_url=False, include_input=False)
+        ]
+        return None
+
+
+def _query(request: Request) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, values in request.args.lists():
+        if len(values) > 1:
+            raise BadRequest("a parameter stands twice", details=((name, "stands twice"),))
+        found[name] = values[0]
+    return found
+
+
+def _body(request: Request, limit: int) -> bytes:
+    if request.content_length is not None and request.content_length > limit:
+        raise BodyTooLarge(f"the body has {request.content_length} bytes; at most {limit}")
+    if request.content_length and request.mimetype not in ("application/json", ""):
+        raise WrongMediaType("the body is application/json")
+    body = request.stream.read(limit + 1)
+    if len(body) > limit:
+        raise BodyTooLarge(f"the body has more than {limit} bytes")
+    return body
+
+
+def _stream(request: Request, into: BinaryIO, limit: int) -> bytes:
+    """Write the file into `into`; its digest. Raises BodyTooLarge, BadRequest."""
+    if request.content_length is not None and request.content_length > limit + _SPOOL:
+        raise BodyTooLarge(f"the file has {request.content_length} bytes; at most {limit}")
+    source: Any = request.stream
+    if request.mimetype == "multipart/form-data":
+        request.max_content_length = limit + _SPOOL
+        try:
+            part = request.files.get("file")
+        except RequestEntityTooLarge as error:
+            raise BodyTooLarge(f"the file has more than {limit} bytes") from error
+        if part is None:
+            raise BadRequest("the form has no part `file`", details=(("file", "is missing"),))
+        source = part.stream
+    digest, size = hashlib.sha256(), 0
+    while chunk := source.read(_CHUNK):
+        size += len(chunk)
+        if size > limit:
+            raise BodyTooLarge(f"the file has more than {limit} bytes")
+        digest.update(chunk)
+        into.write(chunk)
+    into.seek(0)
+    return digest.digest()

@@ -1,0 +1,78 @@
+"""Where the application is put together."""
+
+from pathlib import Path
+
+from flask import Flask
+from sqlalchemy import text
+
+from finora_adapters.compose import Opened, compose
+from finora_adapters.postgres.migrate import require_current
+from finora_adapters.redis.client import RedisUnavailable, connect
+from finora_adapters.redis.versions import VersionedCache
+from finora_adapters.settings import Settings
+from finora_core.files.ports import Objects
+from finora_core.files.service import FileService
+from finora_core.identity.service import TokenService
+from finora_core.insights.wallet.service import WalletService
+from finora_core.jobs.ports import Queue
+from finora_core.jobs.service import JobService
+from finora_core.ledger.service import LedgerService
+from finora_core.records.imports import ImportService
+from finora_core.records.service import RecordService
+from finora_web.app import Shell, create_app
+from finora_web.gate import Gate
+from finora_web.health import Health
+from finora_web.services import Services
+
+VERSION = "0.1.0"
+
+
+def build(settings: Settings, opened: Opened, metrics_folder: Path | None = None) -> Flask:
+    """The application over an open database."""
+    cache = VersionedCache(connect(opened.redis_url))
+    opened = opened.telling(cache.publish)
+    get = compose(settings, opened).get
+    queue: Queue = get(Queue)  # type: ignore[type-abstract]  # its key in the container
+    services = Services(
+        ledger=get(LedgerService),
+        records=get(RecordService),
+        imports=get(ImportService),
+        wallet=get(WalletService),
+        jobs=get(JobService),
+        files=get(FileService),
+        tokens=get(TokenService),
+        queue=queue,
+    )
+    objects: Objects = get(Objects)  # type: ignore[type-abstract]  # as above
+
+    def database() -> None:
+        with opened.database.look() as connection:
+            connection.execute(text("select 1"))
+
+    def schema() -> None:
+        with opened.database.look() as connection:
+            require_current(connection)
+
+    def redis() -> None:
+        if not cache.answers:
+            raise RedisUnavailable("Redis does not answer")
+
+    health = Health(
+        needed={"database": database, "schema": schema},
+        wanted={"redis": redis},
+        extra={"storage": lambda: next(iter(objects.pages()), None)},
+        queues=queue.status,
+        connections=opened.database.engine.pool.checkedout,  # type: ignore[attr-defined]  # bounded
+    )
+    gate = Gate(services, cache, settings.http_body_kb << 10, settings.import_max_mb << 20)
+    origins = frozenset(filter(None, (each.strip() for each in settings.http_origins.split(","))))
+    return create_app(
+        Shell(
+            gate=gate,
+            health=health,
+            version=VERSION,
+            origins=origins,
+            production=settings.env == "production",
+            metrics_folder=metrics_folder,
+        )
+    )

@@ -1,0 +1,1 @@
+"""The pages: rendered here, with htmx for what moves."""

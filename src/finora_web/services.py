@@ -1,0 +1,24 @@
+"""What the routes call."""
+
+import attrs
+
+from finora_core.files.service import FileService
+from finora_core.identity.service import TokenService
+from finora_core.insights.wallet.service import WalletService
+from finora_core.jobs.ports import Queue
+from finora_core.jobs.service import JobService
+from finora_core.ledger.service import LedgerService
+from finora_core.records.imports import ImportService
+from finora_core.records.service import RecordService
+
+
+@attrs.frozen(kw_only=True)
+class Services:
+    ledger: LedgerService
+    records: RecordService
+    imports: ImportService
+    wallet: WalletService
+    jobs: JobService
+    files: FileService
+    tokens: TokenService
+    queue: Queue
