@@ -1,6 +1,5 @@
 """`finora up`: a few processes, kept running together, stopped together, one log."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -11,7 +10,7 @@ from types import FrameType
 
 import attrs
 
-from finora_adapters.settings import PREFIX, Settings
+from finora_adapters.settings import Settings
 
 _RESTART_S = 1.0
 _LONGEST_S = 30.0
@@ -30,10 +29,10 @@ class Child:
     again_at: float = 0.0
 
     def start(self, settings: Settings) -> None:
-        command = [sys.executable, "-m", "finora", *self.arguments]
-        data = {f"{PREFIX}DATA": str(settings.data.absolute())}
+        data = ["--data", str(settings.data.absolute())]
+        command = [sys.executable, "-m", "finora", *self.arguments, *data]
         # A group of its own: Ctrl-C reaches us alone, and we stop it in order.
-        self.process = subprocess.Popen(command, env=os.environ | data, start_new_session=True)
+        self.process = subprocess.Popen(command, start_new_session=True)
         self.started = time.monotonic()
 
     @property

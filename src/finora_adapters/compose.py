@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine, create_engine, text
 
 from finora_adapters.embedded import Engines, open_engines
 from finora_adapters.plugins import Plugins, load_plugins
+from finora_adapters.postgres.driver import check_when_idle
 from finora_adapters.postgres.errors import translated
 from finora_adapters.postgres.events import PgSealer
 from finora_adapters.postgres.files import PgFileRows
@@ -78,14 +79,17 @@ def connector(dsn: str) -> Callable[[], psycopg.Connection[tuple[object, ...]]]:
 
 def engine_of(dsn: str, settings: Settings) -> Engine:
     """A bounded pool; a connection that the server closed is replaced before it is used."""
-    return create_engine(
+    engine = create_engine(
         "postgresql+psycopg://",
         creator=connector(dsn),
         pool_size=settings.pool_size,
         max_overflow=0,
         pool_timeout=settings.pool_wait_s,
-        pool_pre_ping=True,
+        # The one used last is used next, and so needs no check.
+        pool_use_lifo=True,
     )
+    check_when_idle(engine)
+    return engine
 
 
 def objects_of(settings: Settings) -> Objects:

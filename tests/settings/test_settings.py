@@ -75,7 +75,7 @@ def test_a_value_out_of_bounds_is_refused(name: str, value: str) -> None:
 @pytest.mark.spec("S4-8", partial=True)
 def test_production_refuses_what_is_for_a_laptop() -> None:
     wrong = problems({"FINORA_ENV": "production"})
-    assert set(wrong) == {"FINORA_DATABASE_URL", "FINORA_STORAGE_DIRECTORY"}
+    assert set(wrong) == {"FINORA_DATABASE_URL", "FINORA_REDIS_URL", "FINORA_STORAGE_DIRECTORY"}
     assert all("set it" in reason for reason in wrong.values())
     ready = {"FINORA_ENV": "production", "FINORA_DATABASE_URL": URL,
              "FINORA_STORAGE_DIRECTORY": "/srv/files"}  # fmt: skip

@@ -98,8 +98,10 @@ def translated() -> Iterator[None]:
         if refusal is None:
             raise
         raise refusal from error
-    except psycopg.Error as error:  # from COPY, which goes past SQLAlchemy
+    except psycopg.Error as error:  # from what goes past SQLAlchemy
         refusal = refusal_of(error)
+        if refusal is None and isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+            refusal = DatabaseDown("the database does not answer")
         if refusal is None:
             raise
         raise refusal from error

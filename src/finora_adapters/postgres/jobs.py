@@ -9,6 +9,7 @@ from uuid import UUID
 import attrs
 from sqlalchemy import Connection, Row, text
 
+from finora_adapters.postgres.driver import run
 from finora_adapters.postgres.events import Control
 from finora_core.jobs.model import (
     Claimed,
@@ -191,8 +192,12 @@ from ready where j.tenant_id = ready.tenant_id and j.id = ready.id
 returning j.tenant_id, j.id, j.epoch, j.name, j.user_id, j.request_id, j.payload, j.attempts,
   j.max_attempts
 """
+_CLAIMED = ("tenant_id", "id", "epoch", "name", "user_id", "request_id", "payload", "attempts",
+            "max_attempts")  # fmt: skip
 _CLAIM = text(_TAKE.format(which=""))
-_CLAIM_ONE = text(_TAKE.format(which="and tenant_id = :tenant and id = :job"))
+_CLAIM_ONE = _TAKE.format(which="and tenant_id = %(tenant)s and id = %(job)s").replace(
+    ":limit", "1"
+)
 # New ones first, which the index finds without a look at those that were announced already.
 _ANNOUNCE = text(f"""
 with ready as materialized (
@@ -269,10 +274,9 @@ class PgQueue:
             return [Claimed(**row) for row in rows]
 
     def claim_one(self, tenant_id: UUID, job_id: UUID) -> Claimed | None:
-        values = {"tenant": tenant_id, "job": job_id, "limit": 1}
         with self.database.control() as connection:
-            row = connection.execute(_CLAIM_ONE, values).mappings().first()
-            return None if row is None else Claimed(**row)
+            row = run(connection, _CLAIM_ONE, {"tenant": tenant_id, "job": job_id}).fetchone()
+            return None if row is None else Claimed(**dict(zip(_CLAIMED, row, strict=True)))
 
     def announce(self, limit: int) -> Sequence[Wakeup]:
         with self.database.control() as connection:

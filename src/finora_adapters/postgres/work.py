@@ -2,16 +2,18 @@
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from datetime import datetime
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any, LiteralString, TypeVar
 from uuid import UUID
 
 import attrs
+import psycopg
 from sqlalchemy import Connection, Engine, text
 
 from finora_adapters.postgres import access
+from finora_adapters.postgres.driver import run
 from finora_adapters.postgres.errors import translated
 from finora_adapters.postgres.events import PgEvents
 from finora_adapters.postgres.files import PgFiles
@@ -28,11 +30,13 @@ from finora_core.kernel.work import CommandInFlight, CommandKeyReused, Replayed,
 
 Result = TypeVar("Result")
 
-_OPEN = text(
-    "select now(), set_config('role', :role, true), set_config('finora.tenant', :tenant, true), "
-    "set_config('finora.user', :person, true), set_config('statement_timeout', :statement, true), "
-    "set_config('lock_timeout', :lock, true)"
+_OPEN = (
+    "select now(), set_config('role', %(role)s, true), "
+    "set_config('finora.tenant', %(tenant)s, true), set_config('finora.user', %(person)s, true), "
+    "set_config('statement_timeout', %(statement)s, true), "
+    "set_config('lock_timeout', %(lock)s, true)"
 )
+_ROLE = "select set_config('role', %(role)s, true)"
 _TAKE_KEY = text(
     "select pg_try_advisory_xact_lock(hashtextextended(:tenant || :person || :key, 0))"
 )
@@ -44,23 +48,26 @@ _ADD_COMMAND = text(
     "insert into finora.command (tenant_id, user_id, key, fingerprint, reply) "
     "values (:tenant, :person, :key, :fingerprint, :reply)"
 )
-_CLAIM_HOLDS = text(
-    "select 1 from finora.job where tenant_id = :tenant and id = :job and epoch = :epoch "
+_CLAIM_HOLDS = (
+    "select 1 from finora.job where tenant_id = %(tenant)s and id = %(job)s and epoch = %(epoch)s "
     "and state = 'running'"
 )
-_FINISH = text(
+_FINISH = (
     "update finora.job set state = 'done', finished_at = clock_timestamp(), "
-    "result = cast(:result as jsonb), done_parts = coalesce(all_parts, done_parts) "
-    "where tenant_id = :tenant and id = :job and epoch = :epoch and state = 'running'"
+    "result = cast(%(result)s as jsonb), done_parts = coalesce(all_parts, done_parts) "
+    "where tenant_id = %(tenant)s and id = %(job)s and epoch = %(epoch)s and state = 'running'"
 )
 
 
 _VERSION = text("select number from finora.version where tenant_id = :tenant")
-_RAISE = text(
-    "insert into finora.version as v (tenant_id, number) values (:tenant, 1) "
+_RAISE = (
+    "insert into finora.version as v (tenant_id, number) values (%(tenant)s, 1) "
     "on conflict (tenant_id) do update set number = v.number + 1, changed_at = clock_timestamp() "
     "returning number"
 )
+
+
+_CONNECTIONS = 3
 
 
 class Forked(Conflict):
@@ -151,7 +158,8 @@ class PgWork:
         row is locked until commit, and every writer of the tenant passes here."""
         if not self.events.recorded:
             return None
-        return int(self.connection.scalar(_RAISE, {"tenant": self.scope.tenant_id}) or 0)
+        row = run(self.connection, _RAISE, {"tenant": self.scope.tenant_id}).fetchone()
+        return int(row[0]) if row else None
 
     @cached_property
     def tokens(self) -> PgTokens:
@@ -165,7 +173,7 @@ class PgWork:
                 self.connection.execute(_ADD_COMMAND, _key(self.scope, cause) | reply)
             case Claim() as claim:
                 finished = _claim(self.scope, claim) | {"result": dump(result)}
-                if self.connection.execute(_FINISH, finished).rowcount != 1:
+                if run(self.connection, _FINISH, finished).rowcount != 1:
                     raise StaleClaim(f"job {claim.job_id} was claimed again")
             case None:
                 pass
@@ -193,8 +201,8 @@ class Postgres:
     @contextmanager
     def begin(self, scope: Scope) -> Iterator[PgWork]:
         """Commit on a clean exit, roll back on any exception. See kernel.work.Begin."""
-        with translated(), self.connect() as connection:
-            work = PgWork(connection, scope, self._open(connection, scope), self.subscriptions)
+        with translated(), self._transaction(_OPEN, self._settings(scope)) as (connection, now):
+            work = PgWork(connection, scope, now, self.subscriptions)
             _take(connection, scope)
             yield work
             if isinstance(scope.cause, Claim) and not work.closed:
@@ -206,30 +214,45 @@ class Postgres:
     @contextmanager
     def look(self) -> Iterator[Connection]:
         """A transaction of the api role without a tenant: only global tables have rows in it."""
-        with translated(), self.connect() as connection:
-            connection.execute(text("select set_config('role', :role, true)"), {"role": access.API})
+        with translated(), self._transaction(_ROLE, {"role": access.API}) as (connection, _):
             yield connection
 
     @contextmanager
     def control(self) -> Iterator[Connection]:
         """A transaction of the control role: all tenants, on jobs, events, seals and commands."""
-        with translated(), self.connect() as connection:
-            role = text("select set_config('role', :role, true)")
-            connection.execute(role, {"role": access.CONTROL})
+        with translated(), self._transaction(_ROLE, {"role": access.CONTROL}) as (connection, _):
             yield connection
 
-    def _open(self, connection: Connection, scope: Scope) -> datetime:
+    @contextmanager
+    def _transaction(
+        self, first: LiteralString, values: Mapping[str, object]
+    ) -> Iterator[tuple[Connection, Any]]:
+        """A transaction and the first value that its first statement gave."""
+        with ExitStack() as stack:
+            for attempt in range(1, _CONNECTIONS + 1):
+                connection = stack.enter_context(self.connect())
+                try:
+                    row = run(connection, first, values).fetchone()
+                    break
+                except psycopg.OperationalError as error:
+                    # It died in the pool, and nothing was done on it yet: another one will do.
+                    if attempt == _CONNECTIONS:
+                        raise
+                    connection.invalidate(error)
+                    with suppress(psycopg.OperationalError):
+                        stack.pop_all().__exit__(type(error), error, error.__traceback__)
+            yield connection, row[0] if row else None
+
+    def _settings(self, scope: Scope) -> dict[str, object]:
         job = isinstance(scope.cause, Claim)
         limits = self.limits
-        values = {
+        return {
             "role": access.WORKER if job else access.API,
             "tenant": str(scope.tenant_id),
             "person": str(scope.user_id),
             "statement": str(limits.job_statement_ms if job else limits.statement_ms),
             "lock": str(limits.lock_ms),
         }
-        now: datetime = connection.execute(_OPEN, values).one()[0]
-        return now
 
 
 def _take(connection: Connection, scope: Scope) -> None:
@@ -237,7 +260,7 @@ def _take(connection: Connection, scope: Scope) -> None:
         case Command() as command:
             _take_command(connection, scope, command)
         case Claim() as claim:
-            if connection.execute(_CLAIM_HOLDS, _claim(scope, claim)).first() is None:
+            if run(connection, _CLAIM_HOLDS, _claim(scope, claim)).fetchone() is None:
                 raise StaleClaim(f"job {claim.job_id} was claimed again")
         case None:
             pass
@@ -257,8 +280,8 @@ def _take_command(connection: Connection, scope: Scope, command: Command) -> Non
 
 def _fence(connection: Connection, scope: Scope, claim: Claim) -> None:
     # Locked only for the moment until commit: the runner renews its lease on the same row.
-    held = text(str(_CLAIM_HOLDS) + " for no key update")
-    if connection.execute(held, _claim(scope, claim)).first() is None:
+    held = _CLAIM_HOLDS + " for no key update"
+    if run(connection, held, _claim(scope, claim)).fetchone() is None:
         raise StaleClaim(f"job {claim.job_id} was claimed again")
 
 

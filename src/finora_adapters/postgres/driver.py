@@ -1,0 +1,43 @@
+"""Statements that every transaction runs, handed to psycopg: SQLAlchemy's part in each of them
+would cost more than the server's. And the pool's check of a connection before it is used.
+"""
+
+import time
+from collections.abc import Mapping
+from typing import Any, LiteralString, cast
+
+import psycopg
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.exc import DBAPIError, DisconnectionError
+
+_FRESH_S = 1.0
+
+
+def run(
+    connection: Connection, statement: LiteralString, values: Mapping[str, object]
+) -> "psycopg.Cursor[tuple[Any, ...]]":
+    """Run a statement with `%(name)s` parameters in the connection's open transaction."""
+    driver = connection.connection.driver_connection
+    return cast("psycopg.Connection[tuple[Any, ...]]", driver).execute(statement, values)
+
+
+def check_when_idle(engine: Engine) -> None:
+    """Ask a pooled connection whether it lives before it is used, unless it was used within the
+    last second: asking each time would be a round trip for every transaction."""
+
+    def returned(driver: Any, record: Any) -> None:
+        record.info["returned"] = time.monotonic()
+
+    def taken(driver: Any, record: Any, proxy: object) -> None:
+        idle = time.monotonic() - record.info.get("returned", float("-inf"))
+        if driver.closed:
+            raise DisconnectionError("the connection was closed")
+        if idle < _FRESH_S or "returned" not in record.info:
+            return
+        try:
+            engine.dialect.do_ping(driver)
+        except (DBAPIError, psycopg.Error) as error:
+            raise DisconnectionError("the connection does not answer") from error
+
+    event.listen(engine, "checkin", returned)
+    event.listen(engine, "checkout", taken)
