@@ -4,6 +4,7 @@ import csv
 import json
 import random
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,6 +13,10 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import attrs
+
+# The folder of the script comes first on the path, and `http.py` in it would stand for Python's.
+sys.path.append(sys.path.pop(0))
+from http.client import HTTPConnection as HTTPConnection
 
 FIRST_DAY = date(2015, 1, 1)
 DAYS = 3_650

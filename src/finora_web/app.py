@@ -12,6 +12,8 @@ import attrs
 from flask import Flask, Response, g, render_template, request
 from werkzeug.exceptions import HTTPException
 
+from finora_adapters import log as logs
+from finora_adapters.settings import Settings
 from finora_core.kernel.errors import Refusal, Unavailable
 from finora_core.kernel.ids import new_id
 from finora_web import metrics, openapi
@@ -59,6 +61,8 @@ class Shell:
     """Of other sites whose pages may call the API."""
     production: bool = False
     metrics_folder: Path | None = None
+    settings: Settings | None = None
+    """For the page that shows them."""
 
 
 def create_app(shell: Shell) -> Flask:
@@ -151,9 +155,10 @@ def _end(shell: Shell) -> Callable[[Response], Response]:
     def end(answer: Response) -> Response:
         headers = answer.headers
         headers["X-Request-Id"] = g.request_id
-        for name, value in _HEADERS:
-            headers.setdefault(name, value)
-        headers.setdefault("Cache-Control", "no-store")
+        if "Content-Security-Policy" not in headers:
+            headers.extend(_HEADERS)
+        if "Cache-Control" not in headers:
+            headers.add("Cache-Control", "no-store")
         if shell.production:
             headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
         origin = request.headers.get("Origin")
@@ -180,18 +185,16 @@ def _note(answer: Response) -> None:
         metrics.ERRORS.labels(route, g.get("code", str(answer.status_code))).inc()
     if request.path in _PROBES and answer.status_code < 400:
         return
-    log.info(
+    logs.note(
         "request",
-        extra={
-            "request_id": g.request_id,
-            "method": request.method,
-            "path": request.path,
-            "status_code": answer.status_code,
-            "duration_ms": round(took, 1),
-            "user_id": g.get("user_id"),
-            "tenant_id": g.get("tenant_id"),
-            "code": g.get("code"),
-        },
+        request_id=g.request_id,
+        method=request.method,
+        path=request.path,
+        status_code=answer.status_code,
+        duration_ms=round(took, 1),
+        user_id=g.get("user_id"),
+        tenant_id=g.get("tenant_id"),
+        code=g.get("code"),
     )
 
 

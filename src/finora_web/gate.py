@@ -98,7 +98,7 @@ class Gate:
         """The kept bytes, if the token was proven at the very version under which they are kept."""
         known = self.proven.get(token)
         name = f"{endpoint.name}?{request.query_string.decode('latin-1')}"
-        if known is not None:
+        if known is not None and not request.cache_control.no_cache:
             found = self.cache.get(known[0].tenant_id, name)
             if found.body is not None and found.version == known[1]:
                 _allowed(endpoint, known[0])

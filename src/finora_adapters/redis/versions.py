@@ -1,11 +1,13 @@
 """Bytes kept under a tenant's data version: an old version's bytes are never asked for again."""
 
+import hashlib
 import time
 from collections.abc import Mapping
 from uuid import UUID
 
 import attrs
 import redis
+from redis.exceptions import NoScriptError
 
 # Two writers may come in either order: a version never goes back. The copy ends after a while, so
 # that one which missed a write is not believed for long.
@@ -18,6 +20,8 @@ local version = redis.call('GET', KEYS[1])
 if not version then return {false, false} end
 return {version, redis.call('GET', KEYS[1] .. ':' .. version .. ':' .. ARGV[1])}
 """
+_DIGESTS = {each: hashlib.sha1(each.encode()).hexdigest() for each in (_SET, _GET)}
+_UNKNOWN = object()
 _VERSION_S = 60
 _PAUSE_S = 1.0
 
@@ -41,7 +45,7 @@ class VersionedCache:
 
     def get(self, tenant_id: UUID, name: str) -> Found:
         """The version and what is kept under it by that name, in one round trip."""
-        said = self._ask("EVAL", _GET, 1, _key(tenant_id), name)
+        said = self._script(_GET, _key(tenant_id), name)
         version, body = said if isinstance(said, list) else (None, None)
         if body is None:
             self.misses += 1
@@ -56,7 +60,7 @@ class VersionedCache:
 
     def publish(self, tenant_id: UUID, version: int) -> None:
         """Tell every process of the version; what was kept under an older one is forgotten."""
-        self._ask("EVAL", _SET, 1, _key(tenant_id), version, _VERSION_S)
+        self._script(_SET, _key(tenant_id), version, _VERSION_S)
 
     def publish_all(self, versions: Mapping[UUID, int]) -> None:
         for tenant_id, version in versions.items():
@@ -66,12 +70,21 @@ class VersionedCache:
     def answers(self) -> bool:
         return self._ask("PING") is not None
 
+    def _script(self, script: str, key: str, *arguments: object) -> object:
+        """Run a script by its digest; with its text where the server does not know it yet."""
+        said = self._ask("EVALSHA", _DIGESTS[script], 1, key, *arguments)
+        if said is _UNKNOWN:
+            return self._ask("EVAL", script, 1, key, *arguments)
+        return said
+
     def _ask(self, *command: object) -> object:
         # While Redis is away a request must not wait for it each time anew.
         if time.monotonic() < self._away_until:
             return None
         try:
             return self.client.execute_command(*command)  # type: ignore[no-untyped-call]  # upstream
+        except NoScriptError:
+            return _UNKNOWN
         except (redis.RedisError, OSError):
             self.failures += 1
             self._away_until = time.monotonic() + _PAUSE_S
