@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from finora.commands import books, serving, statements, upkeep
+from finora.commands import backup, books, serving, statements, upkeep
 
 app = typer.Typer(
     name="finora",
@@ -25,6 +25,8 @@ app.command("records")(books.records)
 app.command("wallet")(books.wallet)
 app.command("export")(books.export)
 app.command("migrate")(upkeep.migrate)
+app.command("backup")(backup.backup)
+app.command("restore")(backup.restore)
 app.command("doctor")(upkeep.doctor)
 app.command("plugins")(upkeep.plugins)
 app.command("up")(serving.up)

@@ -37,17 +37,20 @@ def note(event: str, level: int = logging.INFO, **fields: object) -> None:
     root = logging.getLogger()
     if not root.isEnabledFor(level) or not root.handlers:
         return
-    said = {
+    said: dict[str, object] = {
         "event": event,
         "level": logging.getLevelName(level).lower(),
         "logger": "finora.http",
         "time": datetime.now(UTC).isoformat(),
-    } | fields
+    }
+    # Each by itself: what is taken out of a whole line could take its quotes along.
+    for name, value in fields.items():
+        said[name] = redacted(value) if isinstance(value, str) else value
     handler = root.handlers[0]
     if isinstance(handler, logging.StreamHandler):
         handler.acquire()
         try:
-            handler.stream.write(redacted(json.dumps(said, ensure_ascii=False)) + "\n")
+            handler.stream.write(json.dumps(said, ensure_ascii=False) + "\n")
             handler.flush()
         finally:
             handler.release()

@@ -68,6 +68,8 @@ class Shell:
 def create_app(shell: Shell) -> Flask:
     app = Flask("finora_web", static_url_path="/static")
     app.config["SHELL"] = shell
+    # Two paths would be one thing, and the redirect between them would go where Host says.
+    app.url_map.merge_slashes = False
     app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's default provider has it
     for endpoint in ENDPOINTS:
         app.add_url_rule(
@@ -118,8 +120,12 @@ def _add_probes(app: Flask, shell: Shell) -> None:
         return reply(body, status)
 
     def figures() -> Response:
-        metrics.CONNECTIONS.set(shell.health.connections())
-        text = metrics.text(shell.health.queues(), shell.metrics_folder)
+        try:
+            queues = tuple(shell.health.queues())
+        except Unavailable:
+            # What is known without the database is wanted just then.
+            queues = ()
+        text = metrics.text(queues, shell.metrics_folder)
         return Response(text, mimetype="text/plain; version=0.0.4")
 
     for path, view in (("/live", live), ("/health", health), ("/ready", ready),
@@ -169,7 +175,12 @@ def _end(shell: Shell) -> Callable[[Response], Response]:
             headers["Access-Control-Allow-Headers"] = (
                 "Authorization, Content-Type, Idempotency-Key, X-Request-Id"
             )
+            headers["Access-Control-Allow-Credentials"] = "true"
+            headers["Access-Control-Expose-Headers"] = (
+                "X-Request-Id, Idempotency-Replayed, Retry-After"
+            )
             headers["Access-Control-Max-Age"] = "600"
+        metrics.CONNECTIONS.set(shell.health.connections())
         _note(answer)
         return answer
 
@@ -179,7 +190,7 @@ def _end(shell: Shell) -> Callable[[Response], Response]:
 def _note(answer: Response) -> None:
     route = request.url_rule.rule if request.url_rule is not None else "none"
     took = (time.perf_counter() - g.began) * 1000
-    metrics.REQUESTS.labels(request.method, route, str(answer.status_code)).inc()
+    metrics.REQUESTS.labels(metrics.method(request.method), route, str(answer.status_code)).inc()
     metrics.DURATION.labels(route).observe(took)
     if answer.status_code >= 400:
         metrics.ERRORS.labels(route, g.get("code", str(answer.status_code))).inc()
@@ -222,8 +233,6 @@ def _http_error(error: HTTPException) -> Response:
             refusal = BodyTooLarge("the body is too large")
         case code if code is not None and 400 <= code < 500:
             refusal = BadRequest(error.description or "the request is not right")
-        case 300 | 301 | 302 | 303 | 307 | 308:
-            return Response(error.get_response().get_data(), error.code, error.get_headers())
         case _:
             return _fail(error)
     answer = _refuse(refusal)

@@ -7,13 +7,23 @@ is made from it in the same transaction, so that a repeat gets the same bytes.
 """
 
 import inspect
+import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date, datetime
 from typing import Annotated, Any, Generic, Literal, TypeVar, get_type_hints
 from uuid import UUID
 
 import attrs
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    TypeAdapter,
+    WithJsonSchema,
+)
 
 from finora_core.identity.model import PERMISSIONS
 from finora_core.kernel.amount import Amount
@@ -51,6 +61,38 @@ MoneyOut = Annotated[Money, BeforeValidator(_money)]
 UnitsOut = Annotated[str, BeforeValidator(str), Field(examples=["-50000"])]
 """Whole units as text: JavaScript would round a larger number."""
 
+
+def _written(shape: str, parse: Callable[[str], object], said: str) -> PlainValidator:
+    """Text of exactly one shape. pydantic takes several: a day as seconds, an id in braces."""
+    pattern = re.compile(shape, re.ASCII)
+
+    def read(value: object) -> object:
+        if not isinstance(value, str) or not pattern.fullmatch(value):
+            raise ValueError(said)
+        return parse(value)
+
+    return PlainValidator(read)
+
+
+Id = Annotated[
+    UUID,
+    _written(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", UUID, "is not an id"),
+    WithJsonSchema({"type": "string", "format": "uuid"}),
+]
+Day = Annotated[
+    date,
+    _written(r"\d{4}-\d\d-\d\d", date.fromisoformat, "is not a day, YYYY-MM-DD"),
+    WithJsonSchema({"type": "string", "format": "date"}),
+]
+Instant = Annotated[
+    datetime,
+    _written(
+        r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)",
+        datetime.fromisoformat,
+        "is not an instant with its zone, YYYY-MM-DDThh:mm:ssZ",
+    ),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
 Text = Annotated[str, Field(max_length=4_000, pattern=r"^[^\x00]*$")]
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")]
 Code = Annotated[
@@ -109,9 +151,11 @@ def whole(values: Any) -> object:
     return {"data": list(values), "page": {"next": None}}
 
 
+Uploads = Literal["file", "statement", "preview"]
 Handler = Callable[..., Any]
 Adds = Callable[[Handler], Handler]
 _PARAMETER = re.compile(r"{(\w+)}")
+_WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,18})")
 
 
 @attrs.frozen(kw_only=True)
@@ -136,9 +180,10 @@ class Endpoint:
     body_kb: int | None
     """Largest body, where it is not the usual."""
     parameters: dict[str, Any]
-    query: type[BaseModel] | None
-    body: type[BaseModel] | None
-    takes_file: bool
+    query: type[In] | None
+    body: type[In] | None
+    uploads: Uploads | None
+    """What its stream is, if it takes one."""
 
     @property
     def name(self) -> str:
@@ -190,6 +235,7 @@ class Routes:
         media_type: str = "application/json",
         cache_s: int = 0,
         body_kb: int | None = None,
+        uploads: Uploads | None = None,
     ) -> Adds:
         if permission is not None and permission not in PERMISSIONS:
             raise ValueError(f"{method} {path} needs {permission!r}, which nobody can have")
@@ -214,7 +260,7 @@ class Routes:
                     parameters={name: hints[name] for name in _PARAMETER.findall(path)},
                     query=hints["query"] if "query" in names else None,
                     body=hints["body"] if "body" in names else None,
-                    takes_file="file" in names,
+                    uploads=uploads,
                 )
             )
             return handler
@@ -223,6 +269,23 @@ class Routes:
 
     def __iter__(self) -> Iterator[Endpoint]:
         return iter(self.endpoints)
+
+
+def as_json(model: type[In], query: Mapping[str, str]) -> bytes:
+    """A query as the JSON that its model is strict with. What is no number or truth value where
+    one belongs stays text, which the model refuses."""
+
+    def value(name: str, text: str) -> object:
+        field = model.model_fields.get(name)
+        if field is None:
+            return text
+        if field.annotation is bool:
+            return {"true": True, "false": False}.get(text, text)
+        if field.annotation is int and _WHOLE.fullmatch(text):
+            return int(text)
+        return text
+
+    return json.dumps({name: value(name, text) for name, text in query.items()}).encode()
 
 
 def parameter(kind: Any, name: str, text: str) -> Any:

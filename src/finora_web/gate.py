@@ -1,8 +1,10 @@
 """One request, from bytes to bytes: who asks, what, may they; then one call; then the answer."""
 
 import hashlib
+import re
 import tempfile
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,14 +12,14 @@ from typing import Any, BinaryIO, cast
 
 import attrs
 from flask import Request, Response, g
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from finora_adapters.redis.versions import VersionedCache
-from finora_core.identity.model import TokenInvalid
+from finora_core.identity.model import Proof, TokenInvalid
 from finora_core.kernel.scope import Command, Scope
 from finora_core.kernel.work import Replayed
-from finora_web.contract import Endpoint, parameter
+from finora_web.contract import Endpoint, In, Uploads, as_json, parameter
 from finora_web.errors import BadRequest, BodyTooLarge, PermissionMissing, WrongMediaType
 from finora_web.services import Services
 from finora_web.strict import read_json
@@ -26,6 +28,7 @@ COOKIE = "finora"
 _MEMO = 10_000
 _SPOOL = 1 << 20
 _CHUNK = 1 << 16
+_KEY = re.compile(r"[!-~]{1,200}")
 
 
 @attrs.define
@@ -33,28 +36,31 @@ class Proven:
     """Tokens that were proven in the database, each at a version of its tenant: as long as that is
     the version, nobody revoked it."""
 
-    _known: "OrderedDict[str, tuple[Scope, int]]" = attrs.field(factory=OrderedDict)
+    _known: "OrderedDict[str, tuple[Proof, float | None]]" = attrs.field(factory=OrderedDict)
+    """With the moment at which the token ends."""
     _lock: threading.Lock = attrs.field(factory=threading.Lock)
 
-    def get(self, token: str) -> tuple[Scope, int] | None:
+    def get(self, token: str) -> Proof | None:
         with self._lock:
-            return self._known.get(token)
+            proof, ends = self._known.get(token, (None, None))
+        return None if ends is not None and ends <= time.monotonic() else proof
 
-    def put(self, token: str, scope: Scope, version: int) -> None:
+    def put(self, token: str, proof: Proof) -> None:
+        ends = None if proof.left is None else time.monotonic() + proof.left.total_seconds()
         with self._lock:
-            self._known[token] = (scope, version)
+            self._known[token] = (proof, ends)
             if len(self._known) > _MEMO:
                 self._known.popitem(last=False)
 
 
 @attrs.define
 class Gate:
-    """Runs endpoints. `body_bytes` bounds JSON, `file_bytes` a stream."""
+    """Runs endpoints. `body_bytes` bounds JSON, `upload_bytes` streams, each by what it is."""
 
     services: Services
     cache: VersionedCache
     body_bytes: int
-    file_bytes: int
+    upload_bytes: Mapping[Uploads, int]
     proven: Proven = attrs.field(factory=Proven)
 
     def run(
@@ -72,9 +78,17 @@ class Gate:
     def _scope(self, endpoint: Endpoint, token: str | None, request_id: str) -> Scope:
         if token is None:
             raise TokenInvalid("say who you are: Authorization: Bearer <token>")
-        scope, version = self.services.tokens.prove(token, request_id)
-        self.proven.put(token, scope, version)
-        return _allowed(endpoint, scope)
+        # Known here: then the transaction that follows checks it again, with one question less. Not
+        # where bytes go in or out before, or without, a transaction.
+        streams = endpoint.reply is None or endpoint.uploads is not None
+        known = None if streams else self.proven.get(token)
+        known = known or self._prove(token, request_id)
+        return _allowed(endpoint, attrs.evolve(known.scope, request_id=request_id))
+
+    def _prove(self, token: str, request_id: str) -> Proof:
+        proof = self.services.tokens.prove(token, request_id)
+        self.proven.put(token, proof)
+        return proof
 
     def _answer(self, endpoint: Endpoint, scope: Scope, arguments: dict[str, Any]) -> Response:
         try:
@@ -99,18 +113,17 @@ class Gate:
         known = self.proven.get(token)
         name = f"{endpoint.name}?{request.query_string.decode('latin-1')}"
         if known is not None and not request.cache_control.no_cache:
-            found = self.cache.get(known[0].tenant_id, name)
-            if found.body is not None and found.version == known[1]:
-                _allowed(endpoint, known[0])
+            found = self.cache.get(known.scope.tenant_id, name)
+            if found.body is not None and found.version == known.version:
+                _allowed(endpoint, known.scope)
                 return Response(found.body, endpoint.status, mimetype=endpoint.media_type)
-        scope, version = self.services.tokens.prove(token, request_id)
-        self.proven.put(token, scope, version)
-        scope = _allowed(endpoint, scope)
+        proof = self._prove(token, request_id)
+        scope = _allowed(endpoint, proof.scope)
         with self._arguments(endpoint, request, given) as (arguments, _):
             answer = self._answer(endpoint, scope, arguments)
         # What was read is at least as new as the version, which was read before it.
         body = answer.get_data()
-        self.cache.put(scope.tenant_id, version, name, body, endpoint.cache_s)
+        self.cache.put(scope.tenant_id, proof.version, name, body, endpoint.cache_s)
         return answer
 
     @contextmanager
@@ -126,24 +139,27 @@ class Gate:
             except ValueError:
                 wrong.append((name, "is not an id"))
         if endpoint.query is not None:
-            arguments["query"] = _validated(endpoint.query, _query(request), wrong)
+            given_query = as_json(endpoint.query, _query(request))
+            arguments["query"] = _validated(endpoint.query, given_query, wrong)
         elif request.args:
             wrong += [(name, "is not known here") for name in request.args]
         content = b""
         if endpoint.body is not None:
             limit = self.body_bytes if endpoint.body_kb is None else endpoint.body_kb << 10
             content = _body(request, limit)
-            arguments["body"] = _validated(endpoint.body, read_json(content), wrong)
+            read_json(content)
+            arguments["body"] = _validated(endpoint.body, content, wrong)
         if wrong:
             said = "; ".join(f"{path}: {why}" for path, why in wrong[:5])
             raise BadRequest(f"the request is not right: {said}", details=tuple(wrong[:100]))
-        if not endpoint.takes_file:
+        if endpoint.uploads is None:
             if endpoint.body is None and endpoint.writes and _body(request, 1024).strip():
                 raise BadRequest("this route takes no body")
             yield arguments, content
             return
         with tempfile.SpooledTemporaryFile(_SPOOL) as spooled:
-            content = _stream(request, cast(BinaryIO, spooled), self.file_bytes)
+            limit = self.upload_bytes[endpoint.uploads]
+            content = _stream(request, cast(BinaryIO, spooled), limit)
             arguments["file"] = spooled
             yield arguments, content
 
@@ -171,20 +187,20 @@ def _with_command(endpoint: Endpoint, request: Request, scope: Scope, content: b
     key = request.headers.get("Idempotency-Key")
     if key is None:
         return scope
-    if not 1 <= len(key) <= 200 or not key.isprintable():
-        raise BadRequest("Idempotency-Key has 1 to 200 printable characters")
-    asked = f"{request.method} {request.full_path}\n{request.mimetype}\n".encode()
+    if not _KEY.fullmatch(key):
+        raise BadRequest("Idempotency-Key has 1 to 200 printable ASCII characters, without blanks")
+    asked = f"{request.method} {request.path}\n{request.mimetype}\n".encode()
     command = Command(
         key=f"{endpoint.name} {key}",
-        fingerprint=hashlib.sha256(asked + content).digest(),
+        fingerprint=hashlib.sha256(asked + request.query_string + b"\n" + content).digest(),
         encode=endpoint.render,
     )
     return attrs.evolve(scope, cause=command)
 
 
-def _validated(model: type[BaseModel], value: Any, wrong: list[tuple[str, str]]) -> Any:
+def _validated(model: type[In], content: bytes, wrong: list[tuple[str, str]]) -> Any:
     try:
-        return model.model_validate(value)
+        return model.model_validate_json(content, strict=True)
     except ValidationError as error:
         wrong += [
             (".".join(map(str, each["loc"])) or "body", each["msg"])
@@ -193,8 +209,8 @@ def _validated(model: type[BaseModel], value: Any, wrong: list[tuple[str, str]])
         return None
 
 
-def _query(request: Request) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+def _query(request: Request) -> dict[str, str]:
+    found: dict[str, str] = {}
     for name, values in request.args.lists():
         if len(values) > 1:
             raise BadRequest("a parameter stands twice", details=((name, "stands twice"),))
@@ -203,18 +219,25 @@ def _query(request: Request) -> dict[str, Any]:
 
 
 def _body(request: Request, limit: int) -> bytes:
+    _check_plain(request)
     if request.content_length is not None and request.content_length > limit:
         raise BodyTooLarge(f"the body has {request.content_length} bytes; at most {limit}")
-    if request.content_length and request.mimetype not in ("application/json", ""):
-        raise WrongMediaType("the body is application/json")
     body = request.stream.read(limit + 1)
+    if body and request.mimetype not in ("application/json", ""):
+        raise WrongMediaType("the body is application/json")
     if len(body) > limit:
         raise BodyTooLarge(f"the body has more than {limit} bytes")
     return body
 
 
+def _check_plain(request: Request) -> None:
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise WrongMediaType("the body is not compressed")
+
+
 def _stream(request: Request, into: BinaryIO, limit: int) -> bytes:
     """Write the file into `into`; its digest. Raises BodyTooLarge, BadRequest."""
+    _check_plain(request)
     if request.content_length is not None and request.content_length > limit + _SPOOL:
         raise BodyTooLarge(f"the file has {request.content_length} bytes; at most {limit}")
     source: Any = request.stream

@@ -17,9 +17,11 @@ from finora_core.insights.wallet.service import WalletService
 from finora_core.jobs.ports import Queue
 from finora_core.jobs.service import JobService
 from finora_core.ledger.service import LedgerService
-from finora_core.records.imports import ImportService
+from finora_core.records.imports import MAX_PREVIEW, ImportService
 from finora_core.records.service import RecordService
+from finora_web import metrics
 from finora_web.app import Shell, create_app
+from finora_web.contract import Uploads
 from finora_web.gate import Gate
 from finora_web.health import Health
 from finora_web.services import Services
@@ -29,7 +31,7 @@ VERSION = "0.1.0"
 
 def build(settings: Settings, opened: Opened, metrics_folder: Path | None = None) -> Flask:
     """The application over an open database."""
-    cache = VersionedCache(connect(opened.redis_url))
+    cache = VersionedCache(connect(opened.redis_url), read=metrics.read, asked=metrics.asked)
     opened = opened.telling(cache.publish)
     get = compose(settings, opened).get
     queue: Queue = get(Queue)  # type: ignore[type-abstract]  # its key in the container
@@ -64,7 +66,12 @@ def build(settings: Settings, opened: Opened, metrics_folder: Path | None = None
         queues=queue.status,
         connections=opened.database.engine.pool.checkedout,  # type: ignore[attr-defined]  # bounded
     )
-    gate = Gate(services, cache, settings.http_body_kb << 10, settings.import_max_mb << 20)
+    uploads: dict[Uploads, int] = {
+        "file": settings.file_max_mb << 20,
+        "statement": settings.import_max_mb << 20,
+        "preview": MAX_PREVIEW,
+    }
+    gate = Gate(services, cache, settings.http_body_kb << 10, uploads)
     origins = frozenset(filter(None, (each.strip() for each in settings.http_origins.split(","))))
     return create_app(
         Shell(
@@ -74,5 +81,6 @@ def build(settings: Settings, opened: Opened, metrics_folder: Path | None = None
             origins=origins,
             production=settings.env == "production",
             metrics_folder=metrics_folder,
+            settings=settings,
         )
     )

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from prometheus_client import (
+    REGISTRY,
     CollectorRegistry,
     Counter,
     Gauge,
@@ -24,8 +25,24 @@ DURATION = Histogram(
 CACHE = Counter("cache_reads", "Reads through the cache.", ("outcome",))
 REDIS = Counter("redis_operations", "Questions to Redis.", ("outcome",))
 CONNECTIONS = Gauge(
-    "database_connections", "Connections of the pool, in use.", multiprocess_mode="livesum"
+    "database_connections",
+    "Connections of the pool, in use when a request was last answered.",
+    multiprocess_mode="livesum",
 )
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+def method(name: str) -> str:
+    """A method as a label: whoever asks may invent any number of them."""
+    return name if name in _METHODS else "other"
+
+
+def read(hit: bool) -> None:
+    CACHE.labels("hit" if hit else "miss").inc()
+
+
+def asked(answered: bool) -> None:
+    REDIS.labels("ok" if answered else "failed").inc()
 
 
 def text(queues: Iterable[QueueStatus], folder: Path | None) -> bytes:
@@ -41,8 +58,14 @@ def text(queues: Iterable[QueueStatus], folder: Path | None) -> bytes:
         lengths.labels(queue.queue, "running").set(queue.running)
         lengths.labels(queue.queue, "dead").set(queue.dead)
         oldest.labels(queue.queue).set(queue.oldest_s)
+    whole = REGISTRY
     if folder is not None:
         whole = CollectorRegistry()
         multiprocess.MultiProcessCollector(whole, str(folder))  # type: ignore[no-untyped-call]  # upstream
-        return generate_latest(whole) + generate_latest(registry)
-    return generate_latest() + generate_latest(registry)
+    hits, misses = (
+        whole.get_sample_value("cache_reads_total", {"outcome": outcome}) or 0
+        for outcome in ("hit", "miss")
+    )
+    rate = Gauge("cache_hit_rate", "Part of reads that the cache answered.", registry=registry)
+    rate.set(hits / (hits + misses) if hits else 0)
+    return generate_latest(whole) + generate_latest(registry)

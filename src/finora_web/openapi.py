@@ -97,7 +97,7 @@ def _operation(endpoint: Endpoint, refs: Any) -> dict[str, Any]:
         schema = refs[endpoint.body, "validation"]
         content = {"application/json": {"schema": schema}}
         operation["requestBody"] = {"required": True, "content": content}
-    if endpoint.takes_file:
+    if endpoint.uploads is not None:
         form = {
             "type": "object",
             "required": ["file"],

@@ -1,4 +1,4 @@
-"""JSON as it was meant: no key twice, no NaN, no fraction that a float would change, not deep."""
+"""JSON as it was meant: no key twice, no NaN, not deep."""
 
 import json
 from typing import Any, NoReturn
@@ -14,9 +14,7 @@ def read_json(body: bytes) -> Any:
         text = body.decode("utf-8")
         if _depth(text) > MAX_DEPTH:
             raise BadRequest(f"the JSON is nested deeper than {MAX_DEPTH}")
-        return json.loads(
-            text, object_pairs_hook=_once, parse_constant=_refuse, parse_float=Fraction
-        )
+        return json.loads(text, object_pairs_hook=_once, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         raise BadRequest(f"the body is not JSON: {str(error)[:200]}") from error
 
@@ -51,14 +49,3 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse(name: str) -> NoReturn:
     raise BadRequest(f"{name} is not JSON")
-
-
-class Fraction:
-    """A JSON number with a fraction or an exponent: neither text nor number to whoever validates
-    it. No field takes one; money is text."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-
-    def __repr__(self) -> str:
-        return self.text

@@ -223,7 +223,7 @@ class Load:
 
     def lose_leases(self) -> None:
         """As if the leases had run out. A runner that lives gets its own back at its next beat."""
-        self._set("lease_until = now() - interval '1 s'", "running")
+        self._set("lease_until = now() - interval '1 s', announced_at = null", "running")
 
     def announce_again(self) -> None:
         """As if ten seconds had passed since each job was announced."""

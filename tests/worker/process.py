@@ -1,7 +1,9 @@
 """A worker process as it is run in production, with the test's handlers:
 `python -m worker.process '{"data": ..., "redis": ..., ...}'`."""
 
+import faulthandler
 import json
+import signal
 import sys
 import time
 from pathlib import Path
@@ -18,6 +20,8 @@ from worker import load
 
 def main() -> None:
     said = json.loads(sys.argv[1])
+    # `kill -USR1` writes to its log what it does.
+    faulthandler.register(signal.SIGUSR1)
     if skew := said["skew"]:
         ahead(skew)
     settings = Settings(

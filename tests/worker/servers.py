@@ -65,7 +65,7 @@ class WorkerProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=os.environ | {"PYTHONPATH": str(TESTS)},
+                env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
             )
 
     @property

@@ -10,19 +10,21 @@ from typing import Any, Protocol
 import attrs
 from sqlalchemy import Connection, Row, text
 
+from finora_adapters.postgres.driver import run
 from finora_core.jobs.model import Subscription
 from finora_core.kernel.events import Event
 from finora_core.kernel.ids import derived_id, new_id
 from finora_core.kernel.scope import Scope
 
-_EVENT = text(
+_EVENT = (
     "insert into finora.event (tenant_id, id, type, payload, actor, request_id) "
-    "values (:tenant, :id, :type, cast(:payload as jsonb), :actor, :request)"
+    "values (%(tenant)s, %(id)s, %(type)s, cast(%(payload)s as jsonb), %(actor)s, %(request)s)"
 )
-_JOB = text(
+_JOB = (
     "insert into finora.job (tenant_id, id, name, queue, event_id, user_id, request_id, payload, "
-    "max_attempts) values (:tenant, :id, :name, :queue, :event, :person, :request, "
-    "cast(:payload as jsonb), :attempts) on conflict (tenant_id, id) do nothing"
+    "max_attempts) values (%(tenant)s, %(id)s, %(name)s, %(queue)s, %(event)s, %(person)s, "
+    "%(request)s, "
+    "cast(%(payload)s as jsonb), %(attempts)s) on conflict (tenant_id, id) do nothing"
 )
 
 
@@ -44,7 +46,7 @@ class PgEvents:
             "actor": scope.user_id,
             "request": scope.request_id,
         }
-        self.connection.execute(_EVENT, written)
+        run(self.connection, _EVENT, written)
         self.recorded += 1
         for wanted in self.subscriptions.get(event.type, ()):
             if wanted.only is not None and payload.get(wanted.only[0]) != wanted.only[1]:
@@ -62,7 +64,7 @@ class PgEvents:
                 "payload": canonical(payload | {"job": str(job_id)}),
                 "attempts": wanted.attempts,
             }
-            self.connection.execute(_JOB, row)
+            run(self.connection, _JOB, row)
 
 
 def canonical(value: object) -> str:

@@ -1,6 +1,6 @@
 """Assets, accounts, the journal and holds in Postgres."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from itertools import groupby
 from typing import Any
@@ -255,12 +255,12 @@ class PgJournal:
             raise EntryNotFound(f"no entry {entry_id}")
         return self._entry(rows)
 
-    def all(self) -> Iterator[Entry]:
+    def all(self) -> Generator[Entry, None, None]:
         query = text(_ENTRIES + "order by e.on_date, e.id, p.line")
         values, streamed = {"tenant": self.tenant_id}, {"yield_per": 5_000}
-        rows = self.connection.execute(query, values, execution_options=streamed)
-        for _, legs in groupby(rows, key=lambda row: row.id):
-            yield self._entry(list(legs))
+        with self.connection.execute(query, values, execution_options=streamed) as rows:
+            for _, legs in groupby(rows, key=lambda row: row.id):
+                yield self._entry(list(legs))
 
     def statement(
         self,

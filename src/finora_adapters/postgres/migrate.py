@@ -58,7 +58,7 @@ def migrate(engine: Engine, login: str | None = None) -> str:
         connection.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         connection.execute(text("set local lock_timeout = '5s'"))
         connection.execute(text("set local statement_timeout = '10min'"))
-        _ensure_roles(connection, login)
+        ensure_roles(connection, login)
         make_schema = f"create schema if not exists {SCHEMA} authorization {access.MIGRATOR}"
         connection.execute(text(make_schema))
         connection.execute(text(f"set local role {access.MIGRATOR}"))
@@ -85,12 +85,17 @@ def revision_of(connection: Connection) -> str | None:
     return found
 
 
+def is_known(revision: str) -> bool:
+    """Whether this release's migrations lead on from it."""
+    return revision in {step.revision for step in _steps()}
+
+
 def require_current(connection: Connection) -> None:
     """Raise SchemaBehind or SchemaAhead unless the schema is this release's."""
     found, wanted = revision_of(connection), head()
     if found == wanted:
         return
-    if found is None or found in {step.revision for step in _steps()}:
+    if found is None or is_known(found):
         at = found or "nothing"
         raise SchemaBehind(f"the schema is at {at}, not at {wanted}: run `finora migrate`")
     raise SchemaAhead(f"the schema is at {found}, which this release ({wanted}) does not know")
@@ -150,7 +155,9 @@ def _check_version(connection: Connection) -> None:
         raise PostgresTooOld(f"this is PostgreSQL {number}; Finora needs {OLDEST_POSTGRES}")
 
 
-def _ensure_roles(connection: Connection, login: str | None) -> None:
+def ensure_roles(connection: Connection, login: str | None) -> None:
+    """Make the roles that are missing, let this login act as all and `login` as the run-time ones.
+    Raises RolesMissing with what an administrator has to run."""
     found = set(connection.scalars(text("select rolname from pg_roles")))
     wanted = [f"create role {role} nologin" for role in access.ROLES if role not in found]
     me = str(connection.scalar(text("select current_user")))

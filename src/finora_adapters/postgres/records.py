@@ -1,7 +1,7 @@
 """Records, their revisions and their labels."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Generator
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -175,10 +175,11 @@ class PgWords:
     connection: Connection
     tenant_id: UUID
 
-    def all(self) -> Iterator[EntryWords]:
+    def all(self) -> Generator[EntryWords, None, None]:
         values, streamed = {"tenant": self.tenant_id}, {"yield_per": 5_000}
-        for row in self.connection.execute(_WORDS, values, execution_options=streamed):
-            yield EntryWords(**row._mapping)
+        with self.connection.execute(_WORDS, values, execution_options=streamed) as rows:
+            for row in rows:
+                yield EntryWords(**row._mapping)
 
 
 def _conditions(wanted: RecordFilter) -> tuple[list[str], dict[str, Any]]:

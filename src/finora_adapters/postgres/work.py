@@ -23,6 +23,7 @@ from finora_adapters.postgres.records import PgRecords, PgWords
 from finora_adapters.postgres.statements import PgImports, PgStaging
 from finora_adapters.postgres.tokens import PgTokens
 from finora_adapters.postgres.wallet import PgTotals
+from finora_core.identity.model import TokenInvalid
 from finora_core.jobs.model import Subscription
 from finora_core.kernel.errors import Conflict
 from finora_core.kernel.scope import Claim, Command, Scope
@@ -37,16 +38,21 @@ _OPEN = (
     "set_config('lock_timeout', %(lock)s, true)"
 )
 _ROLE = "select set_config('role', %(role)s, true)"
-_TAKE_KEY = text(
-    "select pg_try_advisory_xact_lock(hashtextextended(:tenant || :person || :key, 0))"
+_TAKE_KEY = (
+    "select pg_try_advisory_xact_lock(hashtextextended(%(tenant)s || %(person)s || %(key)s, 0))"
 )
-_FIND_COMMAND = text(
+_FIND_COMMAND = (
     "select fingerprint, reply from finora.command "
-    "where tenant_id = :tenant and user_id = :person and key = :key"
+    "where tenant_id = %(tenant)s and user_id = %(person)s and key = %(key)s"
 )
-_ADD_COMMAND = text(
+_ADD_COMMAND = (
     "insert into finora.command (tenant_id, user_id, key, fingerprint, reply) "
-    "values (:tenant, :person, :key, :fingerprint, :reply)"
+    "values (%(tenant)s, %(person)s, %(key)s, %(fingerprint)s, %(reply)s)"
+)
+_TOKEN_HOLDS = (
+    "select 1 from finora.token where tenant_id = %(tenant)s and id = %(id)s "
+    "and digest = %(digest)s and user_id = %(person)s and revoked_at is null "
+    "and (expires_at is null or expires_at > now())"
 )
 _CLAIM_HOLDS = (
     "select 1 from finora.job where tenant_id = %(tenant)s and id = %(job)s and epoch = %(epoch)s "
@@ -170,7 +176,7 @@ class PgWork:
         match self.scope.cause:
             case Command(encode=encode) as cause:
                 reply = {"fingerprint": cause.fingerprint, "reply": encode(result)}
-                self.connection.execute(_ADD_COMMAND, _key(self.scope, cause) | reply)
+                run(self.connection, _ADD_COMMAND, _key(self.scope, cause) | reply)
             case Claim() as claim:
                 finished = _claim(self.scope, claim) | {"result": dump(result)}
                 if run(self.connection, _FINISH, finished).rowcount != 1:
@@ -203,6 +209,7 @@ class Postgres:
         """Commit on a clean exit, roll back on any exception. See kernel.work.Begin."""
         with translated(), self._transaction(_OPEN, self._settings(scope)) as (connection, now):
             work = PgWork(connection, scope, now, self.subscriptions)
+            _check(connection, scope)
             _take(connection, scope)
             yield work
             if isinstance(scope.cause, Claim) and not work.closed:
@@ -255,6 +262,16 @@ class Postgres:
         }
 
 
+def _check(connection: Connection, scope: Scope) -> None:
+    credential = scope.credential
+    if credential is None:
+        return
+    values = {"tenant": scope.tenant_id, "id": credential.token_id, "digest": credential.digest,
+              "person": scope.user_id}  # fmt: skip
+    if run(connection, _TOKEN_HOLDS, values).fetchone() is None:
+        raise TokenInvalid("this token was revoked, or its time has run out")
+
+
 def _take(connection: Connection, scope: Scope) -> None:
     match scope.cause:
         case Command() as command:
@@ -268,14 +285,16 @@ def _take(connection: Connection, scope: Scope) -> None:
 
 def _take_command(connection: Connection, scope: Scope, command: Command) -> None:
     key = _key(scope, command)
-    if not connection.scalar(_TAKE_KEY, key):
+    taken = run(connection, _TAKE_KEY, key).fetchone()
+    if not (taken and taken[0]):
         raise CommandInFlight(f"a request with the key {command.key!r} runs at this moment")
-    found = connection.execute(_FIND_COMMAND, key).one_or_none()
+    found = run(connection, _FIND_COMMAND, key).fetchone()
     if found is None:
         return
-    if bytes(found.fingerprint) != command.fingerprint:
+    fingerprint, reply = found
+    if bytes(fingerprint) != command.fingerprint:
         raise CommandKeyReused(f"the key {command.key!r} was used for another request")
-    raise Replayed(bytes(found.reply))
+    raise Replayed(bytes(reply))
 
 
 def _fence(connection: Connection, scope: Scope, claim: Claim) -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from uuid import UUID
 
 import attrs
@@ -38,19 +38,17 @@ class VersionedCache:
     """Without Redis everything is a miss: readers read the database, writers write it."""
 
     client: redis.Redis
-    hits: int = 0
-    misses: int = 0
-    failures: int = 0
+    read: Callable[[bool], None] = lambda hit: None
+    """Told of every read, whether it found something."""
+    asked: Callable[[bool], None] = lambda answered: None
+    """Told of every question to Redis, whether it was answered."""
     _away_until: float = 0.0
 
     def get(self, tenant_id: UUID, name: str) -> Found:
         """The version and what is kept under it by that name, in one round trip."""
         said = self._script(_GET, _key(tenant_id), name)
         version, body = said if isinstance(said, list) else (None, None)
-        if body is None:
-            self.misses += 1
-        else:
-            self.hits += 1
+        self.read(body is not None)
         return Found(None if version is None else int(version), body)
 
     def put(self, tenant_id: UUID, version: int, name: str, body: bytes, seconds: int) -> None:
@@ -82,13 +80,15 @@ class VersionedCache:
         if time.monotonic() < self._away_until:
             return None
         try:
-            return self.client.execute_command(*command)  # type: ignore[no-untyped-call]  # upstream
+            said: object = self.client.execute_command(*command)  # type: ignore[no-untyped-call]  # upstream
         except NoScriptError:
-            return _UNKNOWN
+            said = _UNKNOWN
         except (redis.RedisError, OSError):
-            self.failures += 1
+            self.asked(False)
             self._away_until = time.monotonic() + _PAUSE_S
             return None
+        self.asked(True)
+        return said
 
 
 def _key(tenant_id: UUID) -> str:

@@ -182,8 +182,9 @@ class FileService:
     def _announced(self, scope: Scope, file_id: UUID) -> StoredFile:
         with self.begin(scope) as work:
             file = work.files.get(file_id)
-            if file.state is FileState.ANNOUNCED:
-                file.check_live(work.now)
+            if file.state is not FileState.ANNOUNCED:
+                return work.done(file)
+            file.check_live(work.now)
             return file
 
     def _put(

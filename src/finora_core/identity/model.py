@@ -5,7 +5,7 @@ import binascii
 import hashlib
 import secrets
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import ClassVar
 from uuid import UUID
 
@@ -13,6 +13,7 @@ import attrs
 
 from finora_core.kernel.errors import Invalid, NotFound, Unauthenticated
 from finora_core.kernel.events import Plain
+from finora_core.kernel.scope import Scope
 
 PERMISSIONS = frozenset({
     "books:read", "books:write", "files:read", "files:write", "jobs:read", "jobs:write",
@@ -65,6 +66,17 @@ class NewToken:
 
     token: Token
     text: str = attrs.field(repr=False)
+
+
+@attrs.frozen(kw_only=True)
+class Proof:
+    """Who asks with a token that was proven."""
+
+    scope: Scope
+    version: int
+    """The tenant's data version at which it is true: a revocation raises it."""
+    left: timedelta | None
+    """How long the token is good for yet; None without an end."""
 
 
 @attrs.frozen(kw_only=True)

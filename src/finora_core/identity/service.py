@@ -2,7 +2,7 @@
 
 import hmac
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import attrs
@@ -12,6 +12,7 @@ from finora_core.identity.model import (
     BadToken,
     Bearer,
     NewToken,
+    Proof,
     Token,
     TokenInvalid,
     TokenMade,
@@ -19,7 +20,7 @@ from finora_core.identity.model import (
 )
 from finora_core.identity.ports import IdentityWork
 from finora_core.kernel.ids import new_id
-from finora_core.kernel.scope import Scope
+from finora_core.kernel.scope import Credential, Scope
 from finora_core.kernel.work import Begin, retried
 
 _NOBODY = UUID(int=0)
@@ -62,9 +63,8 @@ class TokenService:
             work.events.record(TokenRevoked(token_id))
             return work.done(token)
 
-    def prove(self, text: str, request_id: str) -> tuple[Scope, int]:
-        """Who asks with this token, and the tenant's data version at which that is true: a
-        revocation raises it. Raises TokenInvalid."""
+    def prove(self, text: str, request_id: str) -> Proof:
+        """Who asks with this token. Raises TokenInvalid."""
         bearer = Bearer.read(text)
         asked = Scope(tenant_id=bearer.tenant_id, user_id=_NOBODY, request_id=request_id)
         with self.begin(asked) as work:
@@ -74,8 +74,12 @@ class TokenService:
             if not hmac.compare_digest(digest, bearer.digest) or found is None:
                 raise TokenInvalid("this is not a token")
             token = found[0]
-            late = token.expires_at is not None and token.expires_at <= work.now
+            left = None if token.expires_at is None else token.expires_at - work.now
+            late = left is not None and left <= timedelta(0)
             if late or token.revoked_at is not None:
                 raise TokenInvalid("this token was revoked, or its time has run out")
-        scope = attrs.evolve(asked, user_id=token.user_id, permissions=PERMISSIONS)
-        return scope, version
+        credential = Credential(token_id=bearer.id, digest=bearer.digest)
+        scope = attrs.evolve(
+            asked, user_id=token.user_id, permissions=PERMISSIONS, credential=credential
+        )
+        return Proof(scope=scope, version=version, left=left)

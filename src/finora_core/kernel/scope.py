@@ -40,6 +40,15 @@ class Claim:
 
 
 @attrs.frozen(kw_only=True)
+class Credential:
+    """What the asker proved with. Every transaction checks that it still holds: it may have been
+    revoked a moment ago."""
+
+    token_id: UUID
+    digest: bytes = attrs.field(repr=False)
+
+
+@attrs.frozen(kw_only=True)
 class Scope:
     """Every service method takes one first. Built by a shell, never by core."""
 
@@ -48,3 +57,5 @@ class Scope:
     request_id: str = attrs.field(factory=lambda: str(new_id()))
     permissions: frozenset[str] = frozenset()
     cause: Command | Claim | None = None
+    credential: Credential | None = None
+    """None where nobody had to prove anything: a job, a command line, an embedding program."""

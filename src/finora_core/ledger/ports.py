@@ -1,6 +1,6 @@
 """What the ledger needs of a transaction."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Protocol
 from uuid import UUID
@@ -81,8 +81,8 @@ class Journal(Protocol):
         """As the books stood at this place of the sealed log: the same answer for ever. Raises
         SealNotFound."""
 
-    def all(self) -> Iterator[Entry]:
-        """Every entry by business date, streamed."""
+    def all(self) -> Generator[Entry, None, None]:
+        """Every entry by business date, streamed; to be closed before its transaction ends."""
 
 
 class Holds(Protocol):
@@ -108,8 +108,9 @@ class Holds(Protocol):
 
 
 class Words(Protocol):
-    def all(self) -> Iterator[EntryWords]:
-        """Of every entry of which something is said, by the entry's date and id, streamed."""
+    def all(self) -> Generator[EntryWords, None, None]:
+        """Of every entry of which something is said, by the entry's date and id, streamed; to be
+        closed before its transaction ends."""
 
 
 class LedgerWork(Work, Protocol):

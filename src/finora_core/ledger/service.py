@@ -1,6 +1,7 @@
 """What people do with the books: open accounts, post, reverse, reserve, exchange, read."""
 
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from datetime import date, datetime
 from decimal import ROUND_FLOOR, Context, Decimal, Inexact, localcontext
 from itertools import chain
@@ -332,14 +333,16 @@ class LedgerService:
         return self._export(scope, tool)
 
     def _export(self, scope: Scope, tool: str) -> Generator[str, None, None]:
-        with self.begin(scope) as work:
-            entries = work.journal.all()
+        with (
+            self.begin(scope) as work,
+            closing(work.journal.all()) as entries,
+            closing(work.words.all()) as words,
+        ):
             first = next(entries, None)
             # Read after the first entry, so that no entry names one that is not among them.
             accounts = work.accounts.list()
-            if first is not None:
-                entries = chain((first,), entries)
-            yield from exported(tool, accounts, entries, work.words.all())
+            told = entries if first is None else chain((first,), entries)
+            yield from exported(tool, accounts, told, words)
 
 
 def converted(sold: Amount, bought: Asset, rate: Decimal) -> Amount:

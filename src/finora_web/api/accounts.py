@@ -1,6 +1,6 @@
 """Accounts, their balances and their statements."""
 
-from datetime import date, datetime
+from datetime import date
 from typing import Annotated
 from uuid import UUID
 
@@ -10,6 +10,7 @@ from finora_core.kernel.scope import Scope
 from finora_core.ledger.model import AccountKind
 from finora_web.contract import (
     Code,
+    Day,
     In,
     Listed,
     MoneyOut,
@@ -63,13 +64,8 @@ class StatementLineOut(Out):
 
 
 class StatementQuery(Paged):
-    since: date | None = None
-    until: date | None = None
-
-
-class SheetQuery(In):
-    on: date | None = None
-    known_at: datetime | None = None
+    since: Day | None = None
+    until: Day | None = None
 
 
 @routes.get("/accounts", "books:read", Listed[AccountOut], shape=whole)

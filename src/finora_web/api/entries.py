@@ -8,7 +8,18 @@ from pydantic import BeforeValidator, Field
 
 from finora_core.kernel.scope import Scope
 from finora_core.ledger.model import AccountKind, BalanceSheet, Flow, Posting
-from finora_web.contract import In, MoneyIn, MoneyOut, Name, Out, Routes, Single
+from finora_web.contract import (
+    Day,
+    Id,
+    In,
+    Instant,
+    MoneyIn,
+    MoneyOut,
+    Name,
+    Out,
+    Routes,
+    Single,
+)
 from finora_web.money import money
 from finora_web.services import Services
 
@@ -16,13 +27,13 @@ routes = Routes("entries")
 
 
 class PostingIn(In):
-    account_id: UUID
+    account_id: Id
     amount: MoneyIn
 
 
 class NewEntry(In):
     postings: Annotated[list[PostingIn], Field(min_length=2, max_length=1_000)]
-    on_date: date | None = Field(None, description="Business date; today, if not given.")
+    on_date: Day | None = Field(None, description="Business date; today, if not given.")
     reference: Name | None = None
 
 
@@ -67,8 +78,8 @@ class SheetOut(Out):
 
 
 class When(In):
-    on: date | None = Field(None, description="At the end of this business date.")
-    known_at: datetime | None = Field(None, description="As recorded by this instant.")
+    on: Day | None = Field(None, description="At the end of this business date.")
+    known_at: Instant | None = Field(None, description="As recorded by this instant.")
 
 
 @routes.post("/entries", "books:write", Single[EntryOut], status=201, body_kb=512)

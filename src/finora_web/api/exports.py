@@ -1,5 +1,6 @@
 """The books, taken out."""
 
+from itertools import chain
 from typing import Literal
 
 from flask import Response
@@ -19,8 +20,10 @@ class ExportQuery(In):
 def export_books(app: Services, scope: Scope, query: ExportQuery) -> object:
     """Every entry as a beancount file or an hledger journal, streamed, with nothing lost."""
     lines = app.ledger.export(scope, query.tool)
+    # Begun before anything is answered: what is refused must be refused by the status.
+    first = next(lines, "")
     suffix = "journal" if query.tool == "hledger" else "beancount"
-    answer = Response(lines, mimetype="text/plain")
+    answer = Response(chain((first,), lines), mimetype="text/plain")
     answer.headers["Content-Disposition"] = f'attachment; filename="finora.{suffix}"'
     answer.call_on_close(lines.close)
     return answer

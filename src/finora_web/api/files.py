@@ -57,7 +57,7 @@ def list_files(app: Services, scope: Scope, query: Paged) -> object:
     return app.files.list(scope, cursor=query.cursor, limit=query.limit)
 
 
-@routes.post("/files", "files:write", Single[FileOut], status=201)
+@routes.post("/files", "files:write", Single[FileOut], status=201, uploads="file")
 def keep_file(app: Services, scope: Scope, query: FileQuery, file: BinaryIO) -> object:
     """Keep a file: its bytes are the body, or the part `file` of a form. One that is not what it
     pretends to be is set aside: its state is `quarantined`."""
@@ -71,7 +71,7 @@ def announce_file(app: Services, scope: Scope, body: NewFileIn) -> object:
     return app.files.announce(scope, body.name, body.size, body.media_type)
 
 
-@routes.post("/files/{file_id}/content", "files:write", Single[FileOut])
+@routes.post("/files/{file_id}/content", "files:write", Single[FileOut], uploads="file")
 def upload_file(app: Services, scope: Scope, file_id: UUID, file: BinaryIO) -> object:
     """The bytes of an announced file, where the store gave no URL for them."""
     return app.files.upload(scope, file_id, file)

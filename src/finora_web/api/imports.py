@@ -1,6 +1,5 @@
 """Statements in: upload, then ask the job how far it is."""
 
-import json
 from datetime import date
 from typing import Annotated, Any, BinaryIO
 from uuid import UUID
@@ -12,6 +11,7 @@ from finora_core.records.model import ImportRequest
 from finora_web.contract import Code, In, MoneyOut, Name, Out, Routes, Single
 from finora_web.errors import BadRequest
 from finora_web.services import Services
+from finora_web.strict import read_json
 
 routes = Routes("imports")
 
@@ -82,7 +82,7 @@ class PreviewOut(Out):
     difference: str | None
 
 
-@routes.post("/imports", "books:write", Single[Accepted], status=202,
+@routes.post("/imports", "books:write", Single[Accepted], status=202, uploads="statement",
              shape=lambda ids: {"data": {"import_id": ids[0], "job_id": ids[1]}})  # fmt: skip
 def import_statement(app: Services, scope: Scope, query: ImportQuery, file: BinaryIO) -> object:
     """Take a statement in, as it is, as the request's body (`application/octet-stream`) or as the
@@ -90,7 +90,7 @@ def import_statement(app: Services, scope: Scope, query: ImportQuery, file: Bina
     return app.imports.submit(scope, file, query.name, query.request())
 
 
-@routes.post("/imports/preview", "books:read", Single[PreviewOut])
+@routes.post("/imports/preview", "books:read", Single[PreviewOut], uploads="preview")
 def preview_statement(app: Services, scope: Scope, query: ImportQuery, file: BinaryIO) -> object:
     """Read a statement of up to 4 MB and say what it holds; writes nothing."""
     return app.imports.preview(scope, file, query.name, query.request())
@@ -106,10 +106,7 @@ def get_import(app: Services, scope: Scope, import_id: UUID) -> object:
 def _answers(text: str | None) -> dict[str, str]:
     if text is None:
         return {}
-    try:
-        said = json.loads(text)
-    except (ValueError, RecursionError):
-        said = None
+    said = read_json(text.encode())
     if not isinstance(said, dict) or not all(isinstance(value, str) for value in said.values()):
         raise BadRequest("answers is no JSON object of texts", details=(("answers", "not JSON"),))
     return said

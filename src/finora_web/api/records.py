@@ -17,7 +17,9 @@ from finora_core.records.model import (
 )
 from finora_web.contract import (
     Code,
+    Day,
     Decimal,
+    Id,
     In,
     Listed,
     MoneyIn,
@@ -71,8 +73,8 @@ class RecordDetailOut(Out):
 
 
 class NewRecordIn(In):
-    account_id: UUID
-    on_date: date
+    account_id: Id
+    on_date: Day
     amount: MoneyIn
     description: Text
     counterparty: Text | None = None
@@ -81,8 +83,8 @@ class NewRecordIn(In):
 
 
 class RecordChangeIn(In):
-    account_id: UUID | None = None
-    on_date: date | None = None
+    account_id: Id | None = None
+    on_date: Day | None = None
     amount: MoneyIn | None = None
     description: Text | None = None
     counterparty: Text | None = None
@@ -97,7 +99,7 @@ class CategoryIn(In):
 
 
 class TransferIn(In):
-    other: UUID = Field(description="The record at the other end.")
+    other: Id = Field(description="The record at the other end.")
     linked: bool = True
 
 
@@ -107,9 +109,9 @@ class TransferOut(Out):
 
 
 class RecordQuery(Paged):
-    account_id: UUID | None = None
-    since: date | None = None
-    until: date | None = None
+    account_id: Id | None = None
+    since: Day | None = None
+    until: Day | None = None
     category: Name | None = None
     text: Name | None = Field(None, description="In description or counterparty.")
     asset: Code | None = Field(None, description="Of the limits `least` and `most`.")

@@ -3,10 +3,8 @@
 from datetime import datetime
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field
-
 from finora_core.kernel.scope import Scope
-from finora_web.contract import In, Listed, Name, Out, Routes, Single, whole
+from finora_web.contract import Listed, Out, Routes, Single, whole
 from finora_web.services import Services
 
 routes = Routes("tokens")
@@ -19,16 +17,6 @@ class TokenOut(Out):
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
-
-
-class NewTokenIn(In):
-    name: Name
-    expires_at: AwareDatetime | None = None
-
-
-class NewTokenOut(Out):
-    token: TokenOut
-    text: str = Field(description="Shown this once.")
 
 
 @routes.get("/tokens", "tokens:read", Listed[TokenOut], shape=whole)

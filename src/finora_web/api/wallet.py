@@ -9,7 +9,7 @@ from finora_core.insights.wallet.model import Period
 from finora_core.kernel.amount import Amount
 from finora_core.kernel.outcome import Ok, Partial
 from finora_core.kernel.scope import Scope
-from finora_web.contract import In, Listed, Money, MoneyOut, Out, Routes, Single, whole
+from finora_web.contract import Day, In, Listed, Money, MoneyOut, Out, Routes, Single, whole
 from finora_web.services import Services
 
 routes = Routes("wallet")
@@ -70,8 +70,8 @@ class SummaryQuery(In):
 
 
 class FlowQuery(In):
-    since: date
-    until: date
+    since: Day
+    until: Day
     by: Literal["day", "month"] = "month"
 
 

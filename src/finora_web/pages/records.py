@@ -1,0 +1,135 @@
+"""The table of records: filters, pages, and categories that are changed in place."""
+
+from datetime import date
+from typing import Annotated, Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+import attrs
+from flask import Response, make_response, render_template, request
+from pydantic import Field, ValidationError
+from werkzeug.datastructures import MultiDict
+
+from finora_core.kernel.errors import Refusal
+from finora_core.kernel.scope import Scope
+from finora_core.ledger.model import AccountKind
+from finora_core.records.model import RecordFilter
+from finora_web.contract import Name, Paged
+from finora_web.errors import BadRequest, status_of
+from finora_web.gate import Gate
+from finora_web.pages.caller import caller
+
+OWN = (AccountKind.ASSET, AccountKind.LIABILITY)
+
+
+class Asked(Paged):
+    """What the form above the table says."""
+
+    text: Name | None = None
+    account_id: UUID | None = None
+    since: date | None = None
+    until: date | None = None
+    category: Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f]*$")] | None = None
+    uncategorised: bool = False
+    with_void: bool = False
+
+    @property
+    def wanted(self) -> RecordFilter:
+        return RecordFilter(
+            account_id=self.account_id,
+            since=self.since,
+            until=self.until,
+            category="" if self.uncategorised else self.category,
+            text=self.text,
+            with_void=self.with_void,
+        )
+
+    @property
+    def words(self) -> dict[str, str]:
+        """As it stands in an address, without what asks nothing."""
+        given = self.model_dump(mode="json", exclude={"cursor", "limit"}, exclude_none=True)
+        return {
+            name: "1" if value is True else str(value) for name, value in given.items() if value
+        }
+
+    @property
+    def address(self) -> str:
+        """Of the page that shows just these."""
+        return f"/?{urlencode(self.words)}" if self.words else "/"
+
+    def after(self, cursor: str) -> str:
+        """Where the rows come from that follow the cursor."""
+        return f"/parts/records?{urlencode(self.words | {'cursor': cursor})}"
+
+
+@attrs.frozen
+class Records:
+    gate: Gate
+
+    def part(self) -> Response:
+        """The table; or, after a cursor, the rows that go on below it."""
+        scope = caller(self.gate, "books:read")
+        asked = _asked()
+        rows = self.listed(scope)
+        if asked.cursor is not None:
+            return make_response(render_template("_rows.html", **rows))
+        answer = make_response(render_template("_records.html", **rows))
+        answer.headers["HX-Replace-Url"] = asked.address
+        return answer
+
+    def listed(self, scope: Scope) -> dict[str, Any]:
+        asked = _asked()
+        app = self.gate.services
+        page = app.records.list(scope, asked.wanted, cursor=asked.cursor, limit=asked.limit)
+        return {
+            "records": page.items,
+            "next": page.next,
+            "asked": asked,
+            "own": [each for each in app.ledger.accounts(scope) if each.kind in OWN],
+            "categories": sorted({each.category for each in page.items if each.category}),
+        }
+
+    def category(self, record_id: UUID) -> str:
+        """The cell as it is."""
+        scope = caller(self.gate, "books:read")
+        record = self.gate.services.records.get(scope, record_id)
+        return render_template("_category.html", record=record, focus=True)
+
+    def edit_category(self, record_id: UUID) -> str:
+        """The cell as a form."""
+        scope = caller(self.gate, "books:read")
+        record = self.gate.services.records.get(scope, record_id)
+        return render_template("_category_form.html", record=record, value=record.category)
+
+    def categorise(self, record_id: UUID) -> Response:
+        scope = caller(self.gate, "books:write")
+        value = request.form.get("category", "").strip()
+        try:
+            if not 1 <= len(value) <= 200 or not value.isprintable():
+                raise BadRequest("a category has 1 to 200 printable characters")
+            record = self.gate.services.records.categorise(scope, record_id, value)
+        except Refusal as refusal:
+            # Said in the cell, where what was typed is still to be seen.
+            record = self.gate.services.records.get(scope, record_id)
+            shown = render_template(
+                "_category_form.html", record=record, value=value, refusal=refusal
+            )
+            return make_response(shown, status_of(refusal))
+        return make_response(render_template("_category.html", record=record, focus=True))
+
+
+def _asked() -> Asked:
+    """Of the address; names that mean something else on the page are not the table's."""
+    given = {name: value for name, value in _single(request.args).items() if value.strip()}
+    try:
+        return Asked.model_validate({n: v for n, v in given.items() if n in Asked.model_fields})
+    except ValidationError as error:
+        wrong = tuple(
+            (".".join(map(str, each["loc"])), each["msg"])
+            for each in error.errors(include_url=False, include_input=False)
+        )
+        raise BadRequest("the filter is not right", details=wrong) from error
+
+
+def _single(values: MultiDict[str, str]) -> dict[str, str]:
+    return {name: values[name] for name in values}

@@ -1,0 +1,123 @@
+"""How figures and dates are shown to people. Digits come from whole units, never from a float."""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date, datetime
+
+import attrs
+
+from finora_core.insights.wallet.model import Flows, MonthFlows
+from finora_core.kernel.amount import Amount
+from finora_core.kernel.asset import Asset
+
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_MINUS = "\N{MINUS SIGN}"
+
+
+def figure(amount: Amount) -> str:
+    """-1234567 cents are `−12,345.67`. Places that hold nothing, past the second, are left out."""
+    whole, _, fraction = amount.text.lstrip("-").partition(".")
+    if len(fraction) > 2:
+        fraction = fraction.rstrip("0").ljust(2, "0")
+    sign = _MINUS if amount.units < 0 else ""
+    return f"{sign}{int(whole):,}" + (f".{fraction}" if fraction else "")
+
+
+def money(amount: Amount) -> str:
+    return f"{figure(amount)} {amount.asset.id}"
+
+
+def day(value: date | str) -> str:
+    """`3 Mar 2026`; a text is a date as ISO 8601 writes it."""
+    read = date.fromisoformat(value) if isinstance(value, str) else value
+    return f"{read.day} {month(read)}"
+
+
+def month(value: date) -> str:
+    return f"{_MONTHS[value.month - 1]} {value.year}"
+
+
+def moment(value: datetime) -> str:
+    return f"{day(value)}, {value:%H:%M} UTC"
+
+
+FILTERS: dict[str, Callable[..., str]] = {
+    "figure": figure,
+    "money": money,
+    "day": day,
+    "month": month,
+    "moment": moment,
+}
+
+
+def share(part: Amount, whole: int, width: int) -> int:
+    """How long a bar of `width` is for `part` of so many units: at least 1 where there is any."""
+    length = abs(part.units) * width // max(whole, 1)
+    return max(length, 1) if part else 0
+
+
+@attrs.frozen(kw_only=True)
+class Month:
+    """One month of one asset."""
+
+    first: date
+    flows: Flows
+    into: int
+    """Length of its bars, in hundredths of the longest."""
+    out: int
+
+
+@attrs.frozen(kw_only=True)
+class Course:
+    """The months of one asset, oldest first."""
+
+    asset: Asset
+    months: Sequence[Month]
+
+    @property
+    def chart(self) -> str:
+        """For the picture: numbers as text, and the same as people read them."""
+        flows = [month.flows for month in self.months]
+        kinds = ("income", "expense", "net")
+        return json.dumps({
+            "asset": self.asset.id,
+            "labels": [month(each.first) for each in self.months],
+            "values": {kind: [getattr(each, kind).text for each in flows] for kind in kinds},
+            "shown": {kind: [money(getattr(each, kind)) for each in flows] for kind in kinds},
+        })  # fmt: skip
+
+    @property
+    def moved(self) -> int:
+        """In how many months anything moved."""
+        return sum(1 for month in self.months if month.flows.income or month.flows.expense)
+
+
+def courses(months: Iterable[MonthFlows]) -> list[Course]:
+    """By asset, the one that moved in most months first."""
+    listed = list(months)
+    assets = {flows.income.asset for each in listed for flows in each.flows}
+    found = [_course(asset, listed) for asset in sorted(assets, key=lambda asset: asset.id)]
+    return sorted(found, key=lambda course: -course.moved)
+
+
+def _course(asset: Asset, months: list[MonthFlows]) -> Course:
+    nothing = Flows(income=Amount(0, asset), expense=Amount(0, asset))
+    by_month = [
+        (each.month, next((flow for flow in each.flows if flow.income.asset == asset), nothing))
+        for each in months
+    ]
+    longest = max(
+        abs(amount.units) for _, flow in by_month for amount in (flow.income, flow.expense)
+    )
+    return Course(
+        asset=asset,
+        months=[
+            Month(
+                first=first,
+                flows=flow,
+                into=share(flow.income, longest, 100),
+                out=share(flow.expense, longest, 100),
+            )
+            for first, flow in by_month
+        ],
+    )
