@@ -5,7 +5,7 @@ STAMP := .venv/.installed
 FILES ?=
 
 .DELETE_ON_ERROR:
-.PHONY: demo test lint docs spec bench clean
+.PHONY: demo test up lint docs spec bench clean
 
 demo: $(STAMP)
 	@$(BIN)/finora demo $(FILES)
@@ -13,6 +13,10 @@ demo: $(STAMP)
 # Quiet like -q, which would take the rules off the closing line.
 test: $(STAMP)
 	@$(BIN)/python -m pytest --no-header -o verbosity_test_cases=-1
+
+# The dashboard and the API on this machine, with a worker.
+up: $(STAMP)
+	@$(BIN)/finora up
 
 lint: $(STAMP)
 	@$(BIN)/ruff check .

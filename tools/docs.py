@@ -30,10 +30,10 @@ class NotYet(Exception):
 
 
 def refusals() -> list[type]:
-    """Every refusal that Finora's core and adapters define, found by importing all of them."""
+    """Every refusal that Finora defines, found by importing all of it."""
     from finora_core.kernel.errors import Refusal
 
-    for name in ("finora_core", "finora_adapters"):
+    for name in ("finora_core", "finora_adapters", "finora_web"):
         _import_all(name)
     found = {cls for cls in _descendants(Refusal) if cls.__module__.startswith("finora_")}
     return sorted(found, key=lambda cls: (cls.code, cls.__module__, cls.__qualname__))
@@ -87,14 +87,22 @@ def error_problems() -> list[Problem]:
 
 
 def errors_page() -> str:
-    rows = [f"| `{cls.code}` | {kind(cls)} | {_cell(summary(cls))} |" for cls in refusals()]
+    from finora_web.errors import BY_CODE, STATUS
+
+    status = {kind.__name__: code for kind, code in STATUS.items()}
+    rows = [
+        f"| `{cls.code}` | {kind(cls)} | {BY_CODE.get(cls.code) or status[kind(cls)]} "
+        f"| {_cell(summary(cls))} |"
+        for cls in refusals()
+    ]
     return "\n".join(
         [
             "# Errors\n",
             "Made by `make docs` from the code. Each refusal has a code that stays; its kind says",
-            "how a shell answers. Nothing was changed when one is raised.\n",
-            "| Code | Kind | Meaning |",
-            "|---|---|---|",
+            "how a shell answers, and the status what the API says. Nothing was changed when one",
+            "is raised. A fault of Finora's own is `INTERNAL`, 500.\n",
+            "| Code | Kind | Status | Meaning |",
+            "|---|---|---|---|",
             *rows,
             "",
         ]
