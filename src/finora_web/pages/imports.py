@@ -12,9 +12,11 @@ from finora_core.jobs.model import Job, JobState
 from finora_core.kernel.scope import Scope
 from finora_web.gate import Gate
 from finora_web.pages.caller import caller
+from finora_web.pages.own import own_accounts
 
 IMPORT = "records.import"
 _SHOWN = 20
+_ASK_ACCOUNT = ("ACCOUNT_NEEDED", "CURRENCY_NEEDED", "ACCOUNT_MISMATCH")
 _PATIENCE = timedelta(seconds=10)
 """After so long a waiting job says that perhaps no worker runs."""
 
@@ -70,11 +72,11 @@ class Jobs:
     def part(self, job_id: UUID) -> Response:
         """How a job is now. With `held` the page still has the file, and can send it again."""
         scope = caller(self.gate, "jobs:read")
-        return self._answer(self.gate.services.jobs.get(scope, job_id))
+        return self._answer(scope, self.gate.services.jobs.get(scope, job_id))
 
     def replay(self, job_id: UUID) -> Response:
         scope = caller(self.gate, "jobs:write")
-        return self._answer(self.gate.services.jobs.replay(scope, job_id))
+        return self._answer(scope, self.gate.services.jobs.replay(scope, job_id))
 
     def dismiss(self, job_id: UUID) -> Response:
         scope = caller(self.gate, "jobs:write")
@@ -84,9 +86,12 @@ class Jobs:
     def _some(self, scope: Scope, state: JobState) -> tuple[Job, ...]:
         return self.gate.services.jobs.list(scope, state=state, limit=_SHOWN).items
 
-    def _answer(self, job: Job) -> Response:
-        name, held = request.args.get("name", "")[:200], "held" in request.args
-        answer = make_response(render_template("_job.html", job=shown(job, name, held=held)))
+    def _answer(self, scope: Scope, job: Job) -> Response:
+        held = "held" in request.args
+        told = shown(job, request.args.get("name", "")[:200], held=held)
+        if held and job.reason in _ASK_ACCOUNT:
+            told["own"] = [each.name for each in own_accounts(self.gate.services, scope)]
+        answer = make_response(render_template("_job.html", job=told))
         if job.state is JobState.DONE:
             # The parts of the page that show the books ask for themselves anew.
             answer.headers["HX-Trigger"] = '{"books-changed": {"target": "body"}}'

@@ -12,16 +12,16 @@ from finora_core.insights.wallet.model import MonthFlows, Period, Summary
 from finora_core.insights.wallet.service import last_day, months_before
 from finora_core.kernel.outcome import Partial
 from finora_core.kernel.scope import Scope
-from finora_core.ledger.model import Account, AccountKind, Balance
+from finora_core.ledger.model import Account, Balance
 from finora_web.errors import BadRequest
 from finora_web.gate import Gate
 from finora_web.pages.caller import caller
 from finora_web.pages.imports import Jobs
+from finora_web.pages.own import own_accounts
 from finora_web.pages.records import Records
 from finora_web.pages.show import courses, share
 from finora_web.services import Services
 
-OWN = (AccountKind.ASSET, AccountKind.LIABILITY)
 SPANS = {"12": "12 months", "36": "3 years", "all": "All"}
 _LONG_AGO = date(1900, 1, 1)
 
@@ -62,7 +62,7 @@ def _summary(app: Services, scope: Scope) -> dict[str, Any]:
         "gap": found.total.gap if isinstance(found.total, Partial) else None,
         "top": _top(found),
         "trend": courses(found.trend),
-        "accounts": _accounts(app.ledger.accounts(scope), app.ledger.balances(scope)),
+        "accounts": _accounts(own_accounts(app, scope), app.ledger.balances(scope)),
         "empty": not app.records.list(scope, limit=1).items,
     }
 
@@ -86,15 +86,11 @@ def _top(summary: Summary) -> list[dict[str, Any]]:
 def _accounts(
     accounts: Sequence[Account], balances: Sequence[Balance]
 ) -> list[tuple[Account, list[Balance]]]:
-    """One's own accounts; those that the books themselves need say nothing here."""
+    """Each account with what it has of each asset."""
     held: dict[UUID, list[Balance]] = {}
     for balance in balances:
         held.setdefault(balance.account.id, []).append(balance)
-    return [
-        (account, held.get(account.id, []))
-        for account in sorted(accounts, key=lambda account: account.name.casefold())
-        if account.kind in OWN
-    ]
+    return [(account, held.get(account.id, [])) for account in accounts]
 
 
 def _cashflow(app: Services, scope: Scope) -> dict[str, Any]:

@@ -12,14 +12,12 @@ from werkzeug.datastructures import MultiDict
 
 from finora_core.kernel.errors import Refusal
 from finora_core.kernel.scope import Scope
-from finora_core.ledger.model import AccountKind
 from finora_core.records.model import RecordFilter
 from finora_web.contract import Name, Paged
 from finora_web.errors import BadRequest, status_of
 from finora_web.gate import Gate
 from finora_web.pages.caller import caller
-
-OWN = (AccountKind.ASSET, AccountKind.LIABILITY)
+from finora_web.pages.own import own_accounts
 
 
 class Asked(Paged):
@@ -85,9 +83,16 @@ class Records:
             "records": page.items,
             "next": page.next,
             "asked": asked,
-            "own": [each for each in app.ledger.accounts(scope) if each.kind in OWN],
+            "own": own_accounts(self.gate.services, scope),
             "categories": sorted({each.category for each in page.items if each.category}),
         }
+
+    def accounts(self) -> str:
+        """What there is to choose from above the table."""
+        scope = caller(self.gate, "books:read")
+        return render_template(
+            "_accounts.html", own=own_accounts(self.gate.services, scope), asked=_asked()
+        )
 
     def category(self, record_id: UUID) -> str:
         """The cell as it is."""

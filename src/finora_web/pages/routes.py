@@ -32,6 +32,7 @@ def pages(gate: Gate) -> Blueprint:
         ("/settings", "settings", SettingsPage(gate).page),
         ("/parts/summary", "summary", overview.summary),
         ("/parts/cashflow", "cashflow", overview.cashflow),
+        ("/parts/accounts", "accounts", records.accounts),
         ("/parts/records", "records", records.part),
         ("/parts/records/<uuid:record_id>/category", "category", records.category),
         ("/parts/records/<uuid:record_id>/category/form", "edit", records.edit_category),
