@@ -34,7 +34,7 @@ import redis
 from common import HTTPConnection, finish, show, workplace
 
 from finora import Finora, Settings
-from finora_adapters.embedded import Engines, open_engines, status
+from finora_adapters.embedded import Engines, open_engines
 from finora_adapters.postgres.invariants import violations
 
 PORT = 4803
@@ -123,9 +123,9 @@ def act(what: str, number: int, client: Client, books: Books) -> None:
             {"account_id": other, "amount": {"amount": "0.01", "asset": "EUR"}},
         ]
         body = json.dumps({"postings": legs, "reference": reference}).encode()
-        status_, said = client.ask("POST", "/api/v1/entries", body, key=reference)
+        answered, said = client.ask("POST", "/api/v1/entries", body, key=reference)
         with client.seen.lock:
-            if status_ == 201:
+            if answered == 201:
                 client.seen.acked[reference] = said["data"]["id"]
             else:
                 client.seen.errors += 1
@@ -136,8 +136,8 @@ def act(what: str, number: int, client: Client, books: Books) -> None:
             f"/api/v1/accounts/{chance.choice(books.accounts)}/balances",
             "/api/v1/jobs?limit=5",
         )[number % 4]
-        status_, _ = client.ask("GET", path)
-        if status_ != 200:
+        answered, _ = client.ask("GET", path)
+        if answered != 200:
             with client.seen.lock:
                 client.seen.errors += 1
     else:
@@ -148,9 +148,9 @@ def act(what: str, number: int, client: Client, books: Books) -> None:
         body = f"Date,Amount,Description\n{rows}".encode()
         path = f"/api/v1/imports?name=load-{number}.csv&account=Giro&currency=EUR"
         key = f"import-{number}"
-        status_, said = client.ask("POST", path, body, key, "application/octet-stream")
+        answered, said = client.ask("POST", path, body, key, "application/octet-stream")
         with client.seen.lock:
-            if status_ == 202:
+            if answered == 202:
                 client.seen.jobs.append(said["data"]["job_id"])
             else:
                 client.seen.errors += 1
@@ -214,8 +214,8 @@ class Nemesis:
             self.done.append(what)
 
     def postgres(self) -> None:
-        found = status(self.data)
-        for pid in _tree(found.postgres_pid):
+        postmaster = int((self.data / "postgres/postmaster.pid").read_text().split()[0])
+        for pid in list(_tree(postmaster)):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         began = time.monotonic()

@@ -1,10 +1,11 @@
 """The composition root: the only module that knows every concrete class."""
 
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from importlib.util import find_spec
+from itertools import takewhile
 from uuid import UUID
 
 import attrs
@@ -206,7 +207,7 @@ class Capabilities(Module):
         handlers = records_reactions.handlers(imports) | jobs_reactions.handlers(
             database.begin, queue, partial(check_books, database, upkeep), sweeper.sweep_files
         )
-        return JobRunner(queue, PgSealer(database), handlers)
+        return JobRunner(queue, PgSealer(database), handlers, self.settings.job_limit_s)
 
     @singleton
     @provider
@@ -229,10 +230,14 @@ def compose(settings: Settings, opened: "Opened") -> Injector:
 def periods_between(cron: str, after: datetime, until: datetime) -> list[datetime]:
     """The times after the first and up to the second at which a period of `cron` begins, in UTC;
     at most the last thousand."""
-    from croniter import croniter_range  # only where schedules are kept
+    from croniter import croniter  # only where schedules are kept
 
-    times = croniter_range(after.astimezone(UTC), until.astimezone(UTC), cron, exclude_ends=False)
-    return [time for time in deque(times, 1000) if time > after]
+    # Backwards from the end: who was away for a year wants the last few, not all the others too.
+    # It looks for whole seconds before its start.
+    start = until.astimezone(UTC).replace(microsecond=0) + timedelta(seconds=1)
+    times = croniter(cron, start, ret_type=datetime)
+    found = takewhile(lambda time: time > after, (times.get_prev() for _ in range(1000)))
+    return sorted(found)
 
 
 class BooksBroken(FinoraError):

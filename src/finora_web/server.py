@@ -1,6 +1,7 @@
 """gunicorn around the application. Nothing of the application is imported before its figures have
 a folder: the library decides on import whether they are of one process or of several."""
 
+import gc
 import logging
 import os
 import shutil
@@ -39,7 +40,11 @@ def serve(settings: Settings) -> None:
             from finora_web.main import build
 
             opened.append(open_database(settings, redis=True))
-            return build(settings, opened[0], folder)
+            app = build(settings, opened[0], folder)
+            # What is here now stays: the collector need not look at it in the midst of a request.
+            gc.collect()
+            gc.freeze()
+            return app
 
     Server().run()
 

@@ -32,6 +32,7 @@ _SEAL_EVERY_S = 2.0
 _TICK_EVERY_S = 1.0
 _RECENT_S = 5
 _HOUSEKEEPERS = 4
+_END_S = 5.0
 
 
 class _Worker(Worker[Any]):
@@ -161,7 +162,8 @@ async def serve(parts: Parts, opened: Opened, sizes: Mapping[str, int], drain_s:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*(worker.stop() for worker in workers), return_exceptions=True)
-    await asyncio.gather(*serving, *tasks, return_exceptions=True)
+    # Whatever hangs here must not keep the jobs from being given back.
+    await asyncio.wait([*serving, *tasks], timeout=_END_S)
     try:
         given = await loop.run_in_executor(keepers, parts.runner.give_back)
         if given:

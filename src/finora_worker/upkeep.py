@@ -7,7 +7,7 @@ or a key in Postgres, and the database's clock.
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from contextlib import suppress
 
@@ -57,20 +57,25 @@ class Relay:
 
     async def act(self) -> None:
         """Announce until nothing is left, then wait for news, or for a second."""
-        loop = asyncio.get_running_loop()
-        while wakeups := await loop.run_in_executor(self.threads, self.queue.announce, BATCH):
-            # Of a long backlog everything is due again and lies on the queue still: then one batch
-            # a second will do. What is new comes first.
-            if not await self._tell(wakeups):
-                break
+        # What is noted is told, also when the worker is stopped in between: else it would be told
+        # again by another, but ten seconds later.
+        while await asyncio.shield(self._announce()):
+            pass
+        # Not wait_for, which swallows a cancellation that comes together with the news (until
+        # Python 3.12): the loop would go on, and the process never stop.
         with suppress(TimeoutError):
-            await asyncio.wait_for(self.woken.wait(), POLL_S)
+            async with asyncio.timeout(POLL_S):
+                await self.woken.wait()
         self.woken.clear()
 
-    async def _tell(self, wakeups: Sequence[Wakeup]) -> int:
+    async def _announce(self) -> int:
+        """Tell a batch; how much of it was news."""
+        loop = asyncio.get_running_loop()
         told: dict[str, list[Wakeup]] = defaultdict(list)
-        for wakeup in wakeups:
+        for wakeup in await loop.run_in_executor(self.threads, self.queue.announce, BATCH):
             told[wakeup.queue].append(wakeup)
+        # Of a long backlog everything is due again and lies on the queue still: then one batch a
+        # second will do. What is new comes first.
         return sum([await self.channel(name).tell(some) for name, some in told.items()])
 
     async def listen(self, dsn: str) -> None:

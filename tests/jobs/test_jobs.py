@@ -289,3 +289,33 @@ def test_what_is_over_is_forgotten_in_time(
 def test_a_long_result_is_cut_to_its_short_parts() -> None:
     kept = dump({"count": 3, "lines": ["x" * 100] * 1000})
     assert kept == '{"count": 3, "truncated": true}'
+
+
+@pytest.mark.invariant("F-25")
+def test_a_job_that_runs_for_ever_fails_and_is_tried_again(
+    finora: Finora, scope: Scope, database: Postgres
+) -> None:
+    """Its thread cannot be stopped; its writes are, by the fence."""
+    job_id = request_job(database, scope)
+    let_go, began = threading.Event(), threading.Event()
+
+    def stuck(run_in: Scope, payload: object, progress: object) -> None:
+        began.set()
+        let_go.wait(60)
+        with database.begin(run_in) as work:
+            work.done(None)
+
+    queue = PgQueue(database)
+    runner = JobRunner(queue, PgSealer(database), {"records.import": stuck}, limit_s=0.1)
+    thread = threading.Thread(target=runner.run_id, args=(scope.tenant_id, job_id))
+    thread.start()
+    try:
+        assert began.wait(20)
+        while finora.jobs.get(scope, job_id).state is JobState.RUNNING:
+            let_go.wait(0.1)
+        job = finora.jobs.get(scope, job_id)
+        assert (job.state, job.reason) == (JobState.WAITING, "JOB_TIME_LIMIT")
+    finally:
+        let_go.set()
+        thread.join()
+    assert finora.jobs.get(scope, job_id).state is JobState.WAITING

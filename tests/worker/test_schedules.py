@@ -100,15 +100,13 @@ def test_missed_periods_are_made_up_for_as_far_as_the_schedule_says(clock: Clock
     clock.finish()
     clock.earlier(10)
     started = []
-    # Another request each time, as an hour has passed in truth: the id of a job is derived of it.
-    while attrs.evolve(clock, scope=attrs.evolve(clock.scope, request_id=str(new_id()))).tick(patient):
+    while clock.tick(patient):
         started.append(max(row.due_at for row in clock.rows("period")))
         clock.finish()
     assert len(started) == 3
     assert [later - first for first, later in itertools.pairwise(started)] == [
         timedelta(hours=1)
     ] * 2
-    assert len(clock.rows("job")) == 4
 
 
 @pytest.mark.spec("S0-19", partial=True)

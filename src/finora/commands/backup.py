@@ -204,10 +204,11 @@ def _restore(settings: "Settings", file: Path) -> dict[str, Any]:
         def files() -> None:
             put_any = False
             try:
-                for tenant_id, _, content in archive.stored_files(file):
+                for tenant_id, key, content in archive.stored_files(file):
                     told("files")
                     put_any = True
-                    objects.put(tenant_id, content)
+                    if objects.put(tenant_id, content).key != key:
+                        raise archive.BackupDamaged("the backup changed while it was restored")
             except BaseException:
                 for page in objects.pages() if put_any else ():
                     for each in page:

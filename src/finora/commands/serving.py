@@ -1,7 +1,10 @@
 """Commands that run processes, and those that let them be used."""
 
+import threading
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
+from urllib.request import urlopen
 
 import typer
 
@@ -75,9 +78,21 @@ def up(data: Data = None, port: Port = None) -> None:
             ends = datetime.now(UTC) + timedelta(days=1)
             made = finora.tokens.create(scope, "dashboard, opened by finora up", expires_at=ends)
         address = f"http://{settings.http_host}:{settings.http_port}"
-        say(f"Finora: {address}/?token={made.text}\nAPI:    {address}/docs\nEnd it with Ctrl-C.")
+        told = f"Finora: {address}/?token={made.text}\nAPI:    {address}/docs\nEnd it with Ctrl-C."
+        threading.Thread(target=_say_when_live, args=(address, told), daemon=True).start()
         arguments = ["--port", str(settings.http_port)]
         supervise(settings, [Child("api", ["serve", *arguments]), Child("worker", ["worker"])])
+
+
+def _say_when_live(address: str, text: str) -> None:
+    """Tell the address once something answers there."""
+    for _ in range(600):
+        try:
+            with urlopen(f"{address}/live", timeout=1):
+                break
+        except OSError:
+            time.sleep(0.1)
+    say(text)
 
 
 token = typer.Typer(help="Tokens, with which programs use the API.", no_args_is_help=True)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import attrs
 
-from finora_core.kernel.errors import Conflict, NotFound
+from finora_core.kernel.errors import Conflict, NotFound, Unavailable
 from finora_core.kernel.events import Plain
 from finora_core.kernel.scope import Scope
 
@@ -23,6 +23,12 @@ class JobStateConflict(Conflict):
     """The job's state does not allow this."""
 
     code = "JOB_STATE"
+
+
+class JobTooLong(Unavailable):
+    """The attempt took longer than a job may; it is tried again."""
+
+    code = "JOB_TIME_LIMIT"
 
 
 class JobState(StrEnum):

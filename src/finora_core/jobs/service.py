@@ -18,6 +18,7 @@ from finora_core.jobs.model import (
     Handler,
     Job,
     JobState,
+    JobTooLong,
     Schedule,
     ScheduleDue,
 )
@@ -77,8 +78,11 @@ class JobRunner:
     queue: Queue
     sealer: Sealer
     handlers: Mapping[str, Handler]
+    limit_s: float = 1800
+    """Seconds that one attempt may take; each of its statements has a limit of its own within."""
     _leases: "Leases" = attrs.field(
-        init=False, default=attrs.Factory(lambda self: Leases(self.queue), takes_self=True)
+        init=False,
+        default=attrs.Factory(lambda self: Leases(self.queue, self.limit_s), takes_self=True),
     )
 
     def run(self, limit: int | None = None) -> Counter[str]:
@@ -138,22 +142,26 @@ class JobRunner:
 
 @attrs.define
 class Leases:
-    """Renews the leases of all jobs that run in this process, from one thread."""
+    """Renews the leases of all jobs that run in this process, from one thread. A job that runs
+    longer than it may fails, and whatever its thread still does will meet the fence: no thread can
+    be stopped from outside."""
 
     queue: Queue
-    _running: dict[tuple[UUID, int], Claimed] = attrs.field(factory=dict)
+    limit_s: float
+    _running: dict[tuple[UUID, int], tuple[Claimed, float]] = attrs.field(factory=dict)
+    """With the moment at which its time is up."""
     _lock: threading.Lock = attrs.field(factory=threading.Lock)
     _keeper: threading.Thread | None = None
 
     def running(self) -> list[Claimed]:
         with self._lock:
-            return list(self._running.values())
+            return [job for job, _ in self._running.values()]
 
     @contextmanager
     def kept(self, job: Claimed) -> Iterator[None]:
         key = (job.id, job.epoch)
         with self._lock:
-            self._running[key] = job
+            self._running[key] = (job, time.monotonic() + self.limit_s)
             if self._keeper is None:
                 self._keeper = threading.Thread(target=self._keep, name="leases", daemon=True)
                 self._keeper.start()
@@ -176,8 +184,17 @@ class Leases:
             # Without the database nothing can be renewed, nor taken over: try again. Whatever else
             # it is must not end this thread, and with it the lease of every job that runs here.
             with suppress(Exception):
-                if jobs:
-                    self.queue.renew(jobs)
+                self._look_after(jobs)
+
+    def _look_after(self, jobs: Sequence[tuple[Claimed, float]]) -> None:
+        now = time.monotonic()
+        if kept := [job for job, ends in jobs if now < ends]:
+            self.queue.renew(kept)
+        for job in [job for job, ends in jobs if now >= ends]:
+            error = JobTooLong(f"it ran longer than the {self.limit_s:.0f} s that a job may")
+            self.queue.fail(job, failure_of(error, job))
+            with self._lock:
+                self._running.pop((job.id, job.epoch), None)
 
 
 @attrs.frozen

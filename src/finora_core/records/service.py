@@ -49,9 +49,12 @@ class RecordService:
         cursor: str | None = None,
         limit: int = DEFAULT_LIMIT,
     ) -> Page[Record]:
-        """Records, latest business date first."""
+        """Records, latest business date first. Raises AccountNotFound for one to filter by."""
+        asked = wanted or RecordFilter()
         with self.begin(scope) as work:
-            return work.records.list(wanted or RecordFilter(), cursor, checked_limit(limit))
+            if asked.account_id is not None:
+                work.accounts.get(asked.account_id)
+            return work.records.list(asked, cursor, checked_limit(limit))
 
     def get(self, scope: Scope, record_id: UUID) -> Record:
         with self.begin(scope) as work:
