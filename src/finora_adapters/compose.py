@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine, create_engine, text
 
 from finora_adapters.embedded import Engines, open_engines
 from finora_adapters.plugins import Plugins, load_plugins
+from finora_adapters.postgres import pooler
 from finora_adapters.postgres.driver import check_when_idle
 from finora_adapters.postgres.errors import translated
 from finora_adapters.postgres.events import PgSealer
@@ -24,6 +25,7 @@ from finora_adapters.postgres.invariants import violations
 from finora_adapters.postgres.jobs import PgQueue
 from finora_adapters.postgres.migrate import (
     head,
+    is_known,
     migrate,
     require_current,
     require_roles,
@@ -75,7 +77,7 @@ def by_event(subscriptions: Iterable[Subscription]) -> Mapping[str, tuple[Subscr
 
 def connector(dsn: str) -> Callable[[], psycopg.Connection[tuple[object, ...]]]:
     """Opens connections to a libpq conninfo or URL."""
-    return lambda: psycopg.connect(dsn, connect_timeout=10, application_name="finora")
+    return partial(pooler.connect, dsn)
 
 
 def engine_of(dsn: str, settings: Settings) -> Engine:
@@ -296,7 +298,7 @@ def open_database(settings: Settings, *, redis: bool = False) -> Opened:
         if settings.database_url is not None:
             dsn = settings.database_url.get_secret_value()
             direct = settings.database_direct_url
-            listen = direct.get_secret_value() if direct else None
+            listen = direct.get_secret_value() if direct else _unpooled(dsn)
         else:
             assert engines is not None
             _migrate_embedded(engines, settings)
@@ -333,9 +335,21 @@ def _migrate_embedded(engines: Engines, settings: Settings) -> str:
     try:
         with engine.connect() as connection:
             found = revision_of(connection)
+            if found is not None and not is_known(found):
+                require_current(connection)
+                return found
         return head() if found == head() else migrate(engine, "finora_app")
     finally:
         engine.dispose()
+
+
+def _unpooled(dsn: str) -> str | None:
+    """The address itself, unless a pooler is there. What does not answer is told of soon enough."""
+    try:
+        with pooler.connect(dsn) as connection:
+            return None if connection.prepare_threshold is None else dsn
+    except psycopg.OperationalError:
+        return None
 
 
 def _ready(engine: Engine, settings: Settings) -> Postgres:

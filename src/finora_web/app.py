@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import attrs
 from flask import Flask, Response, g, render_template, request
@@ -90,7 +91,7 @@ def create_app(shell: Shell) -> Flask:
 
 
 def _view(gate: Gate, endpoint: Endpoint) -> Callable[..., Response]:
-    def view(**given: str) -> Response:
+    def view(**given: UUID) -> Response:
         return gate.run(endpoint, request, g.request_id, given)
 
     return view

@@ -179,7 +179,8 @@ class Endpoint:
     """Seconds for which the reply may be kept, under the tenant's data version; 0: not at all."""
     body_kb: int | None
     """Largest body, where it is not the usual."""
-    parameters: dict[str, Any]
+    parameters: tuple[str, ...]
+    """Of the path; each is an id."""
     query: type[In] | None
     body: type[In] | None
     uploads: Uploads | None
@@ -195,8 +196,8 @@ class Endpoint:
 
     @property
     def rule(self) -> str:
-        """The path as Flask writes it."""
-        return _PARAMETER.sub(r"<\1>", self.path)
+        """The path as Flask writes it. What is no id is no path: `preview` beside `{import_id}`."""
+        return _PARAMETER.sub(r"<uuid:\1>", self.path)
 
     def render(self, result: Any) -> bytes:
         assert self.reply is not None
@@ -257,7 +258,7 @@ class Routes:
                     media_type=media_type,
                     cache_s=cache_s,
                     body_kb=body_kb,
-                    parameters={name: hints[name] for name in _PARAMETER.findall(path)},
+                    parameters=tuple(_PARAMETER.findall(path)),
                     query=hints["query"] if "query" in names else None,
                     body=hints["body"] if "body" in names else None,
                     uploads=uploads,
@@ -286,14 +287,3 @@ def as_json(model: type[In], query: Mapping[str, str]) -> bytes:
         return text
 
     return json.dumps({name: value(name, text) for name, text in query.items()}).encode()
-
-
-def parameter(kind: Any, name: str, text: str) -> Any:
-    """A path parameter; raises ValueError."""
-    if kind is UUID:
-        # The one way ids are written, or two paths would name one thing.
-        found = UUID(text)
-        if str(found) != text.lower():
-            raise ValueError(f"{name} is not an id")
-        return found
-    return TypeAdapter(kind).validate_python(text)

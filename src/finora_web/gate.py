@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, BinaryIO, cast
+from uuid import UUID
 
 import attrs
 from flask import Request, Response, g
@@ -19,7 +20,7 @@ from finora_adapters.redis.versions import VersionedCache
 from finora_core.identity.model import Proof, TokenInvalid
 from finora_core.kernel.scope import Command, Scope
 from finora_core.kernel.work import Replayed
-from finora_web.contract import Endpoint, In, Uploads, as_json, parameter
+from finora_web.contract import Endpoint, In, Uploads, as_json
 from finora_web.errors import BadRequest, BodyTooLarge, PermissionMissing, WrongMediaType
 from finora_web.services import Services
 from finora_web.strict import read_json
@@ -64,7 +65,7 @@ class Gate:
     proven: Proven = attrs.field(factory=Proven)
 
     def run(
-        self, endpoint: Endpoint, request: Request, request_id: str, given: Mapping[str, str]
+        self, endpoint: Endpoint, request: Request, request_id: str, given: Mapping[str, UUID]
     ) -> Response:
         token = token_of(request)
         if endpoint.cache_s and token is not None:
@@ -106,7 +107,7 @@ class Gate:
         endpoint: Endpoint,
         request: Request,
         request_id: str,
-        given: Mapping[str, str],
+        given: Mapping[str, UUID],
         token: str,
     ) -> Response:
         """The kept bytes, if the token was proven at the very version under which they are kept."""
@@ -128,16 +129,11 @@ class Gate:
 
     @contextmanager
     def _arguments(
-        self, endpoint: Endpoint, request: Request, given: Mapping[str, str]
+        self, endpoint: Endpoint, request: Request, given: Mapping[str, UUID]
     ) -> Iterator[tuple[dict[str, Any], bytes]]:
         """What the handler takes, and the bytes that a repeat must have alike."""
-        arguments: dict[str, Any] = {}
+        arguments: dict[str, Any] = dict(given)
         wrong: list[tuple[str, str]] = []
-        for name, kind in endpoint.parameters.items():
-            try:
-                arguments[name] = parameter(kind, name, given[name])
-            except ValueError:
-                wrong.append((name, "is not an id"))
         if endpoint.query is not None:
             given_query = as_json(endpoint.query, _query(request))
             arguments["query"] = _validated(endpoint.query, given_query, wrong)

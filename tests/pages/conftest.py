@@ -20,7 +20,7 @@ import attrs
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from finora import Finora, Scope, Settings
 from finora_adapters.compose import Opened, open_database
@@ -133,15 +133,15 @@ class Visit:
 
     def page(self) -> Page:
         page = self.context.new_page()
-        page.on("console", lambda message: self._console(message))
+        page.on("console", lambda message: self._told(message.type, message.text))
         page.on("pageerror", lambda error: self.wrong.append(f"error: {error}"))
         page.on("request", lambda request: self._asked(request.method, request.url))
         return page
 
-    def _console(self, message: ConsoleMessage) -> None:
+    def _told(self, kind: str, text: str) -> None:
         # A refused style or script, a failed request and an exception are all told here.
-        if message.type in ("error", "warning"):
-            self.wrong.append(f"{message.type}: {message.text}")
+        if kind in ("error", "warning"):
+            self.wrong.append(f"{kind}: {text}")
 
     def _asked(self, method: str, url: str) -> None:
         self.asked.append(f"{method} {urlsplit(url).path}")

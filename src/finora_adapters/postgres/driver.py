@@ -3,7 +3,7 @@ would cost more than the server's. And the pool's check of a connection before i
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, LiteralString, cast
 
 import psycopg
@@ -19,6 +19,17 @@ def run(
     """Run a statement with `%(name)s` parameters in the connection's open transaction."""
     driver = connection.connection.driver_connection
     return cast("psycopg.Connection[tuple[Any, ...]]", driver).execute(statement, values)
+
+
+Statement = tuple[LiteralString, Mapping[str, object]]
+
+
+def run_all(connection: Connection, statements: Sequence[Statement]) -> list[Any]:
+    """Run them one after another in a single round trip; the first row of each, or None."""
+    driver = cast("psycopg.Connection[tuple[Any, ...]]", connection.connection.driver_connection)
+    with driver.pipeline():
+        cursors = [driver.execute(statement, values) for statement, values in statements]
+        return [cursor.fetchone() for cursor in cursors]
 
 
 def check_when_idle(engine: Engine) -> None:

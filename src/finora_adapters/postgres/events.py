@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from datetime import UTC
-from typing import Any, Protocol
+from typing import Any, LiteralString, Protocol
 
 import attrs
 from sqlalchemy import Connection, Row, text
@@ -75,6 +75,8 @@ def canonical(value: object) -> str:
 
 class Control(Protocol):
     def control(self) -> AbstractContextManager[Connection]: ...
+
+    def control_row(self, statement: LiteralString, values: Mapping[str, object]) -> Any: ...
 
 
 # Only what no running transaction can still precede: ids below the snapshot's xmin are decided.

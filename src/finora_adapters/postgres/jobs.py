@@ -9,7 +9,6 @@ from uuid import UUID
 import attrs
 from sqlalchemy import Connection, Row, text
 
-from finora_adapters.postgres.driver import run
 from finora_adapters.postgres.events import Control
 from finora_core.jobs.model import (
     Claimed,
@@ -274,9 +273,8 @@ class PgQueue:
             return [Claimed(**row) for row in rows]
 
     def claim_one(self, tenant_id: UUID, job_id: UUID) -> Claimed | None:
-        with self.database.control() as connection:
-            row = run(connection, _CLAIM_ONE, {"tenant": tenant_id, "job": job_id}).fetchone()
-            return None if row is None else Claimed(**dict(zip(_CLAIMED, row, strict=True)))
+        row = self.database.control_row(_CLAIM_ONE, {"tenant": tenant_id, "job": job_id})
+        return None if row is None else Claimed(**dict(zip(_CLAIMED, row, strict=True)))
 
     def announce(self, limit: int) -> Sequence[Wakeup]:
         with self.database.control() as connection:

@@ -23,6 +23,7 @@ from finora_core.kernel.errors import Unavailable
 MIGRATIONS = Path(__file__).parent / "migrations"
 OLDEST_POSTGRES = 16
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]  # untyped upstream
+_REPLACES = text("select substr(obj_description('finora.schema_state'::regclass, 'pg_class'), 10)")
 _LOCK = 0x46494E4F5241  # "FINORA": one migration of a database at a time
 
 
@@ -91,13 +92,16 @@ def is_known(revision: str) -> bool:
 
 
 def require_current(connection: Connection) -> None:
-    """Raise SchemaBehind or SchemaAhead unless the schema is this release's."""
+    """Raise SchemaBehind or SchemaAhead unless this release works on the schema: on its own, and
+    on the next release's, which migrates while this one still serves."""
     found, wanted = revision_of(connection), head()
     if found == wanted:
         return
     if found is None or is_known(found):
         at = found or "nothing"
         raise SchemaBehind(f"the schema is at {at}, not at {wanted}: run `finora migrate`")
+    if connection.scalar(_REPLACES) == wanted:
+        return
     raise SchemaAhead(f"the schema is at {found}, which this release ({wanted}) does not know")
 
 
@@ -145,6 +149,11 @@ def _config() -> Config:
     return config
 
 
+def _before(revision: str) -> str:
+    before = ScriptDirectory.from_config(_config()).get_revision(revision).down_revision
+    return before if isinstance(before, str) else "nothing"
+
+
 def _steps() -> list[Script]:
     return list(ScriptDirectory.from_config(_config()).walk_revisions())
 
@@ -186,6 +195,9 @@ def _can_act(connection: Connection, roles: Sequence[str]) -> bool:
 
 
 def _note(connection: Connection, revision: str) -> None:
+    # A comment, because the release that reads it knows no more of the next one's tables.
+    noted = f"comment on table finora.schema_state is 'replaces {_before(revision)}'"
+    connection.execute(text(noted))
     values = {"revision": revision, "digest": _digest(connection)}
     connection.execute(
         text(

@@ -1,7 +1,7 @@
 """`begin`: one transaction, of one tenant, for one cause."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from datetime import datetime
 from functools import cached_property
@@ -13,7 +13,7 @@ import psycopg
 from sqlalchemy import Connection, Engine, text
 
 from finora_adapters.postgres import access
-from finora_adapters.postgres.driver import run
+from finora_adapters.postgres.driver import Statement, run, run_all
 from finora_adapters.postgres.errors import translated
 from finora_adapters.postgres.events import PgEvents
 from finora_adapters.postgres.files import PgFiles
@@ -37,7 +37,8 @@ _OPEN = (
     "set_config('statement_timeout', %(statement)s, true), "
     "set_config('lock_timeout', %(lock)s, true)"
 )
-_ROLE = "select set_config('role', %(role)s, true)"
+_ROLE: LiteralString = "select set_config('role', %(role)s, true)"
+_AS_CONTROL: Statement = (_ROLE, {"role": access.CONTROL})
 _TAKE_KEY = (
     "select pg_try_advisory_xact_lock(hashtextextended(%(tenant)s || %(person)s || %(key)s, 0))"
 )
@@ -207,10 +208,12 @@ class Postgres:
     @contextmanager
     def begin(self, scope: Scope) -> Iterator[PgWork]:
         """Commit on a clean exit, roll back on any exception. See kernel.work.Begin."""
-        with translated(), self._transaction(_OPEN, self._settings(scope)) as (connection, now):
+        first = [(_OPEN, self._settings(scope)), *_proofs(scope), *_causes(scope)]
+        with translated(), self._transaction(first) as (connection, [(now, *_), *found]):
+            if scope.credential is not None and found.pop(0) is None:
+                raise TokenInvalid("this token was revoked, or its time has run out")
+            _take(scope, found)
             work = PgWork(connection, scope, now, self.subscriptions)
-            _check(connection, scope)
-            _take(connection, scope)
             yield work
             if isinstance(scope.cause, Claim) and not work.closed:
                 _fence(connection, scope, scope.cause)
@@ -221,25 +224,28 @@ class Postgres:
     @contextmanager
     def look(self) -> Iterator[Connection]:
         """A transaction of the api role without a tenant: only global tables have rows in it."""
-        with translated(), self._transaction(_ROLE, {"role": access.API}) as (connection, _):
+        with translated(), self._transaction([(_ROLE, {"role": access.API})]) as (connection, _):
             yield connection
 
     @contextmanager
     def control(self) -> Iterator[Connection]:
         """A transaction of the control role: all tenants, on jobs, events, seals and commands."""
-        with translated(), self._transaction(_ROLE, {"role": access.CONTROL}) as (connection, _):
+        with translated(), self._transaction([_AS_CONTROL]) as (connection, _):
             yield connection
 
+    def control_row(self, statement: LiteralString, values: Mapping[str, object]) -> Any:
+        """The first row of one statement in a transaction of the control role, or None."""
+        with translated(), self._transaction([_AS_CONTROL, (statement, values)]) as (_, rows):
+            return rows[1]
+
     @contextmanager
-    def _transaction(
-        self, first: LiteralString, values: Mapping[str, object]
-    ) -> Iterator[tuple[Connection, Any]]:
-        """A transaction and the first value that its first statement gave."""
+    def _transaction(self, first: Sequence[Statement]) -> Iterator[tuple[Connection, list[Any]]]:
+        """A transaction, and the first row of each of the statements that open it."""
         with ExitStack() as stack:
             for attempt in range(1, _CONNECTIONS + 1):
                 connection = stack.enter_context(self.connect())
                 try:
-                    row = run(connection, first, values).fetchone()
+                    rows = run_all(connection, first)
                     break
                 except psycopg.OperationalError as error:
                     # It died in the pool, and nothing was done on it yet: another one will do.
@@ -248,7 +254,7 @@ class Postgres:
                     connection.invalidate(error)
                     with suppress(psycopg.OperationalError):
                         stack.pop_all().__exit__(type(error), error, error.__traceback__)
-            yield connection, row[0] if row else None
+            yield connection, rows
 
     def _settings(self, scope: Scope) -> dict[str, object]:
         job = isinstance(scope.cause, Claim)
@@ -262,36 +268,46 @@ class Postgres:
         }
 
 
-def _check(connection: Connection, scope: Scope) -> None:
+def _proofs(scope: Scope) -> list[Statement]:
     credential = scope.credential
     if credential is None:
-        return
+        return []
     values = {"tenant": scope.tenant_id, "id": credential.token_id, "digest": credential.digest,
               "person": scope.user_id}  # fmt: skip
-    if run(connection, _TOKEN_HOLDS, values).fetchone() is None:
-        raise TokenInvalid("this token was revoked, or its time has run out")
+    return [(_TOKEN_HOLDS, values)]
 
 
-def _take(connection: Connection, scope: Scope) -> None:
+def _causes(scope: Scope) -> list[Statement]:
     match scope.cause:
         case Command() as command:
-            _take_command(connection, scope, command)
+            # Two statements: what the second sees is from after the lock was taken.
+            key = _key(scope, command)
+            return [(_TAKE_KEY, key), (_FIND_COMMAND, key)]
         case Claim() as claim:
-            if run(connection, _CLAIM_HOLDS, _claim(scope, claim)).fetchone() is None:
+            return [(_CLAIM_HOLDS, _claim(scope, claim))]
+        case None:
+            return []
+
+
+def _take(scope: Scope, found: Sequence[Any]) -> None:
+    """Raise where the cause cannot be taken; `found` is what `_causes` asked for."""
+    match scope.cause:
+        case Command() as command:
+            (taken,), finished = found
+            _take_command(command, taken, finished)
+        case Claim() as claim:
+            if found[0] is None:
                 raise StaleClaim(f"job {claim.job_id} was claimed again")
         case None:
             pass
 
 
-def _take_command(connection: Connection, scope: Scope, command: Command) -> None:
-    key = _key(scope, command)
-    taken = run(connection, _TAKE_KEY, key).fetchone()
-    if not (taken and taken[0]):
+def _take_command(command: Command, taken: bool, finished: Any) -> None:
+    if not taken:
         raise CommandInFlight(f"a request with the key {command.key!r} runs at this moment")
-    found = run(connection, _FIND_COMMAND, key).fetchone()
-    if found is None:
+    if finished is None:
         return
-    fingerprint, reply = found
+    fingerprint, reply = finished
     if bytes(fingerprint) != command.fingerprint:
         raise CommandKeyReused(f"the key {command.key!r} was used for another request")
     raise Replayed(bytes(reply))

@@ -113,8 +113,8 @@
   }
 
   function send(line) {
-    const { file, asked, key = fresh() } = held.get(line);
-    held.set(line, { file, asked, key });
+    const { file, asked, job, key = fresh() } = held.get(line);
+    held.set(line, { file, asked, job, key });
     const address = new URL("/api/v1/imports", location.origin);
     address.searchParams.set("name", file.name || "statement");
     for (const [name, value] of Object.entries(asked)) {
@@ -140,8 +140,8 @@
           fail(answer?.error ?? { code: String(request.status), message: "The server refused the file" });
           return;
         }
-        const old = held.get(line).job;
-        if (old) fetch(`/parts/jobs/${old}/dismiss`, { method: "POST" });
+        // The question of the job before is answered.
+        if (job) fetch(`/parts/jobs/${job}/dismiss`, { method: "POST" });
         watch(line, answer.data.job_id, file.name).then(done);
       });
       request.send(body);
@@ -179,7 +179,7 @@
     for (const { path, msg } of problem.details ?? []) put("p", "hint", `${path}: ${msg}`);
     const actions = put("p", "actions");
     for (const [label, act] of [
-      ["Try again", () => { const { file, asked, key } = held.get(line); add(file, asked, line); held.set(line, { file, asked, key }); next(); }],
+      ["Try again", () => { const kept = held.get(line); add(kept.file, kept.asked, line); held.set(line, kept); next(); }],
       ["Dismiss", () => line.remove()],
     ]) {
       const button = Object.assign(document.createElement("button"), { type: "button", textContent: label });
