@@ -14,7 +14,7 @@ from uuid import UUID
 import attrs
 from flask import Request, Response, g
 from pydantic import ValidationError
-from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from finora_adapters.redis.versions import VersionedCache
 from finora_core.identity.model import Proof, TokenInvalid
@@ -168,7 +168,14 @@ def token_of(request: Request) -> str | None:
     cookie = request.cookies.get(COOKIE)
     if cookie is None or request.method in ("GET", "HEAD"):
         return cookie
-    return cookie if request.headers.get("Origin") == request.host_url.rstrip("/") else None
+    return cookie if from_ourselves(request) else None
+
+
+def from_ourselves(request: Request) -> bool:
+    """Whether a page of ours sent the request: browsers say truly where one comes from. A proxy in
+    front of us may have taken TLS off; another site's page cannot send its header."""
+    schemes = {request.scheme, request.headers.get("X-Forwarded-Proto", request.scheme)}
+    return request.headers.get("Origin") in {f"{scheme}://{request.host}" for scheme in schemes}
 
 
 def _allowed(endpoint: Endpoint, scope: Scope) -> Scope:
@@ -218,12 +225,38 @@ def _body(request: Request, limit: int) -> bytes:
     _check_plain(request)
     if request.content_length is not None and request.content_length > limit:
         raise BodyTooLarge(f"the body has {request.content_length} bytes; at most {limit}")
-    body = request.stream.read(limit + 1)
+    with _sent():
+        body = request.stream.read(limit + 1)
     if body and request.mimetype not in ("application/json", ""):
         raise WrongMediaType("the body is application/json")
     if len(body) > limit:
         raise BodyTooLarge(f"the body has more than {limit} bytes")
+    _check_whole(request, len(body))
     return body
+
+
+@contextmanager
+def _sent() -> Iterator[None]:
+    """What goes wrong with a body's stream is its sender's doing: the server that gives it says so
+    in exceptions of its own."""
+    try:
+        yield
+    except HTTPException:
+        raise
+    except Exception as error:
+        raise BadRequest("the body breaks off, or its chunks are broken") from error
+
+
+def _chunk(source: Any) -> bytes:
+    with _sent():
+        found: bytes = source.read(_CHUNK)
+    return found
+
+
+def _check_whole(request: Request, size: int) -> None:
+    # A connection that is lost gives an end like any other; half a file must not look whole.
+    if request.content_length not in (None, size):
+        raise BadRequest(f"the body breaks off after {size} of {request.content_length} bytes")
 
 
 def _check_plain(request: Request) -> None:
@@ -240,18 +273,21 @@ def _stream(request: Request, into: BinaryIO, limit: int) -> bytes:
     if request.mimetype == "multipart/form-data":
         request.max_content_length = limit + _SPOOL
         try:
-            part = request.files.get("file")
+            with _sent():
+                part = request.files.get("file")
         except RequestEntityTooLarge as error:
             raise BodyTooLarge(f"the file has more than {limit} bytes") from error
         if part is None:
             raise BadRequest("the form has no part `file`", details=(("file", "is missing"),))
         source = part.stream
     digest, size = hashlib.sha256(), 0
-    while chunk := source.read(_CHUNK):
+    while chunk := _chunk(source):
         size += len(chunk)
         if size > limit:
             raise BodyTooLarge(f"the file has more than {limit} bytes")
         digest.update(chunk)
         into.write(chunk)
+    if source is request.stream:
+        _check_whole(request, size)
     into.seek(0)
     return digest.digest()

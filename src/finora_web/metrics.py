@@ -1,8 +1,9 @@
 """Figures for Prometheus, summed over all processes of the server."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import attrs
 from prometheus_client import (
     REGISTRY,
     CollectorRegistry,
@@ -12,6 +13,8 @@ from prometheus_client import (
     generate_latest,
     multiprocess,
 )
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from finora_core.jobs.model import QueueStatus
 
@@ -48,16 +51,6 @@ def asked(answered: bool) -> None:
 def text(queues: Iterable[QueueStatus], folder: Path | None) -> bytes:
     """All figures; those of queues are of the database, and so are read when they are asked for.
     `folder` is where the server's processes keep theirs; None where there is but this one."""
-    registry = CollectorRegistry()
-    lengths = Gauge("job_queue_length", "Jobs in a queue.", ("queue", "state"), registry=registry)
-    oldest = Gauge(
-        "job_queue_age_seconds", "Wait of the first ready job.", ("queue",), registry=registry
-    )
-    for queue in queues:
-        lengths.labels(queue.queue, "waiting").set(queue.waiting)
-        lengths.labels(queue.queue, "running").set(queue.running)
-        lengths.labels(queue.queue, "dead").set(queue.dead)
-        oldest.labels(queue.queue).set(queue.oldest_s)
     whole = REGISTRY
     if folder is not None:
         whole = CollectorRegistry()
@@ -66,6 +59,33 @@ def text(queues: Iterable[QueueStatus], folder: Path | None) -> bytes:
         whole.get_sample_value("cache_reads_total", {"outcome": outcome}) or 0
         for outcome in ("hit", "miss")
     )
-    rate = Gauge("cache_hit_rate", "Part of reads that the cache answered.", registry=registry)
-    rate.set(hits / (hits + misses) if hits else 0)
-    return generate_latest(whole) + generate_latest(registry)
+    now = CollectorRegistry()
+    now.register(_Now(tuple(queues), hits / (hits + misses) if hits else 0))
+    return generate_latest(whole) + generate_latest(now)
+
+
+@attrs.frozen
+class _Now(Collector):
+    """Figures that are worked out when they are asked for. A `Gauge` would be kept in the folder,
+    and told a second time for each process that ever was asked."""
+
+    queues: tuple[QueueStatus, ...]
+    hit_rate: float
+
+    def collect(self) -> Iterator[Metric]:
+        yield GaugeMetricFamily(
+            "cache_hit_rate", "Part of reads that the cache answered.", self.hit_rate
+        )
+        lengths = GaugeMetricFamily(
+            "job_queue_length", "Jobs in a queue.", None, ["queue", "state"]
+        )
+        oldest = GaugeMetricFamily(
+            "job_queue_age_seconds", "Wait of the first ready job.", None, ["queue"]
+        )
+        for each in self.queues:
+            lengths.add_metric([each.queue, "waiting"], each.waiting)
+            lengths.add_metric([each.queue, "running"], each.running)
+            lengths.add_metric([each.queue, "dead"], each.dead)
+            oldest.add_metric([each.queue], each.oldest_s)
+        yield lengths
+        yield oldest

@@ -50,11 +50,13 @@ def serve(settings: Settings) -> None:
 
 
 def _gunicorn(settings: Settings) -> dict[str, Any]:
+    from finora_web.connections import Worker
+
     return {
         "bind": [f"{settings.http_host}:{settings.http_port}"],
         "workers": settings.http_processes,
         "threads": settings.http_threads,
-        "worker_class": "gthread",
+        "worker_class": Worker,
         "timeout": 30,
         "graceful_timeout": settings.drain_s,
         "keepalive": 5,
@@ -76,6 +78,8 @@ def _logger() -> Any:
         def setup(self, cfg: object) -> None:
             self.error_log = logging.getLogger("gunicorn.error")
             self.access_log = logging.getLogger("gunicorn.access")
+            for each in (self.error_log, self.access_log):
+                each.propagate = True
 
     return Ours
 

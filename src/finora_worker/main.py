@@ -176,7 +176,8 @@ async def serve(parts: Parts, opened: Opened, sizes: Mapping[str, int], drain_s:
         task.cancel()
     await asyncio.gather(*(worker.stop() for worker in workers), return_exceptions=True)
     # Whatever hangs here must not keep the jobs from being given back.
-    await asyncio.wait([*serving, *tasks], timeout=_END_S)
+    ends = [*serving, *tasks, asyncio.create_task(relay.rest())]
+    await asyncio.wait(ends, timeout=_END_S)
     try:
         given = await loop.run_in_executor(keepers, parts.runner.give_back)
         if given:

@@ -54,19 +54,27 @@ class Relay:
     channel: Callable[[str], WakeQueue]
     threads: Executor
     woken: asyncio.Event = attrs.field(factory=asyncio.Event)
+    _round: asyncio.Future[int] | None = None
 
     async def act(self) -> None:
         """Announce until nothing is left, then wait for news, or for a second."""
         # What is noted is told, also when the worker is stopped in between: else it would be told
         # again by another, but ten seconds later.
-        while await asyncio.shield(self._announce()):
-            pass
+        news = True
+        while news:
+            self._round = asyncio.ensure_future(self._announce())
+            news = bool(await asyncio.shield(self._round))
         # Not wait_for, which swallows a cancellation that comes together with the news (until
         # Python 3.12): the loop would go on, and the process never stop.
         with suppress(TimeoutError):
             async with asyncio.timeout(POLL_S):
                 await self.woken.wait()
         self.woken.clear()
+
+    async def rest(self) -> None:
+        """Wait until all that was noted is told."""
+        if self._round is not None:
+            await asyncio.wait([self._round])
 
     async def _announce(self) -> int:
         """Tell a batch; how much of it was news."""

@@ -4,6 +4,7 @@ import io
 import itertools
 from collections import Counter
 from datetime import date
+from functools import partial
 from typing import Any
 
 import attrs
@@ -24,6 +25,7 @@ from finora import (
     currency,
 )
 from finora_core.records.model import merchant_key
+from together import together
 
 EUR = currency("EUR")
 IBAN = "DE89370400440532013000"
@@ -426,3 +428,11 @@ def test_a_file_larger_than_the_limit_is_refused_before_it_is_read(finora: Finor
     with pytest.raises(Refusal) as refusal:
         service.submit(scope, io.BytesIO(b"x" * 11), "a.csv")
     assert refusal.value.code == "STATEMENT_TOO_LARGE"
+
+
+def test_imports_that_open_one_account_at_once_all_come_in(finora: Finora, scope: Scope) -> None:
+    request = ImportRequest(account="New", currency="EUR")
+    texts = [f"Date,Amount,Description\n2026-01-{day:02},-1.00,a\n" for day in range(1, 5)]
+    acts = [partial(bring, finora, scope, text, "a.csv", request) for text in texts]
+    assert [result["added"] for result in together(*acts)] == [1, 1, 1, 1]
+    assert len([a for a in finora.ledger.accounts(scope) if a.name == "New"]) == 1

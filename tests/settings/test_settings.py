@@ -78,6 +78,7 @@ def test_production_refuses_what_is_for_a_laptop() -> None:
     assert set(wrong) == {"FINORA_DATABASE_URL", "FINORA_REDIS_URL", "FINORA_STORAGE_DIRECTORY"}
     assert all("set it" in reason for reason in wrong.values())
     ready = {"FINORA_ENV": "production", "FINORA_DATABASE_URL": URL,
+             "FINORA_REDIS_URL": "redis://cache:6379/0",
              "FINORA_STORAGE_DIRECTORY": "/srv/files"}  # fmt: skip
     assert production_problems(from_environment(ready)) == []
     both = problems({"FINORA_ENV": "production", "FINORA_POOL_SIZE": "0", "FINORA_X": "1"})

@@ -28,7 +28,6 @@ from finora_adapters.postgres import pooler
 from finora_adapters.postgres.invariants import violations
 from finora_adapters.postgres.work import Postgres
 from together import errors, together
-from worker.servers import Valkey
 
 PROGRAM = shutil.which("pgbouncer") or "/usr/sbin/pgbouncer"
 LIVELY = 30.0
@@ -71,7 +70,7 @@ def place() -> Iterator[Place]:
     # Short: the path of a unix socket has a limit of about a hundred bytes.
     folder = Path(tempfile.mkdtemp(prefix="finora-p-"))
     folder.chmod(0o755)
-    with open_engines(folder / "data") as engines:
+    with open_engines(folder / "data", valkey=True) as engines:
         Finora.migrate(Settings(data=folder / "data"))
         host = str(conninfo_to_dict(engines.postgres_dsn)["host"])
         with _bouncer(folder / "b", host):
@@ -210,24 +209,12 @@ def test_no_client_sees_what_another_left_on_the_server(place: Place) -> None:
     assert place.servers() <= 2
 
 
-@pytest.fixture
-def valkey() -> Iterator[Valkey]:
-    folder = Path(tempfile.mkdtemp(prefix="finora-v-"))
-    valkey = Valkey(folder)
-    valkey.start()
-    yield valkey
-    valkey.kill()
-    shutil.rmtree(folder, ignore_errors=True)
-
-
 @pytest.mark.parametrize("direct", [True, False])
-def test_the_worker_works_through_a_pooler(
-    place: Place, valkey: Valkey, tmp_path: Path, direct: bool
-) -> None:
+def test_the_worker_works_through_a_pooler(place: Place, tmp_path: Path, direct: bool) -> None:
     settings = place.settings(direct=direct)
     clean = {key: value for key, value in os.environ.items() if not key.startswith("FINORA_")}
     env = clean | {
-        "FINORA_DATA": str(place.engines.data), "FINORA_REDIS_URL": valkey.url,
+        "FINORA_DATA": str(place.engines.data), "FINORA_REDIS_URL": str(place.engines.valkey_url),
         "FINORA_DATABASE_URL": place.pooled, "FINORA_ENV": "test",
     }  # fmt: skip
     if direct:

@@ -6,6 +6,7 @@ After each history everything is healed and must come to its end.
 """
 
 from collections.abc import Generator, Hashable
+from contextlib import suppress
 from random import Random
 from typing import Any
 
@@ -86,10 +87,8 @@ class Jobs:
                 continue
             me.held = claimed
             yield
-            try:
+            with suppress(StaleClaim):
                 yield from self._attempt(me, claimed)
-            except StaleClaim:
-                pass
             me.held = me.work = None
 
     def _next(self) -> Hashable | None:

@@ -1,5 +1,7 @@
 """The cached wallet: fast, and never behind what its reader knows to be written."""
 
+import shutil
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,9 +21,9 @@ from finora_adapters.redis.client import connect
 from finora_adapters.redis.versions import VersionedCache
 from finora_web.app import Shell, create_app
 from finora_web.main import build
+from servers import Valkey
 from together import together
 from web.api import Api, euros
-from worker.servers import Valkey
 
 DAYS = {"since": "2026-01-01", "until": "2026-01-31"}
 
@@ -205,9 +207,7 @@ def test_every_key_of_the_cache_has_its_tenant_and_none_serves_another(
 
 @pytest.fixture
 def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
-    import shutil
-    import tempfile
-
+    # Short: the path of a unix socket has a limit of about a hundred bytes.
     folder = Path(tempfile.mkdtemp(prefix="finora-w-"))
     valkey = Valkey(folder)
     valkey.start()

@@ -46,6 +46,9 @@ def figures(text: str, name: str) -> dict[tuple[str, ...], float]:
 @pytest.mark.spec("S2-56")
 def test_figures_are_of_all_processes(served: Served, token: str) -> None:
     asked = "/api/v1/accounts"
+    served.ask("GET", "/nope")
+    served.ask("GET", "/api/v1/wallet/summary", Authorization=token)
+    served.ask("POST", "/api/v1/imports", b"no statement", Authorization=token)
     before = figures(served.ask("GET", "/metrics")[1].decode(), "http_requests_total")
     answers = together(*[lambda: served.ask("GET", asked, Authorization=token)[0]] * 40)
     assert answers == [200] * 40
@@ -58,7 +61,10 @@ def test_figures_are_of_all_processes(served: Served, token: str) -> None:
     for name in ("http_requests_total", "http_request_duration_ms_bucket", "http_errors_total",
                  "database_connections", "redis_operations_total", "job_queue_length",
                  "cache_hit_rate"):  # fmt: skip
-        assert name in text
+        assert figures(text, name), name
+    names = [line.split()[2] for line in text.splitlines() if line.startswith("# TYPE ")]
+    assert len(names) == len(set(names)), "a figure is told twice"
+    assert "pid=" not in text
 
 
 @pytest.mark.spec("S2-57")
@@ -186,3 +192,58 @@ def await_closed(served: Served) -> None:
             return
         assert time.monotonic() < deadline, "it still takes requests"
         time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"zz\r\n{}\r\n",
+        b"5\r\n{}\r\n0\r\n\r\n",
+        b"-1\r\n\r\n",
+        b"2\r\n{}",
+        b"2;x=\x00\r\n{}\r\n0\r\n\r\n",
+        b"",
+    ],
+)
+def test_a_body_that_is_no_chunks_or_breaks_off_is_no_fault_of_ours(
+    served: Served, token: str, body: bytes
+) -> None:
+    for path in ("/api/v1/accounts", "/api/v1/files?name=a.png", "/api/v1/imports"):
+        asked = head("POST", path, token, "Transfer-Encoding: chunked", "X-Request-Id: broken")
+        assert served.say(asked + body).startswith(b"HTTP/1.1 4"), path
+    short = head("POST", "/api/v1/files?name=a.png", token, "Content-Length: 1000")
+    assert served.say(short + PNG).startswith(b"HTTP/1.1 400")
+    form = head("POST", "/api/v1/files?name=a.png", token, "Content-Length: 1000",
+                "Content-Type: multipart/form-data; boundary=b")  # fmt: skip
+    part = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
+    assert served.say(form + part + PNG).startswith(b"HTTP/1.1 400")
+    assert json.loads(served.ask("GET", "/api/v1/files", Authorization=token)[1])["data"] == []
+    assert not [line for line in served.lines() if line.get("request_id") == "broken"
+                and line["level"] == "error"]  # fmt: skip
+
+
+def test_a_head_in_pieces_and_requests_behind_each_other_are_served(
+    served: Served, token: str
+) -> None:
+    one = head("GET", "/api/v1/accounts", token)
+    last = head("GET", "/live", token, "Connection: close")
+    with served.connect() as connection:
+        for byte in one:
+            connection.sendall(bytes([byte]))
+        connection.sendall(one + one + one[:20])
+        connection.sendall(one[20:] + last)
+        assert read_all(connection).count(b"HTTP/1.1 200") == 5
+
+
+@pytest.mark.invariant("F-32")
+def test_clients_that_do_not_go_stop_nobody_else(served: Served, token: str) -> None:
+    """They were answered for the last time, and read nothing."""
+    held = [served.connect() for _ in range(60)]
+    try:
+        for connection in held:
+            connection.sendall(head("GET", "/docs", token, "Connection: close"))
+        for _ in range(5):
+            assert served.ask("GET", "/live")[0] == 200
+    finally:
+        for connection in held:
+            connection.close()

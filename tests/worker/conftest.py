@@ -13,8 +13,9 @@ from sqlalchemy import Engine
 from finora import Scope, Settings
 from finora_adapters.compose import by_event
 from finora_adapters.postgres.work import Postgres
+from servers import Valkey
 from worker.load import SUBSCRIPTIONS, Load
-from worker.servers import Valkey, WorkerProcess
+from worker.processes import WorkerProcess
 
 Start = Callable[..., WorkerProcess]
 

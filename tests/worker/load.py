@@ -4,7 +4,7 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 from uuid import UUID
@@ -18,10 +18,10 @@ from finora_adapters.postgres.work import Postgres
 from finora_core.jobs.model import Handler, Progress, Subscription
 from finora_core.kernel.events import Plain
 from finora_core.kernel.ids import derived_id, new_id
+from servers import eventually
 
 QUEUE, OTHER = "test", "test:other"
 ATTEMPTS = 3
-LIVELY = 60.0  # seconds; a bound, not a speed
 POINTS = ("claimed", "before", "inside", "finished", "after")
 """Where a `steps` job can be held: claimed; about to write; written, not committed; its row ended,
 not committed; committed."""
@@ -152,13 +152,6 @@ def _number(payload: Mapping[str, Plain]) -> int:
     number = payload["number"]
     assert isinstance(number, int)
     return number
-
-
-def eventually(check: Callable[[], object], otherwise: str) -> None:
-    deadline = time.monotonic() + LIVELY
-    while not check():
-        assert time.monotonic() < deadline, otherwise
-        time.sleep(0.05)
 
 
 @attrs.frozen

@@ -7,8 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from finora_adapters.postgres.jobs import PgQueue
-from worker.load import POINTS, Load, eventually, noted, once
-from worker.servers import Valkey, WorkerProcess
+from servers import Valkey, eventually
+from worker.load import POINTS, Load, noted, once
+from worker.processes import WorkerProcess
 
 Start = Callable[..., WorkerProcess]
 

@@ -13,8 +13,9 @@ from finora_adapters.redis.client import connect_async
 from finora_adapters.redis.queue import WakeQueue
 from finora_core.kernel.errors import Unavailable
 from finora_worker.upkeep import Relay, forever
-from worker.load import QUEUE, Load, eventually, once
-from worker.servers import Valkey, WorkerProcess
+from servers import Valkey, eventually
+from worker.load import QUEUE, Load, once
+from worker.processes import WorkerProcess
 
 Start = Callable[..., WorkerProcess]
 

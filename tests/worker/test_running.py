@@ -11,8 +11,9 @@ from finora import Finora, JobState
 from finora_adapters.embedded import Engines
 from finora_core.jobs.service import JobRunner
 from finora_worker.upkeep import Relay
-from worker.load import ATTEMPTS, Load, eventually, once, starts
-from worker.servers import WorkerProcess
+from servers import eventually
+from worker.load import ATTEMPTS, Load, once, starts
+from worker.processes import WorkerProcess
 
 Start = Callable[..., WorkerProcess]
 

@@ -19,8 +19,9 @@ import finora_worker
 from finora_adapters.redis.client import connect_async
 from finora_adapters.redis.queue import WakeQueue
 from finora_core.jobs.service import failure_of
+from servers import Valkey
 from worker.load import QUEUE, Load, noted, once
-from worker.servers import Valkey, WorkerProcess
+from worker.processes import WorkerProcess
 from worker.test_redis import depth, tell_all
 
 Start = Callable[..., WorkerProcess]

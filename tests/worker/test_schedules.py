@@ -16,8 +16,8 @@ from finora_adapters.postgres.jobs import PgQueue
 from finora_adapters.postgres.work import Postgres
 from finora_core.jobs.model import Schedule
 from finora_core.jobs.service import Scheduler
+from servers import eventually
 from together import errors, together
-from worker.load import eventually
 
 
 @attrs.frozen

@@ -6,8 +6,9 @@ from collections.abc import Callable
 import pytest
 
 from finora_core.jobs.model import Wakeup
-from worker.load import OTHER, QUEUE, Load, eventually, once
-from worker.servers import WorkerProcess
+from servers import eventually
+from worker.load import OTHER, QUEUE, Load, once
+from worker.processes import WorkerProcess
 
 Start = Callable[..., WorkerProcess]
 

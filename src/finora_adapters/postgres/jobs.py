@@ -160,9 +160,9 @@ class PgPeriods:
         return self.connection.execute(statement, values).rowcount == 1
 
 
-# None of these waits for a row: a transaction that finishes its job holds it until it commits, and
-# all other jobs would wait with it. A materialized choice is made once; joined, it could be made
-# once a row, and give more than was asked for.
+# Those that look for jobs wait for no row: a transaction that finishes its job holds it until it
+# commits, and all other jobs would wait with it. A materialized choice is made once; joined, it
+# could be made once a row, and give more than was asked for.
 
 # A job whose runner vanished counts that attempt; when it was the last, it is dead.
 _BURY = text("""
@@ -194,8 +194,12 @@ returning j.tenant_id, j.id, j.epoch, j.name, j.user_id, j.request_id, j.payload
 _CLAIMED = ("tenant_id", "id", "epoch", "name", "user_id", "request_id", "payload", "attempts",
             "max_attempts")  # fmt: skip
 _CLAIM = text(_TAKE.format(which=""))
-_CLAIM_ONE = _TAKE.format(which="and tenant_id = %(tenant)s and id = %(job)s").replace(
-    ":limit", "1"
+# This one waits: a second relay that was woken too holds the row for the moment in which it finds
+# that the first has told of it; to pass it by would cost the ten seconds until it is told again.
+_CLAIM_ONE = (
+    _TAKE.format(which="and tenant_id = %(tenant)s and id = %(job)s")
+    .replace(":limit", "1")
+    .replace("for update skip locked", "for update")
 )
 # New ones first, which the index finds without a look at those that were announced already.
 _ANNOUNCE = text(f"""

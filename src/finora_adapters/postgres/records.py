@@ -13,7 +13,7 @@ from sqlalchemy import Row as SqlRow
 from finora_adapters.postgres.ledger import PgAssets
 from finora_core.kernel.page import Page, decode_cursor, encode_cursor
 from finora_core.kernel.plain import to_plain
-from finora_core.ledger.model import EntryWords
+from finora_core.ledger.model import EntryWords, Flow
 from finora_core.records.model import (
     BankState,
     Record,
@@ -28,10 +28,10 @@ from finora_core.records.ports import Row
 _SELECT = """
 select r.id, r.account_id, a.name as account, r.on_date, r.units, r.asset, r.description,
   r.counterparty, r.merchant_key, r.bank_id, r.bank_state, r.status, r.source, r.void, r.entry_id,
-  r.revision, r.recorded_at, coalesce(l.category, '') as category
+  r.revision, r.recorded_at, coalesce(l.category, '') as category, l.flow
 from finora.record r
 join finora.account a on a.tenant_id = r.tenant_id and a.id = r.account_id
-left join lateral (select category from finora.label l where l.tenant_id = r.tenant_id
+left join lateral (select category, flow from finora.label l where l.tenant_id = r.tenant_id
   and l.entry_id = r.entry_id order by number desc limit 1) l on true
 where r.tenant_id = :tenant
 """
@@ -143,6 +143,7 @@ class PgRecords:
                 "amount": self.assets.amount(units, asset),
                 "bank_state": BankState(row.bank_state),
                 "status": Status(row.status),
+                "flow": Flow(row.flow) if row.flow else None,
             }
         )
 

@@ -38,7 +38,11 @@ _OPEN = (
     "set_config('lock_timeout', %(lock)s, true)"
 )
 _ROLE: LiteralString = "select set_config('role', %(role)s, true)"
-_AS_CONTROL: Statement = (_ROLE, {"role": access.CONTROL})
+# A process that stands still with a row of the job table in its hands must not stop all others.
+_AS_CONTROL: Statement = (
+    "select set_config('role', %(role)s, true), set_config('lock_timeout', '5s', true)",
+    {"role": access.CONTROL},
+)
 _TAKE_KEY = (
     "select pg_try_advisory_xact_lock(hashtextextended(%(tenant)s || %(person)s || %(key)s, 0))"
 )

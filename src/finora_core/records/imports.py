@@ -16,8 +16,8 @@ from finora_core.kernel.asset import Asset
 from finora_core.kernel.events import Plain
 from finora_core.kernel.ids import derived_id, new_id
 from finora_core.kernel.scope import Scope
-from finora_core.kernel.work import Begin, retried
-from finora_core.ledger.model import Account, AccountKind, AccountOpened
+from finora_core.kernel.work import Begin, Contended, retried
+from finora_core.ledger.model import Account, AccountExists, AccountKind, AccountOpened
 from finora_core.plugins import StatementFormat, StatementItem, StatementTooLarge
 from finora_core.records.importing import NOT_TEXT, Intake, head_of, pick_format
 from finora_core.records.model import (
@@ -110,13 +110,18 @@ class ImportService:
             difference=intake.check_controls(True),
         )
 
+    @retried
     def run(self, scope: Scope, payload: Mapping[str, Plain], progress: Progress) -> ImportResult:
         """The job `records.import`: the whole file in one transaction, or nothing of it."""
         import_id = UUID(str(payload["import"]))
         with self.begin(scope) as work:
             name, key, request, _ = work.imports.request(import_id)
-        with self.objects.open(scope.tenant_id, key) as file:
-            return self._import(scope, import_id, file, name, request, progress)
+        try:
+            with self.objects.open(scope.tenant_id, key) as file:
+                return self._import(scope, import_id, file, name, request, progress)
+        except AccountExists as error:
+            # Another import opened it meanwhile: read again, it is known now.
+            raise Contended("an account of the file was opened at the same time") from error
 
     def _import(
         self,

@@ -14,6 +14,7 @@ import attrs
 from finora_core.kernel.amount import Amount
 from finora_core.kernel.errors import Conflict, Invalid, NotFound
 from finora_core.kernel.events import Plain
+from finora_core.ledger.model import Flow
 
 
 class RecordNotFound(NotFound):
@@ -134,6 +135,8 @@ class Record:
     bank_state: BankState
     status: Status
     category: str
+    flow: Flow | None
+    """How its label says that it counts; None for one without a label."""
     source: str
     """The format or connector that brought it first; `manual` for one entered by hand."""
     void: bool

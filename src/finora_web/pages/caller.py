@@ -1,6 +1,6 @@
 """Who looks at a page: whoever proved a token here, which the cookie keeps."""
 
-from flask import Request, Response, g, make_response, redirect, render_template, request, url_for
+from flask import Response, g, make_response, redirect, render_template, request, url_for
 
 from finora_core.identity.model import TokenInvalid
 from finora_core.kernel.errors import Refusal, Unauthenticated
@@ -19,11 +19,6 @@ def caller(gate: Gate, permission: str) -> Scope:
     if permission not in scope.permissions:
         raise PermissionMissing(f"this needs the permission {permission}")
     return scope
-
-
-def of_our_page(asked: Request) -> bool:
-    """Whether a page of ours sent it, which browsers say and other sites cannot pretend."""
-    return asked.headers.get("Origin") == asked.host_url.rstrip("/")
 
 
 def remember(answer: Response, token: str) -> Response:

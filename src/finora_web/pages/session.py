@@ -5,8 +5,8 @@ from flask import Response, g, make_response, redirect, render_template, request
 from werkzeug.wrappers import Response as Answer
 
 from finora_core.identity.model import TokenInvalid
-from finora_web.gate import Gate
-from finora_web.pages.caller import forget, of_our_page, remember
+from finora_web.gate import Gate, from_ourselves
+from finora_web.pages.caller import forget, remember
 
 _WHY = {
     "ended": "Your token was revoked, or its time has run out. Sign in with another one.",
@@ -31,12 +31,12 @@ class Session:
         """Ask for a token, or take the one that was asked for."""
         if request.method == "GET":
             return self._form(_WHY.get(request.args.get("why", "")))
-        if not of_our_page(request):
+        if not from_ourselves(request):
             return self._form(_WHY["elsewhere"], status=403)
         return self._in(request.form.get("token", "").strip())
 
     def sign_out(self) -> Answer:
-        if not of_our_page(request):
+        if not from_ourselves(request):
             return redirect(url_for("pages.overview"), 303)
         return forget(make_response(redirect(url_for("pages.sign_in", why="out"), 303)))
 

@@ -1,4 +1,4 @@
-"""Servers and workers that a test may kill: a Valkey of its own, and worker processes."""
+"""Worker processes that a test may kill."""
 
 import json
 import os
@@ -9,45 +9,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-import redis
-
-from finora_adapters.embedded import find_valkey
-from worker.load import LIVELY, QUEUE, eventually
-
-TESTS = Path(__file__).parents[1]
-
-
-class Valkey:
-    """A server without persistence, on a unix socket: a restart finds it empty."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.socket = folder, folder / "v"
-        self.url = f"unix://{self.socket}"
-        self.client = redis.Redis(unix_socket_path=str(self.socket))
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self, *options: str) -> None:
-        words = f"--port 0 --unixsocket {self.socket} --dir {self.folder} --appendonly no"
-        command = [str(find_valkey()), *words.split(), "--save", "", *options]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        eventually(self.answers, "Valkey does not answer")
-
-    def answers(self) -> bool:
-        try:
-            return bool(self.client.ping())
-        except redis.RedisError:
-            return False
-
-    def kill(self) -> None:
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-            self.process = None
-        self.client.connection_pool.disconnect()
-
-    def signal(self, number: int) -> None:
-        assert self.process
-        self.process.send_signal(number)
+from servers import LIVELY, eventually
+from worker.load import QUEUE
 
 
 class WorkerProcess:

@@ -1,0 +1,151 @@
+"""gunicorn's threads, kept for requests. Whoever is slow to ask, or to go, waits in the poller: a
+few dozen clients that send half a head would otherwise hold every thread for ever."""
+
+import errno
+import socket
+import struct
+import time
+from concurrent.futures import Future
+from functools import partial
+from selectors import EVENT_READ
+from typing import Any
+
+from gunicorn.workers.gthread import (  # type: ignore[import-untyped]  # upstream
+    STOP_KEEPALIVE_LINGER,
+    TConn,
+    ThreadWorker,
+)
+
+_CHUNK = 1 << 14
+_HEAD_END = b"\r\n\r\n"
+_LONGEST_HEAD = 1 << 16
+_TOO_LONG = b"HTTP/1.1 431 Header Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+_LINGER_S = 2.0
+_UNREAD_S = 0.1
+# Of the system: how long a thread waits for more of a body, or for room to answer.
+_STALL = struct.pack("ll", 30, 0)
+_GONE = (errno.EAGAIN, errno.EWOULDBLOCK, errno.ECONNABORTED)
+
+
+class Connection(TConn):  # type: ignore[misc]  # untyped upstream
+    """A client's socket, with what it has said of its next request."""
+
+    def __init__(self, cfg: Any, client: socket.socket, address: Any, server: Any) -> None:
+        super().__init__(cfg, client, address, server)
+        self.head = b""
+        self.deadline = 0.0
+        self.ending = False
+        """It was answered for the last time."""
+
+
+class Worker(ThreadWorker):  # type: ignore[misc]  # untyped upstream
+    """Its main thread alone waits for heads of requests; it has nothing else to do."""
+
+    def init_process(self) -> None:
+        self.outside: dict[Connection, None] = {}
+        """In no thread; oldest first."""
+        super().init_process()
+
+    def accept(self, listener: Any) -> None:
+        try:
+            client, address = listener.accept()
+        except OSError as error:
+            if error.errno in _GONE:
+                return
+            raise
+        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            client.setsockopt(socket.SOL_SOCKET, option, _STALL)
+        self.nr_conns += 1
+        self._wait(Connection(self.cfg, client, address, listener.getsockname()))
+        if self.nr_conns >= self.worker_connections:
+            self._drop(next(iter(self.outside)))
+
+    def finish_request(self, conn: Connection, done: "Future[bool]") -> None:
+        if done.cancelled() or done.exception() is not None or not done.result():
+            self._end(conn)
+            return
+        # It may have sent its next request along.
+        conn.head = conn.parser.unreader.take_buffered()
+        if _HEAD_END in conn.head:
+            self._hand_over(conn)
+        else:
+            self._wait(conn)
+
+    def murder_pending(self) -> None:
+        now = time.monotonic()
+        for conn in [each for each in self.outside if each.deadline <= now]:
+            self._drop(conn)
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        super().set_accept_enabled(enabled)
+        if not self.alive:
+            # Else who connects now would be let wait by the system, and never be answered.
+            for listener in self.sockets:
+                listener.close()
+
+    def _cap_keepalive(self, deadline: float) -> None:
+        for conn in self.outside:
+            conn.deadline = min(conn.deadline, deadline)
+
+    def _keepalive_after(self, conn: Connection, keepalive: bool) -> bool:
+        # A body that nobody wanted is waited for by no thread.
+        deadline = time.monotonic() + _UNREAD_S
+        return keepalive and bool(conn.parser.finish_body(deadline=deadline))
+
+    def _wait(self, conn: Connection) -> None:
+        seconds = self.cfg.keepalive if self.alive else STOP_KEEPALIVE_LINGER
+        conn.deadline = time.monotonic() + (_LINGER_S if conn.ending else seconds)
+        conn.sock.setblocking(False)
+        self.outside[conn] = None
+        self.poller.register(conn.sock, EVENT_READ, partial(self._readable, conn))
+
+    def _readable(self, conn: Connection, client: socket.socket) -> None:
+        try:
+            said = client.recv(_CHUNK)
+        except BlockingIOError:
+            return
+        except OSError:
+            said = b""
+        if not said:
+            self._drop(conn)
+            return
+        if conn.ending:
+            return
+        conn.head += said
+        if _HEAD_END in conn.head:
+            self._leave(conn)
+            self._hand_over(conn)
+        elif len(conn.head) > _LONGEST_HEAD:
+            self._leave(conn)
+            self._end(conn, _TOO_LONG)
+
+    def _hand_over(self, conn: Connection) -> None:
+        conn.init()
+        conn.parser.unreader.unread(conn.head)
+        conn.head = b""
+        conn.data_ready = True
+        self.enqueue_req(conn)
+
+    def _end(self, conn: Connection, answer: bytes = b"") -> None:
+        """Close, but not before the client has read the answer: a socket that is closed with bytes
+        unread takes back what it has sent."""
+        conn.ending = True
+        try:
+            conn.sock.setblocking(False)
+            if answer:
+                conn.sock.send(answer)
+            conn.sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            self.nr_conns -= 1
+            conn.close()
+        else:
+            self._wait(conn)
+
+    def _leave(self, conn: Connection) -> None:
+        del self.outside[conn]
+        self.poller.unregister(conn.sock)
+
+    def _drop(self, conn: Connection) -> None:
+        self._leave(conn)
+        self.nr_conns -= 1
+        conn.close()
