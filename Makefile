@@ -10,9 +10,11 @@ FILES ?=
 demo: $(STAMP)
 	@$(BIN)/finora demo $(FILES)
 
-# Quiet like -q, which would take the rules off the closing line.
+# Quiet like -q, which would take the rules off the closing line. One set of servers a process, and
+# a file's tests in one of them.
 test: $(STAMP)
-	@$(BIN)/python -m pytest --no-header -o verbosity_test_cases=-1
+	@$(BIN)/python -m pytest --no-header -o verbosity_test_cases=-1 \
+	    -n auto --maxprocesses=4 --dist=loadfile
 
 # The dashboard and the API on this machine, with a worker.
 up: $(STAMP)

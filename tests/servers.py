@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from finora_adapters.embedded import find_valkey
 
@@ -25,7 +27,7 @@ class Valkey:
     def __init__(self, folder: Path) -> None:
         self.folder, self.socket = folder, folder / "v"
         self.url = f"unix://{self.socket}"
-        self.client = redis.Redis(unix_socket_path=str(self.socket))
+        self.client = redis.Redis(unix_socket_path=str(self.socket), retry=Retry(NoBackoff(), 0))
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, *options: str) -> None:

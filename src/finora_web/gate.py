@@ -46,8 +46,9 @@ class Proven:
             proof, ends = self._known.get(token, (None, None))
         return None if ends is not None and ends <= time.monotonic() else proof
 
-    def put(self, token: str, proof: Proof) -> None:
-        ends = None if proof.left is None else time.monotonic() + proof.left.total_seconds()
+    def put(self, token: str, proof: Proof, asked: float) -> None:
+        """`asked` is the moment before it was proven, or it would be believed a little too long."""
+        ends = None if proof.left is None else asked + proof.left.total_seconds()
         with self._lock:
             self._known[token] = (proof, ends)
             if len(self._known) > _MEMO:
@@ -87,8 +88,9 @@ class Gate:
         return _allowed(endpoint, attrs.evolve(known.scope, request_id=request_id))
 
     def _prove(self, token: str, request_id: str) -> Proof:
+        asked = time.monotonic()
         proof = self.services.tokens.prove(token, request_id)
-        self.proven.put(token, proof)
+        self.proven.put(token, proof, asked)
         return proof
 
     def _answer(self, endpoint: Endpoint, scope: Scope, arguments: dict[str, Any]) -> Response:

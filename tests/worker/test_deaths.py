@@ -85,6 +85,7 @@ def test_a_relay_that_dies_between_noting_and_telling_is_made_up_for(
     while not set(jobs) <= {wakeup.id for wakeup in load.queue.announce(1000)}:
         load.announce_again()
     assert not [each for each in load.queue.announce(1000) if each.id in jobs]
+    load.announce_again()
     start().ready()
     load.await_states(done=10)
     assert load.effects() == once(range(10))

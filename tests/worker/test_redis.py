@@ -60,12 +60,14 @@ def restart_empty(valkey: Valkey) -> None:
 def test_what_redis_forgets_is_told_again(
     load: Load, valkey: Valkey, start: Start, lose: Callable[[Valkey], object]
 ) -> None:
-    """Nothing is helped along: the worker announces again what nobody claimed."""
+    """A worker announces again what nobody claimed: after ten seconds, which one of these waits."""
     load.ask("add", *range(30))
     tell_all(load, valkey)
     assert depth(valkey) == 30
     lose(valkey)
     assert depth(valkey) == 0
+    if lose is not rename:
+        load.announce_again()
     start().ready()
     load.await_states(done=30)
     assert load.effects() == once(range(30))
@@ -104,7 +106,7 @@ def test_while_redis_is_away_the_worker_rests_and_then_drains(
     load.await_states(done=1)
     valkey.kill()
     load.ask("add", *range(1, 20))
-    assert worker.cpu_share(6) < 0.2
+    assert worker.cpu_share(4) < 0.2
     assert worker.lives
     valkey.start()
     load.await_states(done=20)
@@ -118,7 +120,7 @@ def test_a_redis_that_stands_still_holds_up_nothing_for_ever(
     worker = start().ready()
     valkey.signal(signal.SIGSTOP)
     load.ask("add", *range(10))
-    assert worker.cpu_share(6) < 0.2
+    assert worker.cpu_share(4) < 0.2
     valkey.signal(signal.SIGCONT)
     load.await_states(done=10)
     assert load.effects() == once(range(10))
