@@ -168,7 +168,7 @@ def test_whoever_stops_a_process_waits_as_long_as_it_drains() -> None:
         assert int(compose()["services"][name]["stop_grace_period"].rstrip("s")) > default
 
 
-@pytest.mark.spec("S2-54", partial=True)
+@pytest.mark.spec("S2-54")
 def test_the_worker_is_a_container_of_its_own_that_is_started_again() -> None:
     services = compose()["services"]
     assert services["worker"]["command"] == ["worker"] != services["api"]["command"]

@@ -64,8 +64,8 @@ def test_models_are_pure() -> None:
         assert not names & {"os", "socket", "time", "random", "threading", "subprocess"}, path
 
 
-@pytest.mark.spec("S3-1", partial=True)
-@pytest.mark.spec("S4-9", partial=True)
+@pytest.mark.spec("S3-1")
+@pytest.mark.spec("S4-9")
 def test_services_own_the_transaction_and_hold_no_sql() -> None:
     found = modules("service")
     assert len(found) >= 4

@@ -208,7 +208,7 @@ def test_a_refusal_ends_the_job_and_tells_why(finora: Finora, scope: Scope) -> N
     assert finora.jobs.dismiss(scope, result.id).dismissed_at is not None
 
 
-@pytest.mark.spec("S0-38", partial=True)
+@pytest.mark.spec("S0-38")
 def test_progress_is_told_while_the_job_runs(
     database: Postgres, scope: Scope, finora: Finora
 ) -> None:

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,9 @@ LIVELY = 60.0  # seconds; a bound, not a speed
 class Served:
     """gunicorn with two processes over the run's own servers."""
 
-    def __init__(self, data: Path, folder: Path, **settings: object) -> None:
+    def __init__(
+        self, data: Path, folder: Path, more: Sequence[str] = (), **settings: object
+    ) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port: int = free.getsockname()[1]
@@ -29,7 +32,7 @@ class Served:
         }
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "finora", "serve", "--port", str(self.port)],
+                [sys.executable, "-m", "finora", "serve", "--port", str(self.port), *more],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

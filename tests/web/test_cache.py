@@ -73,7 +73,7 @@ def second(settings: Settings, opened: Opened) -> Flask:
     return build(settings, opened)
 
 
-@pytest.mark.spec("S2-22", partial=True)
+@pytest.mark.spec("S2-22")
 @pytest.mark.invariant("I-58")
 def test_every_write_is_seen_by_the_next_read_of_every_instance(
     api: Api, second: Flask, finora: Finora
@@ -213,7 +213,7 @@ def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
 
 
 @pytest.mark.spec("S2-63", partial=True)
-@pytest.mark.spec("S2-55", partial=True)
+@pytest.mark.spec("S2-55")
 @pytest.mark.spec("S0-13", partial=True)
 def test_without_redis_everything_goes_on_and_health_says_so(
     settings: Settings, opened: Opened, api: Api, valkey: Valkey
@@ -250,7 +250,7 @@ def eventually(check: Callable[[], bool]) -> bool:
     return False
 
 
-@pytest.mark.spec("S0-13", partial=True)
+@pytest.mark.spec("S0-13")
 @pytest.mark.invariant("I-58")
 def test_a_redis_that_was_emptied_says_nothing_that_was(api: Api, opened: Opened) -> None:
     giro = api.open("Giro", asset="EUR")

@@ -42,7 +42,7 @@ def probe(app: Flask, path: str) -> tuple[int, Any]:
 
 @pytest.mark.spec("S2-55", partial=True)
 @pytest.mark.spec("S1-19")
-@pytest.mark.spec("S4-7", partial=True)
+@pytest.mark.spec("S4-7")
 @pytest.mark.spec("S0-68", partial=True)
 def test_all_is_well(fresh: Flask) -> None:
     status, body = probe(fresh, "/health")

@@ -161,6 +161,7 @@ def test_records_are_filtered_and_paged_to_the_end_while_others_are_written(api:
     assert api.refused("GET", "/records?cursor=abc") == (400, "BAD_CURSOR")
 
 
+@pytest.mark.spec("S2-27")
 @pytest.mark.spec("S0-34", partial=True)
 @pytest.mark.parametrize("form", [False, True], ids=["body", "form"])
 def test_a_statement_is_taken_in_by_its_job(api: Api, finora: Finora, form: bool) -> None:
@@ -207,6 +208,7 @@ def test_answers_go_to_the_format(api: Api) -> None:
         assert (answer.status_code, answer.json["error"]["code"]) == (400, "VALIDATION")
 
 
+@pytest.mark.spec("S1-14")
 @pytest.mark.spec("S0-64", partial=True)
 def test_jobs_are_listed_by_state_cancelled_replayed_and_dismissed(
     api: Api, finora: Finora, admin: Engine
@@ -232,7 +234,7 @@ def test_jobs_are_listed_by_state_cancelled_replayed_and_dismissed(
     assert dismissed["dismissed_at"] is not None
 
 
-@pytest.mark.spec("S2-47", partial=True)
+@pytest.mark.spec("S2-47")
 @pytest.mark.spec("S4-65", partial=True)
 @pytest.mark.parametrize("form", [False, True], ids=["body", "form"])
 def test_a_file_is_kept_listed_given_back_and_forgotten(api: Api, form: bool) -> None:
@@ -256,7 +258,7 @@ def test_a_file_is_kept_listed_given_back_and_forgotten(api: Api, form: bool) ->
     assert api.get("/files") == []
 
 
-@pytest.mark.spec("S0-15", partial=True)
+@pytest.mark.spec("S0-15")
 def test_a_file_is_announced_uploaded_and_confirmed(api: Api) -> None:
     said = {"name": "a.png", "size": len(PNG), "media_type": "image/png"}
     made = api.post("/files/announcements", said)
@@ -274,7 +276,7 @@ def test_a_file_is_announced_uploaded_and_confirmed(api: Api) -> None:
     assert api.refused("POST", "/files/announcements", large) == (413, "FILE_TOO_LARGE")
 
 
-@pytest.mark.spec("S4-65", partial=True)
+@pytest.mark.spec("S4-65")
 def test_a_file_that_is_not_what_it_pretends_to_be_is_set_aside(api: Api) -> None:
     html = b"<!doctype html><script>alert(1)</script>"
     kept = api.upload("/files", html, 201, query={"name": "a.png", "media_type": "image/png"})
@@ -290,6 +292,8 @@ def test_a_temporary_file_has_an_end(api: Api) -> None:
     assert kept["expires_at"] > (datetime.now(UTC) + timedelta(days=29)).isoformat()
 
 
+@pytest.mark.spec("S2-21")
+@pytest.mark.spec("S2-20")
 def test_the_wallet(api: Api) -> None:
     giro = api.open("Giro", asset="EUR")
     today = datetime.now(UTC).date().isoformat()

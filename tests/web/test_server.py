@@ -154,7 +154,7 @@ def drip(connection: socket.socket) -> None:
 
 
 @pytest.mark.invariant("F-28")
-@pytest.mark.spec("S4-3", partial=True)
+@pytest.mark.spec("S4-3")
 def test_sigterm_lets_a_running_request_end(
     settings: Settings, finora: Finora, token: str, tmp_path: Path
 ) -> None:

@@ -18,6 +18,7 @@ from worker.processes import WorkerProcess
 Start = Callable[..., WorkerProcess]
 
 
+@pytest.mark.spec("S1-8")
 @pytest.mark.invariant("F-29")
 @pytest.mark.invariant("I-22")
 @pytest.mark.invariant("I-23")
@@ -137,9 +138,9 @@ def test_poison_that_loops_for_ever_is_dead_in_the_end_and_holds_up_no_other(
 
 
 @pytest.mark.invariant("I-25")
-@pytest.mark.spec("S0-40", partial=True)
-@pytest.mark.spec("S3-12", partial=True)
-@pytest.mark.spec("S0-17", partial=True)
+@pytest.mark.spec("S0-40")
+@pytest.mark.spec("S3-12")
+@pytest.mark.spec("S0-17")
 def test_a_dead_letter_is_kept_with_its_error_and_replayed_under_its_id(
     load: Load, start: Start, finora: Finora
 ) -> None:

@@ -109,7 +109,7 @@ def test_missed_periods_are_made_up_for_as_far_as_the_schedule_says(clock: Clock
     ] * 2
 
 
-@pytest.mark.spec("S0-19", partial=True)
+@pytest.mark.spec("S0-19")
 def test_a_period_does_not_start_beside_the_one_before(clock: Clock) -> None:
     """`ran: false` is all that comes of it; it is made up for when the other is over."""
     clock.tick(HOURLY)
@@ -201,7 +201,7 @@ def test_a_schedule_that_slept_for_years_is_not_asked_for_every_minute_since() -
     assert len(periods_between("* * * * *", since, since + timedelta(days=365))) == 1000
 
 
-@pytest.mark.spec("S0-18", partial=True)
+@pytest.mark.spec("S0-18")
 @pytest.mark.spec("S0-17", partial=True)
 def test_the_products_own_schedules_run_in_two_workers_that_start_together(
     load: Any, start: Any, admin: Engine

@@ -40,7 +40,7 @@ def test_a_worker_without_jobs_stops_at_once(load: Load, start: Start) -> None:
 
 
 @pytest.mark.invariant("F-28")
-@pytest.mark.spec("S0-39", partial=True)
+@pytest.mark.spec("S0-39")
 def test_what_does_not_end_in_time_is_given_back_and_counts_no_attempt(
     load: Load, start: Start
 ) -> None:
@@ -74,7 +74,7 @@ def test_workers_come_and_go_under_load(load: Load, start: Start) -> None:
     assert {row.attempts for row in load.rows().values()} == {1}
 
 
-@pytest.mark.spec("S2-53", partial=True)
+@pytest.mark.spec("S2-53")
 def test_a_paused_queue_stands_still_while_another_runs(load: Load, start: Start) -> None:
     """What runs goes on; what is told already is not started; resumed, it is."""
     load.hold("inside")
