@@ -130,7 +130,7 @@ def test_the_methods_that_are_replaced_are_saq_s() -> None:
 def test_q12_a_message_holds_a_name_and_nothing_else(load: Load, valkey: Valkey) -> None:
     [job] = load.ask("add", 1)
     tell_all(load, valkey)
-    [key] = valkey.client.keys()
+    [key] = valkey.client.keys(f"*:{QUEUE}:*")
     [message] = valkey.client.zrange(key, 0, -1)
     assert message.decode() == f"{load.scope.tenant_id}.{job}"
 
@@ -143,7 +143,7 @@ def test_a_message_that_is_not_ours_is_dropped_and_the_worker_goes_on(
 ) -> None:
     load.ask("add", 1)
     tell_all(load, valkey)
-    [key] = valkey.client.keys()
+    [key] = valkey.client.keys(f"*:{QUEUE}:*")
     valkey.client.zadd(key, {message: 0})
     worker = start().ready()
     load.await_states(done=1)

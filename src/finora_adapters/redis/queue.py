@@ -33,11 +33,6 @@ end
 return added
 """
 
-_POP = """
-local key = redis.call('LPOP', KEYS[1])
-return key and redis.call('GETDEL', key)
-"""
-
 
 class WakeQueue(RedisQueue):
     """One named queue of wake-ups. Without Redis, taking waits quietly and telling fails."""
