@@ -5,7 +5,7 @@ STAMP := .venv/.installed
 FILES ?=
 
 .DELETE_ON_ERROR:
-.PHONY: demo test up lint docs spec bench clean
+.PHONY: demo test up lint docs spec bench chaos clean
 
 demo: $(STAMP)
 	@$(BIN)/finora demo $(FILES)
@@ -34,6 +34,10 @@ spec: $(STAMP)
 
 bench: $(STAMP)
 	@$(BIN)/python -m benchmarks
+
+# Kills, cuts and lost answers under load: make chaos SEED=7 SECONDS=600, or KILLS=200.
+chaos: $(STAMP)
+	@PYTHONPATH=tests $(BIN)/python -m chaos --seed "$(SEED)" --seconds "$(SECONDS)" --kills "$(KILLS)"
 
 clean:
 	@rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -122,11 +122,11 @@ def _add_probes(app: Flask, shell: Shell) -> None:
 
     def figures() -> Response:
         try:
-            queues = tuple(shell.health.queues())
+            queues, lag_s = tuple(shell.health.queues()), shell.health.seal_lag_s()
         except Unavailable:
             # What is known without the database is wanted just then.
-            queues = ()
-        text = metrics.text(queues, shell.metrics_folder)
+            queues, lag_s = (), None
+        text = metrics.text(queues, lag_s, shell.metrics_folder)
         return Response(text, mimetype="text/plain; version=0.0.4")
 
     for path, view in (("/live", live), ("/health", health), ("/ready", ready),

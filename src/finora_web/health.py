@@ -24,6 +24,7 @@ class Health:
     extra: dict[str, Callable[[], object]]
     """Looked at by /health/deep alone."""
     queues: Callable[[], Iterable[QueueStatus]]
+    seal_lag_s: Callable[[], float | None]
     connections: Callable[[], int]
     _found: dict[str, tuple[float, str]] = attrs.field(factory=dict)
 

@@ -6,6 +6,7 @@ from flask import Flask
 from sqlalchemy import text
 
 from finora_adapters.compose import Opened, compose
+from finora_adapters.postgres.events import PgSealer
 from finora_adapters.postgres.migrate import require_current
 from finora_adapters.redis.client import RedisUnavailable, connect
 from finora_adapters.redis.versions import VersionedCache
@@ -64,6 +65,7 @@ def build(settings: Settings, opened: Opened, metrics_folder: Path | None = None
         wanted={"redis": redis},
         extra={"storage": lambda: next(iter(objects.pages()), None)},
         queues=queue.status,
+        seal_lag_s=PgSealer(opened.database).lag_s,
         connections=opened.database.engine.pool.checkedout,  # type: ignore[attr-defined]  # bounded
     )
     uploads: dict[Uploads, int] = {

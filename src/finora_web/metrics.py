@@ -48,7 +48,7 @@ def asked(answered: bool) -> None:
     REDIS.labels("ok" if answered else "failed").inc()
 
 
-def text(queues: Iterable[QueueStatus], folder: Path | None) -> bytes:
+def text(queues: Iterable[QueueStatus], seal_lag_s: float | None, folder: Path | None) -> bytes:
     """All figures; those of queues are of the database, and so are read when they are asked for.
     `folder` is where the server's processes keep theirs; None where there is but this one."""
     whole = REGISTRY
@@ -60,7 +60,7 @@ def text(queues: Iterable[QueueStatus], folder: Path | None) -> bytes:
         for outcome in ("hit", "miss")
     )
     now = CollectorRegistry()
-    now.register(_Now(tuple(queues), hits / (hits + misses) if hits else 0))
+    now.register(_Now(tuple(queues), hits / (hits + misses) if hits else 0, seal_lag_s))
     return generate_latest(whole) + generate_latest(now)
 
 
@@ -71,6 +71,7 @@ class _Now(Collector):
 
     queues: tuple[QueueStatus, ...]
     hit_rate: float
+    seal_lag_s: float | None
 
     def collect(self) -> Iterator[Metric]:
         yield GaugeMetricFamily(
@@ -89,3 +90,7 @@ class _Now(Collector):
             oldest.add_metric([each.queue], each.oldest_s)
         yield lengths
         yield oldest
+        if self.seal_lag_s is not None:
+            yield GaugeMetricFamily(
+                "event_seal_lag_seconds", "Wait of the first event to be sealed.", self.seal_lag_s
+            )

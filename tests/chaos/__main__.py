@@ -1,7 +1,7 @@
 """`make chaos`: one long run. `SEED=` names its faults, `SECONDS=` how long they go on, `KILLS=`
 after how many kills they end."""
 
-import os
+import argparse
 import sys
 import time
 
@@ -10,13 +10,19 @@ from chaos.run import Run, run
 
 
 def main() -> None:
-    seed = int(os.environ.get("SEED") or time.time_ns() % 1_000_000)
-    kills = int(os.environ["KILLS"]) if os.environ.get("KILLS") else None
-    seconds = float(os.environ.get("SECONDS") or (60 if kills is None else 86_400))
+    parser = argparse.ArgumentParser(prog="make chaos", description=__doc__)
+    # Empty is as good as not given: so does make pass them.
+    for name in ("seed", "seconds", "kills", "target"):
+        parser.add_argument(f"--{name}", default="")
+    said = parser.parse_args()
+    seed = int(said.seed or time.time_ns() % 1_000_000)
+    kills = int(said.kills) if said.kills else None
+    seconds = float(said.seconds or (60 if kills is None else 86_400))
+    target = said.target or "library"
     print(f"chaos with SEED={seed}; again with: make chaos SEED={seed}", flush=True)
     cluster = Cluster(seed)
     try:
-        report = run(cluster, Run(seed=seed, seconds=seconds, kills=kills))
+        report = run(cluster, Run(seed=seed, seconds=seconds, kills=kills, target=target))
     finally:
         cluster.close()
     print(report)

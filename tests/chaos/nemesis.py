@@ -48,7 +48,9 @@ def plan(seed: int, seconds: float, kills: int | None = None) -> list[Event]:
             else:
                 killed_at = at
         killed += fault in KILLS
-        events.append(Event(at, fault, random.uniform(1.0, 3.0)))
+        # A worker may stand still for longer than its leases last.
+        longest = 25.0 if fault == "stop worker" else 3.0
+        events.append(Event(at, fault, random.uniform(1.0, longest)))
         at += random.uniform(0.7, 2.5)
     return events
 

@@ -21,12 +21,14 @@ from finora import (
     Settings,
     currency,
 )
+from finora_core.kernel.errors import Refusal, Unavailable
 from finora_core.kernel.plain import to_plain
+from finora_core.kernel.work import CommandInFlight
 from finora_core.ledger.model import AccountKind
 
 EUR = currency("EUR")
 WALLETS = 4
-FUNDS = 1_000_000
+FUNDS = 20_000
 
 
 class Unsure(Exception):
@@ -114,17 +116,13 @@ class Library:
 
     def _asked(self, key: str, said: str, act: Callable[[Scope], UUID]) -> Answer:
         """One try. What a key stands for is its content, and what it answers the id."""
-        from finora_core.kernel.errors import Conflict, Refusal, Unavailable
-
         command = Command(key=key, fingerprint=said.encode(), encode=_first_id)
         scope = attrs.evolve(self.scope, request_id=key, cause=command if self.keyed else None)
         try:
             return Answer(str(act(scope)), replayed=False)
         except Replayed as replayed:
             return Answer(json.loads(replayed.reply), replayed=True)
-        except (Unavailable, Conflict, OSError) as error:
-            if isinstance(error, Conflict) and error.code != "IDEMPOTENCY_KEY_IN_FLIGHT":
-                raise Refused(error.code) from error
+        except (Unavailable, CommandInFlight, OSError) as error:
             raise Unsure(repr(error)) from error
         except Refusal as error:
             raise Refused(error.code) from error

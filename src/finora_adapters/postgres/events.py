@@ -85,6 +85,10 @@ select e.tenant_id, e.id, e.type, e.payload, e.actor, e.request_id, e.recorded_a
 from finora.event e, finora.seal_mark m
 where e.tx >= m.below and e.tx < cast(:below as xid8) order by e.tenant_id, e.tx, e.id
 """)
+_LAG = text("""
+select extract(epoch from clock_timestamp() - min(e.recorded_at))::float
+from finora.event e, finora.seal_mark m where e.tx >= m.below
+""")
 _LAST = text(
     "select distinct on (tenant_id) tenant_id, seq, hash from finora.seal "
     "where tenant_id = any(cast(:tenants as uuid[])) order by tenant_id, seq desc"
@@ -114,6 +118,10 @@ class PgSealer:
                 text("update finora.seal_mark set below = cast(:below as xid8)"), {"below": below}
             )
             return len(links)
+
+    def lag_s(self) -> float:
+        with self.database.control() as connection:
+            return float(connection.scalar(_LAG) or 0)
 
 
 def _chain(connection: Connection, rows: list[Row[Any]] | Any) -> Iterator[dict[str, Any]]:

@@ -96,3 +96,6 @@ class Queue(Protocol):
 class Sealer(Protocol):
     def seal(self) -> int:
         """Number and chain every event that can no longer be overtaken; returns how many."""
+
+    def lag_s(self) -> float:
+        """For how long the oldest event that is not sealed yet has waited; 0 without one."""
