@@ -1,6 +1,8 @@
 """The queue in Postgres keeps the contract; what only a real one can show is in test_jobs.py."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -13,9 +15,11 @@ from finora_adapters.compose import by_event
 from finora_adapters.postgres.jobs import PgQueue
 from finora_adapters.postgres.work import Postgres
 from finora_core.jobs.model import Claimed, Subscription
+from finora_core.jobs.ports import LEASE_S
 from finora_core.kernel.events import Plain
 from finora_core.kernel.ids import new_id
 from finora_core.kernel.scope import Claim
+from finora_core.kernel.work import Contended
 from queue_contract import QueueContract
 
 SHAPES = [(queue, attempts) for queue in ("c", "d") for attempts in (1, 2, 3)]
@@ -124,12 +128,68 @@ class PgBench:
             connection.execute(text(statement), values | {"tenant": self.scope.tenant_id})
 
 
+@pytest.fixture
+def bench(database: Postgres, scope: Scope, admin: Engine) -> Iterator[PgBench]:
+    wired = attrs.evolve(database, subscriptions=by_event(SUBSCRIPTIONS))
+    bench = PgBench(wired, scope, admin)
+    yield bench
+    bench.forget()
+
+
 @pytest.mark.invariant("I-22")
 @pytest.mark.invariant("I-24")
 class TestPgQueue(QueueContract):
     @pytest.fixture
-    def bench(self, database: Postgres, scope: Scope, admin: Engine) -> Iterator[PgBench]:
-        wired = attrs.evolve(database, subscriptions=by_event(SUBSCRIPTIONS))
-        bench = PgBench(wired, scope, admin)
-        yield bench
-        bench.forget()
+    def bench(self, bench: PgBench) -> PgBench:
+        return bench
+
+
+# --- rows that another transaction holds ---------------------------------------------------------
+
+
+@contextmanager
+def held(admin: Engine, *jobs: UUID) -> Iterator[None]:
+    """A transaction that has these rows, as one that ends its job has until it commits."""
+    query = text("select 1 from finora.job where id = any(:jobs) for update")
+    with admin.begin() as connection:
+        connection.execute(query, {"jobs": list(jobs)})
+        yield
+
+
+def test_a_row_that_is_held_holds_up_no_other(bench: PgBench, admin: Engine) -> None:
+    """Neither the leases of a process, nor who looks for jobs, nor the burying of the dead."""
+    ending, other, lost = bench.ask(), bench.ask(), bench.ask(attempts=1)
+    claimed = [bench.queue.claim_one(bench.scope.tenant_id, job) for job in (ending, other, lost)]
+    running = [each for each in claimed if each]
+    bench.later(LEASE_S + 1)
+    waiting = bench.ask()
+    with held(admin, ending, lost):
+        assert bench.queue.renew(running) == {other}
+        assert {each.id for each in bench.own(bench.queue.announce(1000))} == {waiting}
+        assert {each.id for each in bench.own(bench.queue.claim(1000))} == {waiting}
+    bench.queue.announce(1000)
+    assert bench.row(lost).state == "dead"
+
+
+def test_who_was_woken_for_a_job_waits_for_its_row(bench: PgBench, admin: Engine) -> None:
+    """Another relay has it for the moment in which it finds that it was told of; to pass it by
+    would cost the ten seconds until it is told of again."""
+    job = bench.ask()
+    with ThreadPoolExecutor(1) as threads:
+        with held(admin, job):
+            claimed = threads.submit(bench.queue.claim_one, bench.scope.tenant_id, job)
+            with pytest.raises(TimeoutError):
+                claimed.result(0.3)
+        found = claimed.result(60)
+    assert found is not None
+    assert found.id == job
+
+
+def test_who_holds_a_row_for_ever_does_not_stop_those_who_were_woken(
+    bench: PgBench, admin: Engine
+) -> None:
+    """A process that stands still in the middle of a transaction."""
+    job = bench.ask()
+    with held(admin, job), pytest.raises(Contended):
+        bench.queue.claim_one(bench.scope.tenant_id, job)
+    assert bench.queue.claim_one(bench.scope.tenant_id, job)

@@ -9,10 +9,11 @@ import pytest
 
 from finora import Finora, JobState
 from finora_adapters.embedded import Engines
+from finora_core.jobs.model import Wakeup
 from finora_core.jobs.service import JobRunner
-from finora_worker.upkeep import Relay
+from finora_worker.upkeep import Relay, forever
 from servers import eventually
-from worker.load import ATTEMPTS, Load, once, starts
+from worker.load import ATTEMPTS, Asked, Handlers, Load, once, starts
 from worker.processes import WorkerProcess
 
 Start = Callable[..., WorkerProcess]
@@ -49,7 +50,7 @@ async def _listen(load: Load, engines: Engines, threads: ThreadPoolExecutor) -> 
     await asyncio.wait_for(relay.woken.wait(), 60)  # it looks once when it begins to listen
     relay.woken.clear()
     with pytest.raises(RuntimeError), load.database.begin(load.scope) as work:
-        work.events.record(_asked())
+        work.events.record(Asked("add", 2))
         raise RuntimeError
     load.ask("add", 1)
     await asyncio.wait_for(relay.woken.wait(), 60)
@@ -58,10 +59,26 @@ async def _listen(load: Load, engines: Engines, threads: ThreadPoolExecutor) -> 
     assert load.states() == {"waiting": 1}
 
 
-def _asked() -> object:
-    from worker.load import Asked
+@pytest.mark.invariant("F-28")
+def test_a_relay_that_is_stopped_at_the_moment_of_its_news_stops() -> None:
+    """Python 3.11's `wait_for` swallows such a cancellation, and the process would never end."""
 
-    return Asked("add", 2)
+    class Nothing:
+        def announce(self, limit: int) -> list[Wakeup]:
+            return []
+
+    async def stop() -> None:
+        with ThreadPoolExecutor(1) as threads:
+            relay = Relay(Nothing(), lambda name: pytest.fail("nothing is told here"), threads)
+            for _ in range(20):
+                loop = asyncio.create_task(forever("relay", relay.act, 0.0))
+                await asyncio.sleep(0.02)
+                relay.woken.set()
+                loop.cancel()
+                await asyncio.wait([loop], timeout=20)
+                assert loop.cancelled()
+
+    asyncio.run(stop())
 
 
 @pytest.mark.spec("S2-53", partial=True)
@@ -169,9 +186,7 @@ def test_a_dead_letter_is_kept_with_its_error_and_replayed_under_its_id(
 
 @pytest.mark.invariant("F-05")
 @pytest.mark.invariant("I-23")
-def test_a_wake_up_that_comes_twice_runs_the_job_once(load: Load, database: object) -> None:
-    from worker.load import Handlers
-
+def test_a_wake_up_that_comes_twice_runs_the_job_once(load: Load) -> None:
     handlers = Handlers(load.database, load.folder).all()
     runner = JobRunner(load.queue, _NoSealer(), handlers)
     [job] = load.ask("add", 1)
