@@ -8,7 +8,7 @@ its clients, and the server its own.
 from typing import Any
 
 import psycopg
-
+from psycopg.conninfo import conninfo_to_dict
 
 # A server that vanished without a word is noticed within half a minute, where TCP alone would wait
 # for a quarter of an hour. What the DSN itself says goes before.
@@ -24,7 +24,7 @@ _LIVELY: dict[str, Any] = {
 
 def connect(dsn: str) -> psycopg.Connection[tuple[Any, ...]]:
     """Open a connection that prepares statements only where they stay."""
-    connection = psycopg.connect(dsn, autocommit=True, **_LIVELY)
+    connection = psycopg.connect(autocommit=True, **_LIVELY | conninfo_to_dict(dsn))
     try:
         if is_pooled(connection):
             connection.prepare_threshold = None
