@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 FILES ?=
+PROCESSES ?= $(shell $(PYTHON) -c 'import os; print(min(4, (os.cpu_count() or 1) + 1))')
 
 .DELETE_ON_ERROR:
 .PHONY: demo test up lint docs spec bench chaos clean
@@ -10,11 +11,11 @@ FILES ?=
 demo: $(STAMP)
 	@$(BIN)/finora demo $(FILES)
 
-# Quiet like -q, which would take the rules off the closing line. One set of servers a process, and
-# a file's tests in one of them.
+# Quiet like -q, which would take the rules off the closing line. One set of servers a process, a
+# file's tests in one of them, and one process more than cores, for tests of kills mostly wait.
 test: $(STAMP)
 	@$(BIN)/python -m pytest --no-header -o verbosity_test_cases=-1 \
-	    -n auto --maxprocesses=4 --dist=loadfile
+	    -n $(PROCESSES) --dist=loadfile
 
 # The dashboard and the API on this machine, with a worker.
 up: $(STAMP)

@@ -21,6 +21,18 @@ from finora_adapters.embedded import Engines, open_engines
 from finora_adapters.postgres.invariants import violations
 from finora_adapters.postgres.work import Postgres
 
+LONG = ("chaos", "worker", "web", "backup", "pages", "embedded")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The folders that take longest begin first, so that no process has one left at the end."""
+
+    def place(item: pytest.Item) -> int:
+        folder = item.path.relative_to(Path(__file__).parent).parts[0]
+        return LONG.index(folder) if folder in LONG else len(LONG)
+
+    items.sort(key=place)
+
 
 @pytest.fixture(scope="session")
 def settings() -> Iterator[Settings]:

@@ -502,7 +502,7 @@ class Postgres(Server):
             "fsync": "on",
             "synchronous_commit": "on",
             "full_page_writes": "on",
-            "max_connections": "100",
+            "max_connections": "200",
             "shared_buffers": f"{_shared_megabytes()}MB",
             "max_wal_size": "4GB",
             "wal_compression": "off",

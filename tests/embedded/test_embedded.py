@@ -783,7 +783,7 @@ def test_status_looks_and_starts_nothing(fresh: Path) -> None:
         "fsync": "on",
         "synchronous_commit": "on",
         "full_page_writes": "on",
-        "max_connections": "100",
+        "max_connections": "200",
         "shared_buffers": "?",
     }
     assert not status(fresh).running

@@ -2,11 +2,13 @@
 once."""
 
 import signal
+import time
 from collections.abc import Callable
 
 import pytest
 
 from finora_adapters.postgres.jobs import PgQueue
+from finora_core.jobs.ports import LEASE_S
 from servers import Valkey, eventually
 from worker.load import POINTS, Load, noted, once
 from worker.processes import WorkerProcess
@@ -48,6 +50,27 @@ def test_a_lease_runs_out_by_itself_and_the_job_is_told_again(load: Load, start:
     second.ready()
     load.await_states(done=20)
     assert load.effects() == once(range(20))
+
+
+@pytest.mark.invariant("F-02")
+@pytest.mark.invariant("I-22")
+def test_a_hundred_jobs_of_a_dead_worker_are_claimed_again_within_their_lease_and_ten_seconds(
+    load: Load, start: Start
+) -> None:
+    """A bound of liveness: they all hang in one process, which is killed at once."""
+    load.hold("before")
+    first, second = start(queues="test=100"), start(queues="test=100")
+    second.signal(signal.SIGSTOP)
+    load.ask("steps", *range(100))
+    load.await_note("at-before", 100)
+    first.kill()
+    died = time.monotonic()
+    second.signal(signal.SIGCONT)
+    load.await_note("at-before", 200)
+    assert time.monotonic() - died < LEASE_S + 10
+    load.let_go("before")
+    load.await_states(done=100)
+    assert load.effects() == once(range(100))
 
 
 @pytest.mark.invariant("F-04")
