@@ -28,8 +28,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The folders that take longest begin first, so that no process has one left at the end."""
 
     def place(item: pytest.Item) -> int:
-        folder = item.path.relative_to(Path(__file__).parent).parts[0]
-        return LONG.index(folder) if folder in LONG else len(LONG)
+        folders = item.path.parts
+        return next((n for n, folder in enumerate(LONG) if folder in folders), len(LONG))
 
     items.sort(key=place)
 

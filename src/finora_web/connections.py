@@ -16,15 +16,34 @@ from gunicorn.workers.gthread import (  # type: ignore[import-untyped]  # upstre
     ThreadWorker,
 )
 
+from finora_core.kernel.ids import new_id
+from finora_web.errors import Overloaded, error_body, headers_of, status_of
+
 _CHUNK = 1 << 14
 _HEAD_END = b"\r\n\r\n"
 _LONGEST_HEAD = 1 << 16
 _TOO_LONG = b"HTTP/1.1 431 Header Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+_QUEUED = 16
+"""How many requests may wait for each thread. With more, everybody would wait in vain: who asks now
+is told to come back, at once and at the cost of no thread."""
 _LINGER_S = 2.0
 _UNREAD_S = 0.1
 # Of the system: how long a thread waits for more of a body, or for room to answer.
 _STALL = struct.pack("ll", 30, 0)
 _GONE = (errno.EAGAIN, errno.EWOULDBLOCK, errno.ECONNABORTED)
+
+
+def _overloaded() -> bytes:
+    refusal = Overloaded("more is asked than can be answered; come back in a moment")
+    body = error_body(refusal.code, refusal.message, (), str(new_id()))
+    lines = [
+        f"HTTP/1.1 {status_of(refusal)} Service Unavailable",
+        *(f"{name}: {value}" for name, value in headers_of(refusal).items()),
+        "Content-Type: application/json",
+        f"Content-Length: {len(body)}",
+        "Connection: close",
+    ]
+    return "\r\n".join([*lines, "", ""]).encode() + body
 
 
 class Connection(TConn):  # type: ignore[misc]  # untyped upstream
@@ -120,6 +139,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # untyped upstream
             self._end(conn, _TOO_LONG)
 
     def _hand_over(self, conn: Connection) -> None:
+        if self.nr_conns - len(self.outside) > self.cfg.threads * _QUEUED:
+            self._end(conn, _overloaded())
+            return
         conn.init()
         conn.parser.unreader.unread(conn.head)
         conn.head = b""

@@ -64,6 +64,12 @@ class MethodNotAllowed(Invalid):
     code = "METHOD_NOT_ALLOWED"
 
 
+class Overloaded(Unavailable):
+    """More requests wait than this process can answer soon; this one was not looked at."""
+
+    code = "OVERLOADED"
+
+
 class PermissionMissing(Forbidden):
     """The token does not carry the permission that the route needs."""
 

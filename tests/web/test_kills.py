@@ -8,15 +8,19 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import psycopg
 import pytest
 from sqlalchemy import Engine, text
 
 from finora import Finora, JobState, Scope, Settings
-from web.serving import LIVELY, Served
+from finora_adapters.embedded import Engines
+from web.serving import LIVELY, Served, read_all
 
 KILLS = 12
+RESTARTS = 5
 CLIENTS = 4
 
 
@@ -99,6 +103,109 @@ def test_a_write_whose_process_is_killed_happens_once(
     assert len(rows) == len({row.reference for row in rows}), "an effect was doubled"
     assert {row.reference: row.id for row in rows} == acked
     assert sum(client.again for client in clients), "no request was hit"
+
+
+@pytest.mark.invariant("F-28")
+def test_no_request_is_lost_while_processes_come_and_go(
+    served: Served, finora: Finora, scope: Scope
+) -> None:
+    """Each is told to end in the midst of requests, and answers those that it took."""
+    token = f"Bearer {finora.tokens.create(scope, 'restarts').text}"
+    accounts = [str(finora.ledger.open_account(scope, name).id) for name in ("One", "Other")]
+    clients = [Client(served, token, accounts, f"client-{n}") for n in range(CLIENTS)]
+    over = threading.Event()
+    threads = [threading.Thread(target=client.run, args=(over,)) for client in clients]
+    for thread in threads:
+        thread.start()
+    for _ in range(RESTARTS):
+        [*running] = children(served.process.pid)
+        os.kill(running[0], signal.SIGTERM)
+        deadline = time.monotonic() + LIVELY
+        while running[0] in children(served.process.pid):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        # The next one goes only when the one that follows this one serves.
+        while len(children(served.process.pid)) < len(running) or not served.answers():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        time.sleep(1)
+    over.set()
+    for thread in threads:
+        thread.join(LIVELY)
+        assert not thread.is_alive()
+    assert [client.again for client in clients] == [0] * CLIENTS
+    assert all(client.acked for client in clients)
+
+
+@pytest.mark.invariant("F-26")
+def test_requests_leave_no_descriptor_behind(served: Served, finora: Finora, scope: Scope) -> None:
+    token = f"Bearer {finora.tokens.create(scope, 'descriptors').text}"
+
+    def held_after(count: int) -> int:
+        for number in range(count):
+            path = ("/api/v1/accounts", "/api/v1/export", "/nope")[number % 3]
+            served.ask("GET", path, Authorization=token)
+        pids = children(served.process.pid)
+        return sum(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in pids)
+
+    before = held_after(60)
+    assert held_after(300) <= before + 4
+
+
+@pytest.mark.invariant("F-31")
+def test_who_comes_to_a_full_house_is_sent_away_at_once(served: Served) -> None:
+    """More at once than may wait: some are told to come back, nobody is forgotten, and the house is
+    open again afterwards."""
+    request = b"GET /docs HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    crowd = [served.connect() for _ in range(500)]
+    for client in crowd:
+        client.sendall(request)
+    answers = [read_all(client) for client in crowd]
+    for client in crowd:
+        client.close()
+    heads = [answer.partition(b"\r\n\r\n")[0] for answer in answers]
+    turned_away = [head for head in heads if head.startswith(b"HTTP/1.1 503 ")]
+    assert {head.split()[1] for head in heads} == {b"200", b"503"}
+    assert all(b"Retry-After: 1" in head for head in turned_away)
+    said = json.loads(next(a for a in answers if b" 503 " in a[:20]).partition(b"\r\n\r\n")[2])
+    assert said["error"]["code"] == "OVERLOADED"
+    assert served.ask("GET", "/docs")[0] == 200
+
+
+@pytest.mark.invariant("F-10")
+def test_without_a_free_connection_it_says_so_and_recovers(
+    served: Served, finora: Finora, scope: Scope, engines: Engines
+) -> None:
+    token = f"Bearer {finora.tokens.create(scope, 'slots').text}"
+    held: list[psycopg.Connection[tuple[object, ...]]] = []
+    end_others = (
+        "select pg_terminate_backend(pid) from pg_stat_activity "
+        "where backend_type = 'client backend' and usename = 'finora_app'"
+    )
+    try:
+        first = psycopg.connect(engines.admin_dsn, autocommit=True)
+        held.append(first)
+        # As soon as one of theirs is gone, it is ours.
+        for _ in range(3):
+            with suppress(psycopg.OperationalError):
+                while True:
+                    held.append(psycopg.connect(engines.admin_dsn, autocommit=True))
+            first.execute(end_others)
+        with suppress(psycopg.OperationalError):
+            while True:
+                held.append(psycopg.connect(engines.admin_dsn, autocommit=True))
+        status, said, headers = served.ask("GET", "/api/v1/accounts", Authorization=token)
+        assert (status, headers["Retry-After"]) == (503, "1"), said
+        assert served.ask("GET", "/ready")[0] == 503
+        assert served.ask("GET", "/live")[0] == 200
+    finally:
+        for connection in held:
+            connection.close()
+    deadline = time.monotonic() + LIVELY
+    while served.ask("GET", "/api/v1/accounts", Authorization=token)[0] != 200:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert served.ready()
 
 
 @pytest.mark.spec("S1-1")
