@@ -2,10 +2,8 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from importlib.util import find_spec
-from itertools import takewhile
 from uuid import UUID
 
 import attrs
@@ -14,14 +12,15 @@ from injector import Injector, Module, provider, singleton
 from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import Connection, Engine, create_engine, text
 
+from finora_adapters.cron import periods_between
 from finora_adapters.embedded import Engines, open_engines
 from finora_adapters.plugins import Plugins, load_plugins
 from finora_adapters.postgres import pooler
+from finora_adapters.postgres.books import check_books
 from finora_adapters.postgres.driver import check_when_idle
 from finora_adapters.postgres.errors import translated
 from finora_adapters.postgres.events import PgSealer
 from finora_adapters.postgres.files import PgFileRows
-from finora_adapters.postgres.invariants import violations
 from finora_adapters.postgres.jobs import PgQueue
 from finora_adapters.postgres.migrate import (
     head,
@@ -46,7 +45,7 @@ from finora_core.jobs.model import Schedule, Subscription
 from finora_core.jobs.ports import Queue
 from finora_core.jobs.service import JobRunner, JobService, Scheduler
 from finora_core.kernel.clock import SystemClock
-from finora_core.kernel.errors import FinoraError, Unavailable
+from finora_core.kernel.errors import Unavailable
 from finora_core.kernel.scope import Scope
 from finora_core.ledger.service import LedgerService
 from finora_core.records import reactions as records_reactions
@@ -60,6 +59,8 @@ class NotDurable(Unavailable):
     code = "DATABASE_NOT_DURABLE"
 
 
+UPKEEP = "finora:upkeep"
+"""Name of the tenant, and its user, that schedules belong to; no name that a host would choose."""
 SCHEDULES: tuple[Schedule, ...] = jobs_reactions.SCHEDULES
 SUBSCRIPTIONS: tuple[Subscription, ...] = (
     *records_reactions.SUBSCRIPTIONS,
@@ -220,44 +221,13 @@ class Capabilities(Module):
     @provider
     def upkeep(self, tenants: PgTenants) -> Scope:
         """Schedules belong to a tenant of their own."""
-        return tenants.scope("finora", "finora")
+        return tenants.scope(UPKEEP, UPKEEP)
 
 
 def compose(settings: Settings, opened: "Opened") -> Injector:
     """Wire everything. `auto_bind` is off: a port that nothing fills fails here, at the start."""
     modules = [Stores(settings, opened), Providers(), Capabilities(settings)]
     return Injector(modules, auto_bind=False)
-
-
-def periods_between(cron: str, after: datetime, until: datetime) -> list[datetime]:
-    """The times after the first and up to the second at which a period of `cron` begins, in UTC;
-    at most the last thousand."""
-    from croniter import croniter  # only where schedules are kept
-
-    # Backwards from the end: who was away for a year wants the last few, not all the others too.
-    # It looks for whole seconds before its start.
-    start = until.astimezone(UTC).replace(microsecond=0) + timedelta(seconds=1)
-    times = croniter(cron, start, ret_type=datetime)
-    found = takewhile(lambda time: time > after, (times.get_prev() for _ in range(1000)))
-    return sorted(found)
-
-
-class BooksBroken(FinoraError):
-    """An invariant of the books does not hold: somebody must look before anything else."""
-
-
-def check_books(database: Postgres, scope: Scope) -> int:
-    """Look at every tenant's invariants, one at a time as row security has it; the number of
-    tenants. Raises BooksBroken."""
-    with database.control() as connection:
-        tenants = connection.scalars(text("select tenant_id from finora.version")).all()
-    broken = []
-    for tenant_id in tenants:
-        with database.begin(attrs.evolve(scope, tenant_id=tenant_id)) as work:
-            broken += violations(work.connection)
-    if broken:
-        raise BooksBroken("; ".join(str(each) for each in broken[:10]))
-    return len(tenants)
 
 
 @attrs.frozen

@@ -23,6 +23,8 @@ class Health:
     """Without one of these the process still answers, more slowly."""
     extra: dict[str, Callable[[], object]]
     """Looked at by /health/deep alone."""
+    stores: dict[str, str]
+    """What keeps each kind of thing."""
     queues: Callable[[], Iterable[QueueStatus]]
     seal_lag_s: Callable[[], float | None]
     connections: Callable[[], int]
@@ -44,7 +46,7 @@ class Health:
             "service": "finora",
             "database": "connected" if database else "disconnected",
             "cache": "connected" if wanted.get("redis") == "ok" else "disconnected",
-            "stores": {"books": "postgres"},
+            "stores": self.stores,
             "timestamp": datetime.now(UTC).isoformat(),
         }
         return body, 200 if alive else 503

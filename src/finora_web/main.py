@@ -1,5 +1,6 @@
 """Where the application is put together."""
 
+from importlib.metadata import version
 from pathlib import Path
 
 from flask import Flask
@@ -26,8 +27,6 @@ from finora_web.contract import Uploads
 from finora_web.gate import Gate
 from finora_web.health import Health
 from finora_web.services import Services
-
-VERSION = "0.1.0"
 
 
 def build(settings: Settings, opened: Opened, metrics_folder: Path | None = None) -> Flask:
@@ -64,6 +63,10 @@ def build(settings: Settings, opened: Opened, metrics_folder: Path | None = None
         needed={"database": database, "schema": schema},
         wanted={"redis": redis},
         extra={"storage": lambda: next(iter(objects.pages()), None)},
+        stores={
+            "books": opened.database.engine.dialect.name,
+            "files": "directory" if settings.storage_s3_bucket is None else "s3",
+        },
         queues=queue.status,
         seal_lag_s=PgSealer(opened.database).lag_s,
         connections=opened.database.engine.pool.checkedout,  # type: ignore[attr-defined]  # bounded
@@ -79,7 +82,7 @@ def build(settings: Settings, opened: Opened, metrics_folder: Path | None = None
         Shell(
             gate=gate,
             health=health,
-            version=VERSION,
+            version=version("finora"),
             origins=origins,
             production=settings.env == "production",
             metrics_folder=metrics_folder,

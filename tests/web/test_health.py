@@ -53,7 +53,7 @@ def test_all_is_well(fresh: Flask) -> None:
         "service": "finora",
         "database": "connected",
         "cache": "connected",
-        "stores": {"books": "postgres"},
+        "stores": {"books": "postgresql", "files": "directory"},
     }
     assert probe(fresh, "/live") == (200, {"status": "ok"})
     checks = {"database": "ok", "schema": "ok"}

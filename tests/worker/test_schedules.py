@@ -11,7 +11,8 @@ import pytest
 from sqlalchemy import Engine, text
 
 from finora import Scope
-from finora_adapters.compose import SCHEDULES, by_event, periods_between
+from finora_adapters.compose import SCHEDULES, by_event
+from finora_adapters.cron import periods_between
 from finora_adapters.postgres.jobs import PgQueue
 from finora_adapters.postgres.work import Postgres
 from finora_core.jobs.model import Schedule

@@ -176,12 +176,13 @@ update finora.job j set state = 'dead', finished_at = clock_timestamp(), lease_u
   epoch = epoch + 1
 from lost where j.tenant_id = lost.tenant_id and j.id = lost.id
 """)
+_READY = """state in ('waiting', 'running') and run_at <= clock_timestamp()
+    and (state = 'waiting' or lease_until < clock_timestamp()) and attempts < max_attempts
+    and queue not in (select queue from finora.paused_queue)"""
 _TAKE = f"""
 with ready as materialized (
   select tenant_id, id from finora.job
-  where state in ('waiting', 'running') and run_at <= clock_timestamp()
-    and (state = 'waiting' or lease_until < clock_timestamp()) and attempts < max_attempts
-    and queue not in (select queue from finora.paused_queue) {{which}}
+  where {_READY} {{which}}
   order by run_at limit :limit for update skip locked
 )
 update finora.job j set state = 'running', epoch = j.epoch + 1, attempts = j.attempts + 1,
@@ -205,11 +206,9 @@ _CLAIM_ONE = (
 _ANNOUNCE = text(f"""
 with ready as materialized (
   select tenant_id, id from finora.job
-  where state in ('waiting', 'running') and run_at <= clock_timestamp()
-    and (state = 'waiting' or lease_until < clock_timestamp()) and attempts < max_attempts
+  where {_READY}
     and (announced_at is null
       or announced_at < clock_timestamp() - interval '{ANNOUNCE_AGAIN_S} seconds')
-    and queue not in (select queue from finora.paused_queue)
   order by announced_at nulls first limit :limit for update skip locked
 )
 update finora.job j set announced_at = clock_timestamp()

@@ -1,6 +1,6 @@
 """Data versions of all tenants, for those who keep copies of them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 import attrs
@@ -17,6 +17,11 @@ _RECENT = text(
 @attrs.frozen
 class PgVersions:
     database: Control
+
+    def tenants(self) -> Sequence[UUID]:
+        """Those that ever wrote anything."""
+        with self.database.control() as connection:
+            return connection.scalars(text("select tenant_id from finora.version")).all()
 
     def recent(self, seconds: int) -> Mapping[UUID, int]:
         """The versions that were raised in the last seconds."""
