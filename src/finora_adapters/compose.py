@@ -30,7 +30,7 @@ from finora_adapters.postgres.migrate import (
     require_roles,
     revision_of,
 )
-from finora_adapters.postgres.tenants import PgTenants
+from finora_adapters.postgres.tenants import UPKEEP, PgTenants
 from finora_adapters.postgres.work import Limits, Postgres
 from finora_adapters.settings import Settings, check_production, refusal
 from finora_adapters.storage.directory import DirectoryObjects
@@ -59,8 +59,6 @@ class NotDurable(Unavailable):
     code = "DATABASE_NOT_DURABLE"
 
 
-UPKEEP = "finora:upkeep"
-"""Name of the tenant, and its user, that schedules belong to; no name that a host would choose."""
 SCHEDULES: tuple[Schedule, ...] = jobs_reactions.SCHEDULES
 SUBSCRIPTIONS: tuple[Subscription, ...] = (
     *records_reactions.SUBSCRIPTIONS,

@@ -28,6 +28,7 @@ from finora_adapters.compose import connector
 from finora_adapters.embedded import Engines, open_engines
 from finora_adapters.postgres import dump, migrate
 from finora_adapters.postgres.invariants import violations
+from finora_adapters.postgres.tenants import UPKEEP
 from finora_core.kernel.errors import Refusal
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -402,8 +403,8 @@ def test_books_are_restored_where_none_are(kept: tuple[Path, Path], place: Path)
     data, file = kept
     assert refused("restore", str(file), "--data", str(data)) == "RESTORE_NOT_EMPTY"
     unused = place / "unused"
-    with Finora.open(Settings(data=unused, env="test")):
-        pass  # Migrated, and nobody has been there.
+    with Finora.open(Settings(data=unused, env="test")) as finora:
+        finora.scope(tenant=UPKEEP, user=UPKEEP)  # Nobody has been there but the schedules.
     assert done("restore", str(file), "--data", str(unused))["rows"] > 300
     shutil.rmtree(unused / "files")
     assert refused("restore", str(file), "--data", str(unused)) == "RESTORE_NOT_EMPTY"

@@ -45,7 +45,8 @@ def test_q1_no_limit_and_no_result_of_saq_s(load: Load, valkey: Valkey, start: S
     load.announce_again()
     start().ready()
     load.await_states(done=1)
-    assert not list(valkey.client.scan_iter("saq:*"))
+    # Another test's job may wait in this database, and be told: its name is all that Redis keeps.
+    assert {key.rpartition(b":")[2] for key in valkey.client.scan_iter("saq:*")} <= {b"wake"}
 
 
 def test_q3_nobody_waits_for_a_result_through_redis() -> None:

@@ -34,6 +34,7 @@ from finora_adapters.postgres.migrate import (
     revision_of,
 )
 from finora_adapters.postgres.schema import SCHEMA
+from finora_adapters.postgres.tenants import UPKEEP
 from finora_core.kernel.errors import Conflict, Forbidden, NotFound, Unavailable
 
 _JOBS = 2
@@ -379,8 +380,8 @@ def require_empty(connection: Connection) -> None:
     if found is not None:
         with connection.begin_nested() as looked:
             connection.execute(text(f"set local role {access.MIGRATOR}"))
-            others = "select exists (select from finora.tenant where key <> 'finora')"
-            used = connection.scalar(text(others))
+            others = "select exists (select from finora.tenant where key <> :upkeep)"
+            used = connection.scalar(text(others), {"upkeep": UPKEEP})
             looked.rollback()
         if not used:
             return

@@ -8,6 +8,9 @@ from finora_core.kernel.errors import Invalid
 from finora_core.kernel.ids import new_id
 from finora_core.kernel.scope import Scope
 
+UPKEEP = "finora:upkeep"
+"""Name of the tenant, and its user, that schedules belong to; no name that a host would choose."""
+
 _OPEN = text("select * from finora.open_tenant(:tenant, :person, :new_tenant, :new_person)")
 
 
