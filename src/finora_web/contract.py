@@ -25,7 +25,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from finora_core.identity.model import PERMISSIONS
+from finora_core.identity.roles import PERMISSIONS
 from finora_core.kernel.amount import Amount
 from finora_core.kernel.page import DEFAULT_LIMIT, MAX_LIMIT, Page
 
@@ -177,6 +177,10 @@ class Endpoint:
     """Of the reply."""
     cache_s: int
     """Seconds for which the reply may be kept, under the tenant's data version; 0: not at all."""
+    limit: str
+    """Name of the policy that says how often it may be asked."""
+    step_up: bool
+    """Whether who asks must have proven it within the last minutes."""
     body_kb: int | None
     """Largest body, where it is not the usual."""
     parameters: tuple[str, ...]
@@ -235,6 +239,8 @@ class Routes:
         status: int = 200,
         media_type: str = "application/json",
         cache_s: int = 0,
+        limit: str | None = None,
+        step_up: bool = False,
         body_kb: int | None = None,
         uploads: Uploads | None = None,
     ) -> Adds:
@@ -257,6 +263,8 @@ class Routes:
                     tag=self.tag,
                     media_type=media_type,
                     cache_s=cache_s,
+                    limit=limit or ("anonymous" if permission is None else "standard"),
+                    step_up=step_up,
                     body_kb=body_kb,
                     parameters=tuple(_PARAMETER.findall(path)),
                     query=hints["query"] if "query" in names else None,

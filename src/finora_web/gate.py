@@ -8,6 +8,8 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any, BinaryIO, cast
 from uuid import UUID
 
@@ -16,43 +18,72 @@ from flask import Request, Response, g
 from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
+from finora_adapters.redis.limits import Use
 from finora_adapters.redis.versions import VersionedCache
-from finora_core.identity.model import Proof, TokenInvalid
-from finora_core.kernel.scope import Command, Scope
+from finora_core.identity.model import PREFIX, Proof, ProofStale, TokenInvalid
+from finora_core.identity.people.model import StepUpRequired
+from finora_core.identity.sessions.model import FRESH_FOR, Client, SessionKind
+from finora_core.identity.tenants.model import NotAMember
+from finora_core.kernel.errors import Forbidden, Unauthenticated
+from finora_core.kernel.scope import Command, Scope, TokenCredential
 from finora_core.kernel.work import Replayed
 from finora_web.contract import Endpoint, In, Uploads, as_json
 from finora_web.errors import BadRequest, BodyTooLarge, PermissionMissing, WrongMediaType
+from finora_web.limits import Limiter
 from finora_web.services import Services
 from finora_web.strict import read_json
 
-COOKIE = "finora"
+COOKIE, DEVICE_COOKIE, TENANT_COOKIE = "finora", "finora_device", "finora_tenant"
 _MEMO = 10_000
 _SPOOL = 1 << 20
 _CHUNK = 1 << 16
 _KEY = re.compile(r"[!-~]{1,200}")
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
+
+
+@attrs.frozen
+class Shown:
+    """What a request shows of who asks, unproven."""
+
+    text: str
+    cookie: bool
+    tenant_id: UUID | None
+    """The one that it names, of those that a person is in."""
+
+
+@attrs.frozen
+class Asked:
+    """What a route is given that anybody may ask."""
+
+    client: Client
+    request_id: str
 
 
 @attrs.define
 class Proven:
-    """Tokens that were proven in the database, each at a version of its tenant: as long as that is
-    the version, nobody revoked it."""
+    """Who was proven in the database, each at data versions: as long as those are the versions,
+    nobody took it away."""
 
-    _known: "OrderedDict[str, tuple[Proof, float | None]]" = attrs.field(factory=OrderedDict)
-    """With the moment at which the token ends."""
+    _known: "OrderedDict[Shown, tuple[Proof, float | None]]" = attrs.field(factory=OrderedDict)
+    """With the moment at which it ends."""
     _lock: threading.Lock = attrs.field(factory=threading.Lock)
 
-    def get(self, token: str) -> Proof | None:
+    def get(self, shown: Shown) -> Proof | None:
         with self._lock:
-            proof, ends = self._known.get(token, (None, None))
+            proof, ends = self._known.get(shown, (None, None))
         return None if ends is not None and ends <= time.monotonic() else proof
 
-    def put(self, token: str, proof: Proof, asked: float) -> None:
+    def put(self, shown: Shown, proof: Proof, asked: float) -> None:
         """`asked` is the moment before it was proven, or it would be believed a little too long."""
         ends = None if proof.left is None else asked + proof.left.total_seconds()
         with self._lock:
-            self._known[token] = (proof, ends)
+            self._known[shown] = (proof, ends)
             if len(self._known) > _MEMO:
                 self._known.popitem(last=False)
+
+    def forget(self, shown: Shown) -> None:
+        with self._lock:
+            self._known.pop(shown, None)
 
 
 @attrs.define
@@ -61,41 +92,106 @@ class Gate:
 
     services: Services
     cache: VersionedCache
+    limiter: Limiter
     body_bytes: int
     upload_bytes: Mapping[Uploads, int]
+    proxies: int = 0
+    """How many of our own stand in front and say who asked them."""
     proven: Proven = attrs.field(factory=Proven)
 
     def run(
         self, endpoint: Endpoint, request: Request, request_id: str, given: Mapping[str, UUID]
     ) -> Response:
-        token = token_of(request)
-        if endpoint.cache_s and token is not None:
-            return self._cached(endpoint, request, request_id, given, token)
-        scope = self._scope(endpoint, token, request_id)
+        if endpoint.permission is None:
+            return self._anybody(endpoint, request, request_id, given)
+        shown = self._shown(endpoint, request)
+        if endpoint.cache_s:
+            return self._cached(endpoint, request, request_id, given, shown)
+        # Known here: then the transaction that follows checks it again, with one question less. Not
+        # where bytes go in or out before, or without, a transaction, nor where it must be fresh.
+        streams = endpoint.reply is None or endpoint.uploads is not None
+        known = None if streams or endpoint.step_up else self.proven.get(shown)
+        proof = known or self._prove(shown, request, request_id)
+        self.limiter.take(*self._uses(endpoint, request, proof))
+        scope = _allowed(endpoint, attrs.evolve(proof.scope, request_id=request_id))
         with self._arguments(endpoint, request, given) as (arguments, content):
             if endpoint.writes:
                 scope = _with_command(endpoint, request, scope, content)
+            try:
+                return self._answer(endpoint, scope, arguments)
+            except ProofStale:
+                self.proven.forget(shown)
+                if known is None:
+                    raise
+            # A role that changed takes effect at once; the token that shows it may still be good.
+            proof = self._prove(shown, request, request_id)
+            scope = attrs.evolve(
+                _allowed(endpoint, proof.scope), request_id=request_id, cause=scope.cause
+            )
             return self._answer(endpoint, scope, arguments)
 
-    def _scope(self, endpoint: Endpoint, token: str | None, request_id: str) -> Scope:
-        if token is None:
-            raise TokenInvalid("say who you are: Authorization: Bearer <token>")
-        # Known here: then the transaction that follows checks it again, with one question less. Not
-        # where bytes go in or out before, or without, a transaction.
-        streams = endpoint.reply is None or endpoint.uploads is not None
-        known = None if streams else self.proven.get(token)
-        known = known or self._prove(token, request_id)
-        return _allowed(endpoint, attrs.evolve(known.scope, request_id=request_id))
+    def prove(self, shown: Shown, request_id: str) -> Proof:
+        """Who shows this. Raises TokenInvalid, NotAMember, AccountBanned."""
+        if shown.text.startswith(PREFIX):
+            proof = self.services.tokens.prove(shown.text, request_id)
+            if shown.tenant_id not in (None, proof.scope.tenant_id):
+                raise NotAMember("this token is another tenant's")
+            return proof
+        kind = SessionKind.BROWSER if shown.cookie else SessionKind.BEARER
+        return self.services.sessions.prove(
+            shown.text, request_id, tenant_id=shown.tenant_id, kind=kind
+        )
 
-    def _prove(self, token: str, request_id: str) -> Proof:
+    def _anybody(
+        self, endpoint: Endpoint, request: Request, request_id: str, given: Mapping[str, UUID]
+    ) -> Response:
+        self.limiter.take(*self._uses(endpoint, request, None))
+        with self._arguments(endpoint, request, given) as (arguments, _):
+            asked = Asked(self.client(request), request_id)
+            return self._answer(endpoint, asked, arguments)
+
+    def _shown(self, endpoint: Endpoint, request: Request) -> Shown:
+        shown = shown_by(request)
+        if shown is None:
+            self.limiter.take(*self._uses(endpoint, request, None))
+            raise TokenInvalid("say who you are: Authorization: Bearer <token>")
+        return shown
+
+    def _prove(self, shown: Shown, request: Request, request_id: str) -> Proof:
         asked = time.monotonic()
-        proof = self.services.tokens.prove(token, request_id)
-        self.proven.put(token, proof, asked)
+        try:
+            proof = self.prove(shown, request_id)
+        except (Unauthenticated, Forbidden):
+            # Trying tokens is counted like everything else.
+            self.limiter.take(*self._address(request))
+            raise
+        self.proven.put(shown, proof, asked)
         return proof
 
-    def _answer(self, endpoint: Endpoint, scope: Scope, arguments: dict[str, Any]) -> Response:
+    def _uses(self, endpoint: Endpoint, request: Request, proof: Proof | None) -> tuple[Use, ...]:
+        policy = self.limiter.policies[endpoint.limit]
+        who = self.address(request) if proof is None else principal(proof.scope)
+        return (*self._address(request), Use(policy, who))
+
+    def _address(self, request: Request) -> tuple[Use, ...]:
+        return (Use(self.limiter.policies["address"], self.address(request)),)
+
+    def address(self, request: Request) -> str:
+        """Who asks, as far as the network says: of IPv6 the /64 that one household has."""
+        return network_of(peer(request, self.proxies), 32, 64)
+
+    def client(self, request: Request) -> Client:
+        return Client(
+            network=network_of(peer(request, self.proxies), 24, 56),
+            agent=request.headers.get("User-Agent", "")[:200],
+            device=request.headers.get("X-Device") or request.cookies.get(DEVICE_COOKIE),
+        )
+
+    def _answer(
+        self, endpoint: Endpoint, asker: Scope | Asked, arguments: dict[str, Any]
+    ) -> Response:
         try:
-            result = endpoint.handler(self.services, scope, **arguments)
+            result = endpoint.handler(self.services, asker, **arguments)
         except Replayed as replayed:
             answer = Response(replayed.reply, endpoint.status, mimetype=endpoint.media_type)
             answer.headers["Idempotency-Replayed"] = "true"
@@ -110,24 +206,46 @@ class Gate:
         request: Request,
         request_id: str,
         given: Mapping[str, UUID],
-        token: str,
+        shown: Shown,
     ) -> Response:
-        """The kept bytes, if the token was proven at the very version under which they are kept."""
-        known = self.proven.get(token)
+        """The kept bytes, if who asks was proven at the very versions under which they are kept."""
+        known = self.proven.get(shown)
         name = f"{endpoint.name}?{request.query_string.decode('latin-1')}"
-        if known is not None and not request.cache_control.no_cache:
-            found = self.cache.get(known.scope.tenant_id, name)
-            if found.body is not None and found.version == known.version:
+        if known is not None:
+            body = self._kept(endpoint, request, known, name)
+            if body is not None and not request.cache_control.no_cache:
                 _allowed(endpoint, known.scope)
-                return Response(found.body, endpoint.status, mimetype=endpoint.media_type)
-        proof = self._prove(token, request_id)
+                return Response(body, endpoint.status, mimetype=endpoint.media_type)
+        proof = self._prove(shown, request, request_id)
+        if known is None:
+            self.limiter.take(*self._uses(endpoint, request, proof))
         scope = _allowed(endpoint, proof.scope)
         with self._arguments(endpoint, request, given) as (arguments, _):
             answer = self._answer(endpoint, scope, arguments)
         # What was read is at least as new as the version, which was read before it.
         body = answer.get_data()
-        self.cache.put(scope.tenant_id, proof.version, name, body, endpoint.cache_s)
+        version = proof.versions[scope.tenant_id]
+        self.cache.put(scope.tenant_id, version, name, body, endpoint.cache_s)
         return answer
+
+    def _kept(self, endpoint: Endpoint, request: Request, known: Proof, name: str) -> bytes | None:
+        """One round trip: count the request, read the bytes, and see that the proof still holds."""
+        tenant_id = known.scope.tenant_id
+        others = [each for each in known.versions if each != tenant_id]
+        uses = self._uses(endpoint, request, known)
+        said = self.cache.asker.ask(
+            self.limiter.limits.question(uses),
+            self.cache.question(tenant_id, name),
+            *map(self.cache.version_of, others),
+        )
+        self.limiter.judge(uses, None if said is None else said[0])
+        found = self.cache.found(None if said is None else said[1])
+        if said is None or found.version != known.versions[tenant_id]:
+            return None
+        for other, answer in zip(others, said[2:], strict=True):
+            if answer is None or int(answer) != known.versions[other]:
+                return None
+        return found.body
 
     @contextmanager
     def _arguments(
@@ -162,15 +280,57 @@ class Gate:
             yield arguments, content
 
 
-def token_of(request: Request) -> str | None:
+def shown_by(request: Request) -> Shown | None:
     """Of the header, or of the page's cookie, which only our own pages may use to write."""
+    named = request.headers.get("X-Tenant-Id")
+    tenant_id = None
+    if named is not None:
+        if not _UUID.fullmatch(named):
+            raise NotAMember("you are no member of this tenant")
+        tenant_id = UUID(named)
     kind, _, text = request.headers.get("Authorization", "").partition(" ")
     if kind.lower() == "bearer" and text.strip():
-        return text.strip()
+        return Shown(text.strip(), False, tenant_id)
     cookie = request.cookies.get(COOKIE)
-    if cookie is None or request.method in ("GET", "HEAD"):
-        return cookie
-    return cookie if from_ourselves(request) else None
+    if cookie is None:
+        return None
+    if request.method not in ("GET", "HEAD") and not from_ourselves(request):
+        return None
+    named = request.cookies.get(TENANT_COOKIE)
+    if tenant_id is None and named is not None and _UUID.fullmatch(named):
+        tenant_id = UUID(named)
+    return Shown(cookie, True, tenant_id)
+
+
+def principal(scope: Scope) -> str:
+    """What its requests are counted under."""
+    match scope.credential:
+        case TokenCredential(token_id=token_id):
+            return str(token_id)
+        case _:
+            return str(scope.user_id)
+
+
+def peer(request: Request, proxies: int) -> str:
+    """The address that asked: of the connection, or what the outermost of our own proxies saw.
+    Whatever stands before that in the header, anybody may have written."""
+    if proxies:
+        said = request.headers.get("X-Forwarded-For", "").split(",")
+        if len(said) >= proxies and said[-proxies].strip():
+            return said[-proxies].strip()
+    return request.remote_addr or ""
+
+
+def network_of(address: str, bits: int, bits6: int) -> str:
+    """The network of an address; "local" for none, as on a unix socket."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return "local"
+    if isinstance(found, IPv6Address) and found.ipv4_mapped is not None:
+        found = found.ipv4_mapped
+    size = bits if found.version == 4 else bits6
+    return str(ip_network((found, size), strict=False).network_address)
 
 
 def from_ourselves(request: Request) -> bool:
@@ -185,7 +345,15 @@ def _allowed(endpoint: Endpoint, scope: Scope) -> Scope:
     g.user_id, g.tenant_id = str(scope.user_id), str(scope.tenant_id)
     if endpoint.permission is not None and endpoint.permission not in scope.permissions:
         raise PermissionMissing(f"this needs the permission {endpoint.permission}")
+    if endpoint.step_up and not fresh(scope):
+        raise StepUpRequired("prove again who you are: POST /api/v1/auth/step-up, then ask again")
     return scope
+
+
+def fresh(scope: Scope) -> bool:
+    """Whether the asker in person proved it a moment ago."""
+    proven = scope.proven_at
+    return proven is not None and datetime.now(UTC) - proven <= FRESH_FOR
 
 
 def _with_command(endpoint: Endpoint, request: Request, scope: Scope, content: bytes) -> Scope:

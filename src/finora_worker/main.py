@@ -17,6 +17,7 @@ from saq import Worker
 from finora_adapters import log as logs
 from finora_adapters.compose import Opened, compose, open_database
 from finora_adapters.postgres.versions import PgVersions
+from finora_adapters.redis.asking import Asker
 from finora_adapters.redis.client import connect, connect_async, require_no_eviction
 from finora_adapters.redis.queue import FUNCTION, WakeQueue
 from finora_adapters.redis.versions import VersionedCache
@@ -89,7 +90,7 @@ def run(
     try:
         with connect(opened.redis_url) as client:
             require_no_eviction(client)
-            cache = VersionedCache(client)
+            cache = VersionedCache(Asker(client))
             opened = opened.telling(cache.publish)
             made = attrs.evolve(parts(compose(roomy, opened)), cache=cache)
             asyncio.run(serve(made, opened, sizes, settings.drain_s))

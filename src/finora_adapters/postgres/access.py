@@ -15,7 +15,9 @@ MIGRATOR, API, WORKER, CONTROL = "finora_migrator", "finora_api", "finora_worker
 ROLES = (MIGRATOR, API, WORKER, CONTROL)
 RUNTIME = (API, WORKER)
 
-GLOBAL = frozenset({"asset", "schema_state", "seal_mark", "paused_queue"})
+GLOBAL = frozenset({"asset", "schema_state", "seal_mark", "paused_queue", "guess"})
+PEOPLE = frozenset({"person", "identity", "session", "challenge"})
+"""Whose rows belong to a person, and to no tenant."""
 
 # In a select of their own, so that they are found once a statement and not once a row.
 OWN_TENANT = f"tenant_id = (select {SCHEMA}.finora_tenant())"
@@ -29,9 +31,15 @@ _READ_ADD = "select, insert"
 _RUNTIME_GRANTS = {
     "asset": _READ_ADD,
     "schema_state": "select",
-    "tenant": "select",
-    "person": "select",
-    "membership": "select",
+    "tenant": "select, insert, update (name, base_asset)",
+    "person": "select, insert, update (name, locale, currency, roles, password, codes, code_step, "
+    "banned_at)",
+    "membership": "select, insert, delete, update (role)",
+    "invite": "select, insert, update (accepted_at, withdrawn_at)",
+    "identity": "select, insert, delete, update (label, data, verified_at, used_at)",
+    "session": "select, insert, update (seen_at, proven_at, generation, rotated_at, ended_at, "
+    "reason)",
+    "challenge": "select, insert, update (used_at, tries)",
     "event": _READ_ADD,
     "seal": "select",
     "command": _READ_ADD,
@@ -74,6 +82,9 @@ _CONTROL_GRANTS = {
     "paused_queue": "select, insert, delete",
     "stored_file": "select, delete",
     "statement_import": "select",
+    "guess": "select, delete",
+    "session": "select, delete",
+    "challenge": "select, delete",
 }
 
 
@@ -114,11 +125,11 @@ def _unstamped(table: str, rights: str) -> str:
 def policies() -> Iterator[Policy]:
     """One for every table of a tenant or a person and every role that is granted anything on it."""
     # Definer functions look these up before a tenant or a person is known.
-    found_by_key = {"tenant", "person", "membership"}
+    found_by_key = {"tenant", "person", "membership", "identity"}
     for name in sorted(table.name for table in metadata.tables.values()):
         if name in GLOBAL:
             continue
-        own = OWN_USER if name == "person" else OWN_TENANT
+        own = OWN_USER if name in PEOPLE else OWN_TENANT
         yield Policy(name, MIGRATOR, EVERY if name in found_by_key else own)
         for role in RUNTIME:
             yield Policy(name, role, own)

@@ -40,6 +40,83 @@ begin
     where t.key = host_tenant and p.key = host_user;
 end $$"""
 
+# Who an identity belongs to, before anybody is known; one row, and no secret in it.
+FIND_PERSON = f"""create function {SCHEMA}.find_person(
+  of_kind text, of_issuer text, of_subject text)
+returns table (user_id uuid, home_id uuid, identity_id uuid)
+language sql stable security definer {_SAFE} as $$
+  select p.user_id, p.home_id, i.id from identity i join person p on p.user_id = i.user_id
+  where i.kind = of_kind and i.issuer = of_issuer and i.subject = of_subject
+    and p.home_id is not null
+$$"""
+
+# Where the rows of a person lie: for administrators.
+HOME_OF = f"""create function {SCHEMA}.home_of(of_user uuid) returns uuid
+language sql stable security definer {_SAFE} as $$
+  select home_id from person where user_id = of_user
+$$"""
+
+# Across tenants, but of the asker alone.
+MY_TENANTS = f"""create function {SCHEMA}.my_tenants()
+returns table (tenant_id uuid, kind text, name text, base_asset text, created_at timestamptz,
+  role text)
+language sql stable security definer {_SAFE} as $$
+  select t.tenant_id, t.kind, t.name, t.base_asset, t.recorded_at, m.role
+  from membership m join tenant t on t.tenant_id = m.tenant_id
+  where m.user_id = finora_user() order by t.tenant_id
+$$"""
+
+# Across people, but of one tenant's members, and what these show each other.
+MEMBERS = f"""create function {SCHEMA}.members()
+returns table (user_id uuid, role text, name text, email text, since timestamptz)
+language sql stable security definer {_SAFE} as $$
+  select m.user_id, m.role, p.name, (
+      select i.label from identity i where i.user_id = m.user_id and i.kind = 'email'
+      order by i.verified_at is null, i.id limit 1), m.recorded_at
+  from membership m join person p on p.user_id = m.user_id
+  where m.tenant_id = finora_tenant() order by m.recorded_at, m.user_id
+$$"""
+
+# For administrators, who need no tenant. Oldest first, and from where the page before ended.
+PEOPLE = f"""create function {SCHEMA}.people(after uuid, at_most int, words text)
+returns table (user_id uuid, name text, email text, roles text, created_at timestamptz,
+  banned_at timestamptz)
+language sql stable security definer {_SAFE} as $$
+  select p.user_id, p.name, e.label, p.roles, p.recorded_at, p.banned_at
+  from person p left join lateral (
+    select i.label from identity i where i.user_id = p.user_id and i.kind = 'email'
+    order by i.verified_at is null, i.id limit 1) e on true
+  where p.home_id is not null and (after is null or p.user_id > after)
+    and (words = '' or strpos(lower(p.name || ' ' || coalesce(e.label, '')), lower(words)) > 0)
+  order by p.user_id limit at_most
+$$"""
+
+# How guesses stand, and one more of them. Whether the subject exists makes no difference.
+GUESSES = f"""create function {SCHEMA}.guesses(of_subject bytea)
+returns table (failures int, locked_until timestamptz)
+language sql stable security definer {_SAFE} as $$
+  select g.failures, g.locked_until from guess g where g.subject = of_subject
+$$"""
+# After a hundred in a row the lock has no end: a reset of the password, a known device or an
+# administrator takes it away.
+GUESSED_WRONG = f"""create function {SCHEMA}.guessed_wrong(
+  of_subject bytea, lock_after int, lock_for interval)
+returns table (failures int, locked_until timestamptz)
+language plpgsql security definer {_SAFE} as $$
+#variable_conflict use_column
+begin
+  return query insert into guess as g (subject, failures) values (of_subject, 1)
+    on conflict (subject) do update set failures = g.failures + 1, failed_at = clock_timestamp(),
+      locked_until = case when g.failures + 1 >= 100 then 'infinity'::timestamptz
+        when (g.failures + 1) % lock_after = 0 then clock_timestamp() + lock_for
+        else g.locked_until end
+    returning g.failures, g.locked_until;
+end $$"""
+GUESSED_RIGHT = f"""create function {SCHEMA}.guessed_right(of_subject bytea) returns void
+language sql security definer {_SAFE} as $$
+  delete from guess where subject = of_subject
+$$"""
+
 # The statement triggers below serve two rows and two million by the same plan: plpgsql plans a
 # query once a session, whatever the first statement was, and under row security the planner may
 # think that a large tenant has a row or two. So every look-up is fenced (`offset 0`) to be a probe
@@ -279,6 +356,14 @@ FUNCTIONS = (
     *SETTINGS.values(),
     DIRECTION,
     OPEN_TENANT,
+    FIND_PERSON,
+    HOME_OF,
+    MY_TENANTS,
+    MEMBERS,
+    PEOPLE,
+    GUESSES,
+    GUESSED_WRONG,
+    GUESSED_RIGHT,
     POSTING_ADDED,
     LABEL_ADDED,
     HOLD_ADDED,
@@ -325,6 +410,14 @@ CALLABLE = (
     "finora_user()",
     "direction(text, numeric, uuid)",
     "open_tenant(text, text, uuid, uuid)",
+    "find_person(text, text, text)",
+    "home_of(uuid)",
+    "my_tenants()",
+    "members()",
+    "people(uuid, integer, text)",
+    "guesses(bytea)",
+    "guessed_wrong(bytea, integer, interval)",
+    "guessed_right(bytea)",
     "lock_balances(uuid[], text[])",
 )
 

@@ -147,10 +147,15 @@ tenant = Table(
     Column("key", Text, nullable=False),
     Column("base_asset", Text, nullable=False, server_default="EUR"),
     _at(),
+    Column("kind", Text, nullable=False, server_default="host"),
+    # Of a host's tenant its key says enough.
+    Column("name", Text, nullable=False, server_default=""),
     # Across tenants on purpose: the host's own name of a tenant is read before a tenant is known,
     # by a definer function that the runtime roles cannot look through.
     UniqueConstraint("key"),
     CheckConstraint("length(key) between 1 and 200", name="key"),
+    CheckConstraint("length(name) <= 200", name="name"),
+    _one_of("kind", "personal", "business", "host"),
 )
 
 person = Table(
@@ -159,8 +164,23 @@ person = Table(
     Column("user_id", Uuid, primary_key=True),
     Column("key", Text, nullable=False),
     _at(),
+    # Of a person who signs in; a host's own user has none, and nothing of what follows.
+    Column("home_id", Uuid),
+    Column("name", Text, nullable=False, server_default=""),
+    Column("locale", Text, nullable=False, server_default="en"),
+    Column("currency", Text, nullable=False, server_default="EUR"),
+    # Platform roles, in order, with commas between: what a transaction's proof is compared with.
+    Column("roles", Text, nullable=False, server_default=""),
+    Column("password", Text),
+    # The sealed secret of one-time codes, and the last time step whose code was used.
+    Column("codes", LargeBinary),
+    Column("code_step", BigInteger),
+    Column("banned_at", INSTANT),
     UniqueConstraint("key"),
+    ForeignKeyConstraint(["home_id"], [f"{SCHEMA}.tenant.tenant_id"]),
     CheckConstraint("length(key) between 1 and 200", name="key"),
+    CheckConstraint("length(name) <= 200", name="name"),
+    CheckConstraint("starts_with(password, '$argon2id$')", name="password"),
 )
 
 membership = Table(
@@ -174,6 +194,7 @@ membership = Table(
     ForeignKeyConstraint(["tenant_id"], [f"{SCHEMA}.tenant.tenant_id"]),
     ForeignKeyConstraint(["user_id"], [f"{SCHEMA}.person.user_id"]),
     _one_of("role", "owner", "admin", "accountant", "viewer"),
+    Index(None, "user_id"),
 )
 
 # A secret that lets a program ask as its user, in one tenant. Only a digest of it is kept; the
@@ -189,13 +210,117 @@ token = Table(
     _at("created_at"),
     Column("expires_at", INSTANT),
     Column("revoked_at", INSTANT),
+    # Permissions, in order, with commas between; null: all that its user's role has.
+    Column("permissions", Text),
     PrimaryKeyConstraint("tenant_id", "id"),
+    # Gone with its user's membership.
     ForeignKeyConstraint(
         ["tenant_id", "user_id"],
         [f"{SCHEMA}.membership.tenant_id", f"{SCHEMA}.membership.user_id"],
+        ondelete="CASCADE",
     ),
     CheckConstraint("octet_length(digest) = 32", name="digest"),
     CheckConstraint("length(name) between 1 and 200", name="name"),
+)
+
+invite = Table(
+    "invite",
+    metadata,
+    _tenant(),
+    _id(),
+    Column("email", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    _id("invited_by"),
+    _at("created_at"),
+    Column("expires_at", INSTANT, nullable=False),
+    Column("accepted_at", INSTANT),
+    Column("withdrawn_at", INSTANT),
+    PrimaryKeyConstraint("tenant_id", "id"),
+    ForeignKeyConstraint(["tenant_id"], [f"{SCHEMA}.tenant.tenant_id"]),
+    _one_of("role", "owner", "admin", "accountant", "viewer"),
+    CheckConstraint("length(email) between 3 and 254", name="email"),
+)
+
+# --- identity: what belongs to a person and to no tenant ---
+
+# By what a person is known. Unique across all people: a definer function finds one row by it.
+identity = Table(
+    "identity",
+    metadata,
+    _id("user_id"),
+    _id(),
+    Column("kind", Text, nullable=False),
+    Column("issuer", Text, nullable=False, server_default=""),
+    Column("subject", Text, nullable=False),
+    Column("label", Text, nullable=False),
+    Column("data", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    Column("verified_at", INSTANT),
+    _at("created_at"),
+    Column("used_at", INSTANT),
+    PrimaryKeyConstraint("user_id", "id"),
+    UniqueConstraint("kind", "issuer", "subject"),
+    ForeignKeyConstraint(["user_id"], [f"{SCHEMA}.person.user_id"]),
+    _one_of("kind", "email", "passkey", "wallet", "oidc", "telegram"),
+    CheckConstraint("length(issuer) <= 500", name="issuer"),
+    CheckConstraint("length(subject) between 1 and 1500", name="subject"),
+    CheckConstraint("length(label) between 1 and 254", name="label"),
+)
+
+session = Table(
+    "session",
+    metadata,
+    _id("user_id"),
+    _id(),
+    Column("kind", Text, nullable=False),
+    Column("method", Text, nullable=False),
+    Column("agent", Text, nullable=False),
+    Column("network", Text, nullable=False),
+    _at("created_at"),
+    _at("seen_at"),
+    Column("ends_at", INSTANT, nullable=False),
+    _at("proven_at"),
+    # Of the newest refresh token; the token itself is a signature over it, and kept nowhere.
+    Column("generation", Integer, nullable=False, server_default="0"),
+    _at("rotated_at"),
+    Column("ended_at", INSTANT),
+    Column("reason", Text),
+    PrimaryKeyConstraint("user_id", "id"),
+    ForeignKeyConstraint(["user_id"], [f"{SCHEMA}.person.user_id"]),
+    _one_of("kind", "bearer", "browser"),
+    CheckConstraint("(ended_at is null) = (reason is null)", name="reason"),
+)
+
+# A link or code that was sent: signatures over its id, so that the row holds no secret.
+challenge = Table(
+    "challenge",
+    metadata,
+    _id("user_id"),
+    _id(),
+    Column("purpose", Text, nullable=False),
+    _id("identity_id"),
+    _at("created_at"),
+    Column("expires_at", INSTANT, nullable=False),
+    Column("used_at", INSTANT),
+    Column("tries", SmallInteger, nullable=False, server_default="0"),
+    PrimaryKeyConstraint("user_id", "id"),
+    ForeignKeyConstraint(
+        ["user_id", "identity_id"],
+        [f"{SCHEMA}.identity.user_id", f"{SCHEMA}.identity.id"],
+        ondelete="CASCADE",
+    ),
+    _one_of("purpose", "verify", "reset", "magic", "code"),
+)
+
+# How often somebody guessed wrong, by a digest of what was guessed at, whether it exists or not.
+# Only definer functions touch it.
+guess = Table(
+    "guess",
+    metadata,
+    Column("subject", LargeBinary, primary_key=True),
+    Column("failures", Integer, nullable=False),
+    Column("locked_until", INSTANT),
+    _at("failed_at"),
+    CheckConstraint("octet_length(subject) = 32", name="subject"),
 )
 
 # --- audit and jobs ---

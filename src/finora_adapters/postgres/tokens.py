@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, text
 
 from finora_core.identity.model import Token, TokenNotFound
 
-_COLUMNS = "id, user_id, name, created_at, expires_at, revoked_at"
+_COLUMNS = "id, user_id, name, created_at, expires_at, revoked_at, permissions"
 
 
 @attrs.frozen
@@ -19,9 +19,11 @@ class PgTokens:
 
     def add(self, token: Token, digest: bytes) -> None:
         statement = text(
-            "insert into finora.token (tenant_id, id, user_id, name, digest, expires_at) "
-            "values (:tenant, :id, :user, :name, :digest, :expires)"
+            "insert into finora.token (tenant_id, id, user_id, name, digest, expires_at, "
+            "permissions) "
+            "values (:tenant, :id, :user, :name, :digest, :expires, :permissions)"
         )
+        given = token.permissions
         values = {
             "tenant": self.tenant_id,
             "id": token.id,
@@ -29,6 +31,7 @@ class PgTokens:
             "name": token.name,
             "digest": digest,
             "expires": token.expires_at,
+            "permissions": None if given is None else ",".join(sorted(given)),
         }
         self.connection.execute(statement, values)
 
@@ -55,6 +58,7 @@ class PgTokens:
 
 
 def _token(row: Row[Any]) -> Token:
+    given: str | None = row.permissions
     return Token(
         id=row.id,
         user_id=row.user_id,
@@ -62,4 +66,5 @@ def _token(row: Row[Any]) -> Token:
         created_at=row.created_at,
         expires_at=row.expires_at,
         revoked_at=row.revoked_at,
+        permissions=None if given is None else frozenset(filter(None, given.split(","))),
     )

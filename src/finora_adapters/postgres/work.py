@@ -17,16 +17,27 @@ from finora_adapters.postgres.driver import Statement, run, run_all
 from finora_adapters.postgres.errors import translated
 from finora_adapters.postgres.events import PgEvents
 from finora_adapters.postgres.files import PgFiles
+from finora_adapters.postgres.guesses import PgGuesses
 from finora_adapters.postgres.jobs import PgJobs, PgPeriods, dump
 from finora_adapters.postgres.ledger import PgAccounts, PgAssets, PgHolds, PgJournal
+from finora_adapters.postgres.members import PgMembers
+from finora_adapters.postgres.people import PgPeople
 from finora_adapters.postgres.records import PgRecords, PgWords
+from finora_adapters.postgres.sessions import PgSessions
 from finora_adapters.postgres.statements import PgImports, PgStaging
 from finora_adapters.postgres.tokens import PgTokens
 from finora_adapters.postgres.wallet import PgTotals
-from finora_core.identity.model import TokenInvalid
+from finora_core.identity.model import ProofStale
+from finora_core.identity.sessions.model import IDLE_LASTS
 from finora_core.jobs.model import Subscription
 from finora_core.kernel.errors import Conflict
-from finora_core.kernel.scope import Claim, Command, Scope
+from finora_core.kernel.scope import (
+    Claim,
+    Command,
+    Scope,
+    SessionCredential,
+    TokenCredential,
+)
 from finora_core.kernel.work import CommandInFlight, CommandKeyReused, Replayed, StaleClaim
 
 Result = TypeVar("Result")
@@ -55,9 +66,22 @@ _ADD_COMMAND = (
     "values (%(tenant)s, %(person)s, %(key)s, %(fingerprint)s, %(reply)s)"
 )
 _TOKEN_HOLDS = (
-    "select 1 from finora.token where tenant_id = %(tenant)s and id = %(id)s "
-    "and digest = %(digest)s and user_id = %(person)s and revoked_at is null "
-    "and (expires_at is null or expires_at > now())"
+    "select 1 from finora.token t join finora.membership m "
+    "on m.tenant_id = t.tenant_id and m.user_id = t.user_id and m.role = %(role)s "
+    "where t.tenant_id = %(tenant)s and t.id = %(id)s and t.digest = %(digest)s "
+    "and t.user_id = %(person)s and t.revoked_at is null "
+    "and (t.expires_at is null or t.expires_at > now())"
+)
+_SESSION_HOLDS = (
+    "select 1 from finora.session s join finora.person p on p.user_id = s.user_id "
+    "where s.user_id = %(person)s and s.id = %(id)s and s.ended_at is null and s.ends_at > now() "
+    "and s.seen_at > now() - %(idle)s and p.banned_at is null and p.roles = %(platform)s "
+    "and coalesce((select m.role from finora.membership m where m.tenant_id = %(tenant)s "
+    "and m.user_id = s.user_id), '') = %(role)s"
+)
+_WITHIN = (
+    "select set_config('finora.tenant', %(tenant)s, true), "
+    "set_config('finora.user', %(person)s, true)"
 )
 _CLAIM_HOLDS = (
     "select 1 from finora.job where tenant_id = %(tenant)s and id = %(job)s and epoch = %(epoch)s "
@@ -102,6 +126,7 @@ class PgWork:
 
     connection: Connection
     scope: Scope
+    """In the tenant whose rows are seen; its user is who asks."""
     now: datetime
     subscriptions: Mapping[str, tuple[Subscription, ...]]
     closed: bool = False
@@ -176,6 +201,28 @@ class PgWork:
     def tokens(self) -> PgTokens:
         return PgTokens(self.connection, self.scope.tenant_id)
 
+    @property
+    def person(self) -> UUID:
+        """Whose rows are seen."""
+        within = self.scope.within
+        return self.scope.user_id if within is None else within.user_id
+
+    @cached_property
+    def people(self) -> PgPeople:
+        return PgPeople(self.connection, self.person)
+
+    @cached_property
+    def sessions(self) -> PgSessions:
+        return PgSessions(self.connection, self.person)
+
+    @cached_property
+    def members(self) -> PgMembers:
+        return PgMembers(self.connection, self.scope.tenant_id)
+
+    @cached_property
+    def guesses(self) -> PgGuesses:
+        return PgGuesses(self.connection)
+
     def done(self, result: Result) -> Result:
         self.closed = True
         match self.scope.cause:
@@ -212,11 +259,15 @@ class Postgres:
     @contextmanager
     def begin(self, scope: Scope) -> Iterator[PgWork]:
         """Commit on a clean exit, roll back on any exception. See kernel.work.Begin."""
-        first = [(_OPEN, self._settings(scope)), *_proofs(scope), *_causes(scope)]
+        asker = scope
+        proofs, moves = _proofs(scope), _moves(scope)
+        if scope.within is not None:
+            scope = attrs.evolve(scope, tenant_id=scope.within.tenant_id)
+        first = [(_OPEN, self._settings(asker)), *proofs, *moves, *_causes(scope)]
         with translated(), self._transaction(first) as (connection, [(now, *_), *found]):
-            if scope.credential is not None and found.pop(0) is None:
-                raise TokenInvalid("this token was revoked, or its time has run out")
-            _take(scope, found)
+            if proofs and found.pop(0) is None:
+                raise ProofStale("this token was revoked, or its time has run out")
+            _take(scope, found[len(moves) :])
             work = PgWork(connection, scope, now, self.subscriptions)
             yield work
             if isinstance(scope.cause, Claim) and not work.closed:
@@ -273,12 +324,23 @@ class Postgres:
 
 
 def _proofs(scope: Scope) -> list[Statement]:
-    credential = scope.credential
-    if credential is None:
+    who = {"tenant": scope.tenant_id, "person": scope.user_id}
+    match scope.credential:
+        case TokenCredential(token_id=token_id, digest=digest, role=role):
+            return [(_TOKEN_HOLDS, who | {"id": token_id, "digest": digest, "role": role})]
+        case SessionCredential(session_id=session_id, role=role, platform=platform):
+            held = {"id": session_id, "role": role, "platform": platform, "idle": IDLE_LASTS}
+            return [(_SESSION_HOLDS, who | held)]
+        case None:
+            return []
+
+
+def _moves(scope: Scope) -> list[Statement]:
+    """What comes after the proof, and before all else: whose rows are seen."""
+    place = scope.within
+    if place is None:
         return []
-    values = {"tenant": scope.tenant_id, "id": credential.token_id, "digest": credential.digest,
-              "person": scope.user_id}  # fmt: skip
-    return [(_TOKEN_HOLDS, values)]
+    return [(_WITHIN, {"tenant": str(place.tenant_id), "person": str(place.user_id)})]
 
 
 def _causes(scope: Scope) -> list[Statement]:

@@ -11,15 +11,10 @@ from uuid import UUID
 
 import attrs
 
+from finora_core.identity.roles import TENANT
 from finora_core.kernel.errors import Invalid, NotFound, Unauthenticated
 from finora_core.kernel.events import Plain
 from finora_core.kernel.scope import Scope
-
-PERMISSIONS = frozenset({
-    "books:read", "books:write", "files:read", "files:write", "jobs:read", "jobs:write",
-    "tokens:read", "tokens:write",
-})  # fmt: skip
-"""What a route can ask for."""
 
 PREFIX = "fin_"
 # A whole number of base64 groups with the two ids, so that a text has no padding.
@@ -30,6 +25,10 @@ class TokenInvalid(Unauthenticated):
     """There is no such token, or it was revoked, or its time has run out."""
 
     code = "TOKEN_INVALID"
+
+
+class ProofStale(TokenInvalid):
+    """What was proven a moment ago holds no more: whoever remembered it asks anew."""
 
 
 class TokenNotFound(NotFound):
@@ -54,10 +53,15 @@ class Token:
     created_at: datetime | None
     expires_at: datetime | None
     revoked_at: datetime | None
+    permissions: frozenset[str] | None = None
+    """None: all that its user's role has. Never more than that."""
 
     def __attrs_post_init__(self) -> None:
         if not 1 <= len(self.name) <= 200 or not self.name.isprintable():
             raise BadToken("a token's name has 1 to 200 printable characters")
+        unknown = (self.permissions or frozenset()) - TENANT
+        if unknown:
+            raise BadToken(f"no token can have {', '.join(sorted(unknown))}")
 
 
 @attrs.frozen(kw_only=True)
@@ -73,8 +77,9 @@ class Proof:
     """Who asks with a token that was proven."""
 
     scope: Scope
-    version: int
-    """The tenant's data version at which it is true: a revocation raises it."""
+    versions: Mapping[UUID, int]
+    """Data versions at which it is true, of the tenant and of the asker's personal one: whatever
+    takes it away raises one of them."""
     left: timedelta | None
     """How long the token is good for yet; None without an end."""
 

@@ -1,4 +1,4 @@
-"""Finding tenants and people before either is known."""
+"""What identity needs of a transaction and of the outside."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -6,6 +6,17 @@ from typing import Protocol
 from uuid import UUID
 
 from finora_core.identity.model import Token
+from finora_core.identity.people.model import (
+    Challenge,
+    Found,
+    Identity,
+    IdentityKind,
+    Listing,
+    Person,
+)
+from finora_core.identity.roles import Role
+from finora_core.identity.sessions.model import Session, Standing
+from finora_core.identity.tenants.model import Invite, Member, Tenant
 from finora_core.kernel.scope import Scope
 from finora_core.kernel.work import Work
 
@@ -28,12 +39,158 @@ class Tokens(Protocol):
         """Raises TokenNotFound."""
 
 
+class People(Protocol):
+    """The person whose rows the transaction sees, and looking people up."""
+
+    def find(self, kind: IdentityKind, issuer: str, subject: str) -> Found | None:
+        """Whose identity it is, whoever asks."""
+
+    def home(self, user_id: UUID) -> UUID | None:
+        """The personal tenant of somebody, whoever asks; None where nobody signs in as it."""
+
+    def add(self, person: Person) -> None: ...
+
+    def get(self, *, lock: bool = False) -> Person | None:
+        """The person of this transaction; with `lock`, nobody else changes it until its end."""
+
+    def change(self, **columns: object) -> None:
+        """Set columns of the person: name, locale, currency, roles, password, codes, code_step,
+        banned_at."""
+
+    def page(self, after: UUID | None, limit: int, words: str) -> Sequence[Listing]:
+        """People whose name or address contains the words, by id; for administrators."""
+
+    def add_identity(self, identity: Identity) -> None:
+        """Raises EmailTaken, IdentityTaken."""
+
+    def identities(self) -> Sequence[Identity]:
+        """Oldest first."""
+
+    def change_identity(self, identity_id: UUID, **columns: object) -> bool:
+        """Set label, data, verified_at or used_at; whether there is such an identity."""
+
+    def remove_identity(self, identity_id: UUID) -> None: ...
+
+    def add_challenge(self, challenge: Challenge) -> None: ...
+
+    def challenge(self, challenge_id: UUID) -> Challenge | None:
+        """Locked until the transaction ends."""
+
+    def newest_challenge(self, purpose: str) -> Challenge | None:
+        """Locked until the transaction ends."""
+
+    def use_challenge(self, challenge_id: UUID) -> bool:
+        """Take it, if nobody did before."""
+
+    def count_try(self, challenge_id: UUID) -> None: ...
+
+
+class Sessions(Protocol):
+    """Of the transaction's person."""
+
+    def add(self, session: Session) -> None: ...
+
+    def get(self, session_id: UUID) -> Session | None: ...
+
+    def locked(self, session_id: UUID) -> Session | None:
+        """The same, and nobody else changes it until the transaction ends."""
+
+    def list(self) -> Sequence[Session]:
+        """Those that have not ended, newest first."""
+
+    def rotate(self, session_id: UUID, generation: int, at: datetime) -> None: ...
+
+    def seen(self, session_id: UUID, at: datetime) -> None: ...
+
+    def proven(self, session_id: UUID, at: datetime) -> None: ...
+
+    def end(self, session_id: UUID, reason: str) -> bool:
+        """Whether it had not ended before."""
+
+    def end_all(self, reason: str, but: UUID | None = None) -> Sequence[UUID]:
+        """Those that it ended."""
+
+
+class Guesses(Protocol):
+    """How often was guessed at a subject (a digest), whether there is such a thing or not."""
+
+    def standing(self, subject: bytes) -> Standing: ...
+
+    def wrong(self, subject: bytes) -> Standing: ...
+
+    def right(self, subject: bytes) -> None: ...
+
+
+class Members(Protocol):
+    """The transaction's tenant and who is in it."""
+
+    def add_tenant(self, tenant: Tenant, key: str) -> None: ...
+
+    def tenant(self) -> Tenant | None: ...
+
+    def lock(self) -> None:
+        """Nobody else changes the members until the transaction ends."""
+
+    def rename(self, name: str, base_asset: str) -> None: ...
+
+    def mine(self) -> Sequence[Tenant]:
+        """All tenants that the transaction's person is in, each with the role there."""
+
+    def list(self) -> Sequence[Member]: ...
+
+    def role(self, user_id: UUID) -> Role | None: ...
+
+    def add(self, user_id: UUID, role: Role) -> None: ...
+
+    def set_role(self, user_id: UUID, role: Role) -> None: ...
+
+    def remove(self, user_id: UUID) -> None: ...
+
+    def add_invite(self, invite: Invite) -> None: ...
+
+    def invite(self, invite_id: UUID) -> Invite | None:
+        """Locked until the transaction ends."""
+
+    def invites(self) -> Sequence[Invite]:
+        """Newest first."""
+
+    def accept(self, invite_id: UUID) -> None: ...
+
+    def withdraw(self, invite_id: UUID) -> None: ...
+
+
 class IdentityWork(Work, Protocol):
     @property
     def tokens(self) -> Tokens: ...
+
+    @property
+    def people(self) -> People: ...
+
+    @property
+    def sessions(self) -> Sessions: ...
+
+    @property
+    def guesses(self) -> Guesses: ...
+
+    @property
+    def members(self) -> Members: ...
 
     @property
     def now(self) -> datetime: ...
 
     def version(self) -> int:
         """The tenant's data version, as of this transaction."""
+
+
+class Nonces(Protocol):
+    def spend(self, digest: bytes, seconds: int) -> bool:
+        """Whether it was not spent before; it is remembered for as long."""
+
+
+class Box(Protocol):
+    """Seals small things under a key that is outside the database."""
+
+    def seal(self, plain: bytes, place: bytes) -> bytes: ...
+
+    def open(self, sealed: bytes, place: bytes) -> bytes:
+        """What was sealed for this place."""

@@ -8,7 +8,6 @@ from uuid import UUID
 import attrs
 
 from finora_core.identity.model import (
-    PERMISSIONS,
     BadToken,
     Bearer,
     NewToken,
@@ -19,8 +18,9 @@ from finora_core.identity.model import (
     TokenRevoked,
 )
 from finora_core.identity.ports import IdentityWork
+from finora_core.identity.roles import TENANT, of_member
 from finora_core.kernel.ids import new_id
-from finora_core.kernel.scope import Credential, Scope
+from finora_core.kernel.scope import Scope, TokenCredential
 from finora_core.kernel.work import Begin, retried
 
 _NOBODY = UUID(int=0)
@@ -31,8 +31,16 @@ class TokenService:
     begin: Begin[IdentityWork]
 
     @retried
-    def create(self, scope: Scope, name: str, *, expires_at: datetime | None = None) -> NewToken:
-        """A token that asks as the scope's user. Its text is shown this once. Raises BadToken."""
+    def create(
+        self,
+        scope: Scope,
+        name: str,
+        *,
+        expires_at: datetime | None = None,
+        permissions: frozenset[str] | None = None,
+    ) -> NewToken:
+        """A token that asks as the scope's user, with those permissions, or all that the user's
+        role has. Its text is shown this once. Raises BadToken."""
         token_id = new_id()
         bearer = Bearer.make(scope.tenant_id, token_id)
         with self.begin(scope) as work:
@@ -45,7 +53,10 @@ class TokenService:
                 created_at=work.now,
                 expires_at=expires_at,
                 revoked_at=None,
+                permissions=permissions,
             )
+            if scope.credential is not None and not (permissions or TENANT) <= scope.permissions:
+                raise BadToken("a token cannot have more permissions than who makes it")
             work.tokens.add(token, bearer.digest)
             work.events.record(TokenMade(token_id))
             return work.done(NewToken(token=token, text=bearer.text))
@@ -76,10 +87,12 @@ class TokenService:
             token = found[0]
             left = None if token.expires_at is None else token.expires_at - work.now
             late = left is not None and left <= timedelta(0)
-            if late or token.revoked_at is not None:
+            role = work.members.role(token.user_id)
+            if late or token.revoked_at is not None or role is None:
                 raise TokenInvalid("this token was revoked, or its time has run out")
-        credential = Credential(token_id=bearer.id, digest=bearer.digest)
-        scope = attrs.evolve(
-            asked, user_id=token.user_id, permissions=PERMISSIONS, credential=credential
-        )
-        return Proof(scope=scope, version=version, left=left)
+        credential = TokenCredential(token_id=bearer.id, digest=bearer.digest, role=role.value)
+        given = of_member(role)
+        if token.permissions is not None:
+            given &= token.permissions
+        scope = attrs.evolve(asked, user_id=token.user_id, permissions=given, credential=credential)
+        return Proof(scope=scope, versions={scope.tenant_id: version}, left=left)

@@ -1,6 +1,7 @@
 """Scope: who asks, in which tenant, under which request, and why this transaction happens."""
 
 from collections.abc import Callable
+from datetime import datetime
 from uuid import UUID
 
 import attrs
@@ -40,22 +41,53 @@ class Claim:
 
 
 @attrs.frozen(kw_only=True)
-class Credential:
-    """What the asker proved with. Every transaction checks that it still holds: it may have been
-    revoked a moment ago."""
+class TokenCredential:
+    """The token that the asker proved to have, and as what. Every transaction checks that it still
+    holds: it may have been revoked, or its user's role have changed, a moment ago."""
 
     token_id: UUID
     digest: bytes = attrs.field(repr=False)
+    role: str
+
+
+@attrs.frozen(kw_only=True)
+class SessionCredential:
+    """The session that the asker proved to be in, and as what; checked like a token."""
+
+    session_id: UUID
+    role: str
+    """In the scope's tenant; empty where the person is no member."""
+    platform: str
+    """Platform roles, in order, with commas between."""
+    home_id: UUID
+    """The person's own tenant."""
+
+
+@attrs.frozen
+class Place:
+    """A tenant and a person."""
+
+    tenant_id: UUID
+    user_id: UUID
 
 
 @attrs.frozen(kw_only=True)
 class Scope:
-    """Every service method takes one first. Built by a shell, never by core."""
+    """Every service method takes one first. Built by a shell, never by core (identity apart, which
+    finds out who asks)."""
 
     tenant_id: UUID
     user_id: UUID
     request_id: str = attrs.field(factory=lambda: str(new_id()))
     permissions: frozenset[str] = frozenset()
     cause: Command | Claim | None = None
-    credential: Credential | None = None
+    credential: TokenCredential | SessionCredential | None = None
     """None where nobody had to prove anything: a job, a command line, an embedding program."""
+    proven_at: datetime | None = None
+    """When the asker in person last proved who asks; None of a program."""
+    within: Place | None = None
+    """Whose rows the transaction sees, where they are not the asker's: identity alone sets it."""
+
+    def at(self, tenant_id: UUID, user_id: UUID) -> "Scope":
+        """The same asker, in a transaction that sees that tenant's and that person's rows."""
+        return attrs.evolve(self, within=Place(tenant_id, user_id))

@@ -1,0 +1,99 @@
+"""Links and codes that were sent: asking for one, and what it proves, once."""
+
+from datetime import datetime
+from uuid import UUID
+
+import attrs
+
+from finora_core.identity.people.enrol import challenge
+from finora_core.identity.people.links import Link, Links
+from finora_core.identity.people.model import (
+    CODE_TRIES,
+    Challenge,
+    Found,
+    IdentityChanged,
+    IdentityKind,
+    LinkInvalid,
+    Purpose,
+)
+from finora_core.identity.ports import IdentityWork
+from finora_core.identity.sessions.door import Door
+from finora_core.identity.sessions.model import SignInFailed
+from finora_core.mail.model import address_key
+
+_AGAIN_S = 60
+"""Between two letters of a kind to one person."""
+
+
+@attrs.frozen
+class Letters:
+    door: Door
+    links: Links
+
+    def ask(self, email: str, purpose: Purpose, *, request_id: str) -> None:
+        """Send a link or code to the address, if somebody has it, and not too often; who asks
+        learns nothing of that."""
+        anybody = self.door.anybody(request_id)
+        with self.door.begin(anybody) as work:
+            found = work.people.find(IdentityKind.EMAIL, "", address_key(email))
+        scope = anybody if found is None else self.door.scope_of(found, request_id)
+        with self.door.begin(scope) as work:
+            if found is None:
+                work.events.record(SignInFailed(None, False, purpose.value))
+            else:
+                send(work, found.user_id, found.identity_id, purpose)
+
+    def by_link(self, link: str, purpose: Purpose) -> Link:
+        """What the link says; `take` uses it up. Raises LinkInvalid."""
+        return self.links.read(link, purpose, self.door.clock.now())
+
+    def by_code(
+        self, email: str, code: str, purpose: Purpose, *, request_id: str
+    ) -> tuple[Found, Challenge]:
+        """Whose newest code it is; a wrong one is counted, and `take` uses a right one up. Raises
+        LinkInvalid."""
+        wrong = LinkInvalid("the code is wrong, was used, or its time has run out")
+        with self.door.begin(self.door.anybody(request_id)) as work:
+            found = work.people.find(IdentityKind.EMAIL, "", address_key(email))
+        if found is None:
+            raise wrong
+        with self.door.begin(self.door.scope_of(found, request_id)) as work:
+            made = work.people.newest_challenge(purpose.value)
+            good = (
+                made is not None
+                and made.used_at is None
+                and made.expires_at > work.now
+                and made.tries < CODE_TRIES
+            )
+            if made is None or not good:
+                raise wrong
+            if self.links.is_code(found.user_id, made, code):
+                return found, made
+            # The wrong guess is counted, and so committed.
+            work.people.count_try(made.id)
+        raise wrong
+
+
+def send(work: IdentityWork, user_id: UUID, identity_id: UUID, purpose: Purpose) -> None:
+    """Let a letter be sent, if the last one was not just now."""
+    last = work.people.newest_challenge(purpose.value)
+    if last is None or (work.now - _begun(last)).total_seconds() >= _AGAIN_S:
+        challenge(work, user_id, identity_id, purpose)
+
+
+def _begun(made: Challenge) -> datetime:
+    return made.expires_at - made.purpose.lasts
+
+
+def take(work: IdentityWork, user_id: UUID, challenge_id: UUID, purpose: Purpose) -> Challenge:
+    """Use the link or code up. Whoever has the letter has the address, which is verified by that.
+    Raises LinkInvalid."""
+    made = work.people.challenge(challenge_id)
+    late = made is None or made.purpose is not purpose or made.expires_at <= work.now
+    if made is None or late or not work.people.use_challenge(challenge_id):
+        raise LinkInvalid("this link was used before, or its time has run out")
+    found = next((each for each in work.people.identities() if each.id == made.identity_id), None)
+    if found is not None and found.verified_at is None:
+        work.people.change_identity(made.identity_id, verified_at=work.now)
+        work.events.record(IdentityChanged(user_id, made.identity_id, found.kind, "verified"))
+    return made

@@ -1,0 +1,214 @@
+"""Signing up, and what a person changes about the person."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+from uuid import UUID
+
+import attrs
+
+from finora_core.identity.people.enrol import enrol
+from finora_core.identity.people.letters import Letters, send, take
+from finora_core.identity.people.model import (
+    Identity,
+    IdentityChanged,
+    IdentityKind,
+    IdentityNotFound,
+    LastIdentity,
+    Person,
+    PersonChanged,
+    PersonNotFound,
+    Purpose,
+)
+from finora_core.identity.ports import IdentityWork
+from finora_core.identity.sessions.door import Door, at_home, digest, own_session
+from finora_core.identity.sessions.model import SessionEnded
+from finora_core.identity.verifiers import Passwords, check_password
+from finora_core.kernel.ids import new_id
+from finora_core.kernel.scope import Scope
+from finora_core.kernel.work import retried
+from finora_core.mail.model import address_key
+
+
+@attrs.frozen(kw_only=True)
+class Profile:
+    person: Person
+    identities: tuple[Identity, ...]
+
+    @property
+    def email(self) -> Identity | None:
+        """The address that letters go to."""
+        mails = [each for each in self.identities if each.kind is IdentityKind.EMAIL]
+        return min(mails, key=lambda each: each.verified_at is None, default=None)
+
+
+@attrs.frozen
+class PeopleService:
+    door: Door
+    letters: Letters
+    passwords: Passwords
+
+    def register(
+        self,
+        email: str,
+        password: str,
+        name: str,
+        *,
+        request_id: str,
+        locale: str = "en",
+        currency: str = "EUR",
+    ) -> Profile:
+        """A new person with a personal tenant; a link to verify the address is sent. Raises
+        EmailTaken, BadMailAddress, PasswordWeak, BadProfile, LoginBusy."""
+        key = address_key(email)
+        kept = self.passwords.hash(check_password(password, email))
+        person = Person(
+            user_id=new_id(),
+            home_id=new_id(),
+            name=name.strip(),
+            locale=locale,
+            currency=currency,
+            password=kept,
+        )
+        identity = Identity(
+            id=new_id(),
+            kind=IdentityKind.EMAIL,
+            issuer="",
+            subject=key,
+            label=email.strip(),
+            verified_at=None,
+        )
+        assert person.home_id is not None
+        scope = Scope(tenant_id=person.home_id, user_id=person.user_id, request_id=request_id)
+        with self.door.begin(scope) as work:
+            enrol(work, person, identity)
+        return Profile(person=person, identities=(identity,))
+
+    def profile(self, scope: Scope) -> Profile:
+        """Who asks. Raises PersonNotFound for a host's own user."""
+        with self._home(scope) as work:
+            return _profile(work)
+
+    @retried
+    def change(
+        self,
+        scope: Scope,
+        *,
+        name: str | None = None,
+        locale: str | None = None,
+        currency: str | None = None,
+    ) -> Profile:
+        """Raises BadProfile, PersonNotFound."""
+        said = {"name": name, "locale": locale, "currency": currency}
+        given: dict[str, Any] = {key: value for key, value in said.items() if value is not None}
+        with self._home(scope) as work:
+            found = _profile(work)
+            changed = attrs.evolve(found.person, **given)
+            if changed != found.person:
+                work.people.change(**given)
+                work.events.record(PersonChanged(scope.user_id, "profile"))
+            return work.done(attrs.evolve(found, person=changed))
+
+    def set_password(self, scope: Scope, password: str) -> None:
+        """Another password; every other session of the person ends. Raises PasswordWeak,
+        PersonNotFound, LoginBusy."""
+        with self._home(scope) as work:
+            email = _profile(work).email
+        kept = self.passwords.hash(check_password(password, None if email is None else email.label))
+        with self._home(scope) as work:
+            self._set_password(work, scope.user_id, kept, but=own_session(scope))
+            work.done(None)
+
+    # --- by letter ---
+
+    def ask_again(self, scope: Scope) -> None:
+        """Send the link that verifies the asker's address once more. Raises IdentityNotFound where
+        none is to be verified."""
+        with self._home(scope) as work:
+            email = _profile(work).email
+            if email is None or email.verified_at is not None:
+                raise IdentityNotFound("there is no address to verify")
+            send(work, scope.user_id, email.id, Purpose.VERIFY)
+            work.done(None)
+
+    def verify(self, link: str, *, request_id: str) -> None:
+        """The address is its person's. Once. Raises LinkInvalid."""
+        said = self.letters.by_link(link, Purpose.VERIFY)
+        scope = Scope(tenant_id=said.home_id, user_id=said.user_id, request_id=request_id)
+        with self.door.begin(scope) as work:
+            take(work, said.user_id, said.challenge_id, Purpose.VERIFY)
+
+    def reset(
+        self,
+        password: str,
+        *,
+        request_id: str,
+        link: str | None = None,
+        email: str | None = None,
+        code: str | None = None,
+    ) -> None:
+        """Set a password by a link, or by an address and its code; every session of the person
+        ends. Raises LinkInvalid, PasswordWeak, LoginBusy."""
+        kept = self.passwords.hash(check_password(password, email))
+        if link is not None:
+            said = self.letters.by_link(link, Purpose.RESET)
+            scope = Scope(tenant_id=said.home_id, user_id=said.user_id, request_id=request_id)
+            with self.door.begin(scope) as work:
+                self._reset(work, said.user_id, kept, said.challenge_id)
+            return
+        found, made = self.letters.by_code(
+            email or "", code or "", Purpose.RESET, request_id=request_id
+        )
+        with self.door.begin(self.door.scope_of(found, request_id)) as work:
+            self._reset(work, found.user_id, kept, made.id)
+
+    # --- identities ---
+
+    def identities(self, scope: Scope) -> Sequence[Identity]:
+        """By what the asker is known."""
+        with self._home(scope) as work:
+            return work.people.identities()
+
+    @retried
+    def remove(self, scope: Scope, identity_id: UUID) -> None:
+        """Nobody signs in by it from now on. Raises IdentityNotFound, LastIdentity."""
+        with self._home(scope) as work:
+            person = work.people.get(lock=True)
+            found = work.people.identities()
+            gone = next((each for each in found if each.id == identity_id), None)
+            if gone is None or person is None:
+                raise IdentityNotFound(f"no identity {identity_id}")
+            left = [each for each in found if each.id != identity_id]
+            mails = [each for each in left if each.kind is IdentityKind.EMAIL]
+            # An address without a password still opens by a letter, if it is verified.
+            if not any(each.kind is not IdentityKind.EMAIL for each in left) and not any(
+                each.verified_at is not None or person.password for each in mails
+            ):
+                raise LastIdentity("without it nobody could sign in to this account any more")
+            work.people.remove_identity(identity_id)
+            work.events.record(IdentityChanged(scope.user_id, gone.id, gone.kind, "removed"))
+            work.done(None)
+
+    def _reset(self, work: IdentityWork, user_id: UUID, kept: str, challenge_id: UUID) -> None:
+        made = take(work, user_id, challenge_id, Purpose.RESET)
+        self._set_password(work, user_id, kept)
+        subject = next(e.subject for e in work.people.identities() if e.id == made.identity_id)
+        work.guesses.right(digest("email", subject))
+
+    def _set_password(
+        self, work: IdentityWork, user_id: UUID, kept: str, but: UUID | None = None
+    ) -> None:
+        work.people.change(password=kept)
+        for session_id in work.sessions.end_all("password", but=but):
+            work.events.record(SessionEnded(user_id, session_id, "password"))
+        work.events.record(PersonChanged(user_id, "password"))
+
+    def _home(self, scope: Scope) -> AbstractContextManager[IdentityWork]:
+        return self.door.begin(at_home(scope))
+
+
+def _profile(work: IdentityWork) -> Profile:
+    person = work.people.get()
+    if person is None or person.home_id is None:
+        raise PersonNotFound("whoever asks did not sign up here")
+    return Profile(person=person, identities=tuple(work.people.identities()))

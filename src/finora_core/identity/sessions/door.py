@@ -1,0 +1,224 @@
+"""The one way in: whoever proved who they are, by whatever means, gets a session here."""
+
+import hashlib
+from collections.abc import Callable
+from datetime import datetime
+from uuid import UUID
+
+import attrs
+
+from finora_core.identity.model import TokenInvalid
+from finora_core.identity.people.model import (
+    AccountBanned,
+    FactorMissing,
+    FactorRefused,
+    Found,
+    Person,
+)
+from finora_core.identity.ports import Box, IdentityWork
+from finora_core.identity.sessions.model import (
+    ACCESS_LASTS,
+    DEVICE_LASTS,
+    IDLE_LASTS,
+    SESSION_LASTS,
+    AccountLocked,
+    Client,
+    Session,
+    SessionKind,
+    SessionNotFound,
+    SessionOpened,
+    SignedIn,
+    SignInFailed,
+    Standing,
+)
+from finora_core.identity.verifiers import OneTimeCodes, Tokens
+from finora_core.kernel.clock import Clock
+from finora_core.kernel.ids import new_id
+from finora_core.kernel.scope import Scope, SessionCredential
+from finora_core.kernel.work import Begin
+
+ACCESS = {SessionKind.BEARER: "access", SessionKind.BROWSER: "browser"}
+"""Kinds of the tokens that a session's requests carry."""
+
+Check = Callable[[IdentityWork, Person], None]
+
+
+def nothing(work: IdentityWork, person: Person) -> None: ...
+
+
+@attrs.frozen
+class Door:
+    begin: Begin[IdentityWork]
+    tokens: Tokens
+    codes: OneTimeCodes
+    box: Box
+    clock: Clock
+    platform: Scope
+    """For what happens before anybody is known."""
+
+    def anybody(self, request_id: str) -> Scope:
+        return attrs.evolve(self.platform, request_id=request_id)
+
+    def scope_of(self, found: Found, request_id: str) -> Scope:
+        return Scope(tenant_id=found.home_id, user_id=found.user_id, request_id=request_id)
+
+    def enter(
+        self,
+        found: Found,
+        client: Client,
+        kind: SessionKind,
+        method: str,
+        request_id: str,
+        *,
+        code: str | None = None,
+        strong: bool = False,
+        check: Check = nothing,
+    ) -> SignedIn:
+        """Open a session. `check` is run first, in the same transaction, on the locked person.
+        `strong`: what was proven needs no one-time code beside it. Raises AccountBanned,
+        FactorMissing, FactorRefused, AccountLocked."""
+        with self.begin(self.scope_of(found, request_id)) as work:
+            person = work.people.get(lock=True)
+            assert person is not None
+            check(work, person)
+            if person.banned_at is not None:
+                raise AccountBanned("an administrator closed this account")
+            right = strong or self._code(work, person, code)
+            if right:
+                return self._open(work, found, client, kind, method)
+        # The wrong guess is counted, and so committed.
+        raise FactorRefused("the one-time code is wrong, or was used before")
+
+    def tokens_of(self, session: Session, home_id: UUID, device: str | None) -> SignedIn:
+        """The session's tokens at its present generation: the same each time they are made."""
+        who = {"sub": str(session.user_id), "sid": str(session.id), "tid": str(home_id)}
+        begun = session.rotated_at
+        if session.kind is SessionKind.BROWSER:
+            ends = session.ends_at
+            access = self.tokens.sign(ACCESS[session.kind], who, expires_at=ends, issued_at=begun)
+            refresh = None
+        else:
+            ends = min(begun + ACCESS_LASTS, session.ends_at)
+            said = who | {"userId": who["sub"], "role": "owner"}
+            access = self.tokens.sign(ACCESS[session.kind], said, expires_at=ends, issued_at=begun)
+            refresh = self.tokens.sign(
+                "refresh",
+                who | {"gen": session.generation},
+                expires_at=min(begun + IDLE_LASTS, session.ends_at),
+                issued_at=begun,
+            )
+        return SignedIn(
+            user_id=session.user_id,
+            session_id=session.id,
+            tenant_id=home_id,
+            access=access,
+            refresh=refresh,
+            device=device,
+            expires_at=ends,
+        )
+
+    def device_of(self, client: Client) -> tuple[UUID, str] | None:
+        """Whose device it is that signed in before, and which."""
+        if client.device is None:
+            return None
+        try:
+            said = self.tokens.read("device", client.device, self.clock.now())
+            return UUID(str(said["sub"])), str(said["did"])
+        except (TokenInvalid, KeyError, ValueError):
+            return None
+
+    def is_code(self, work: IdentityWork, code: str) -> bool:
+        """Whether it is the person's one-time code; it is used up by that. Raises
+        AccountLocked."""
+        person = work.people.get(lock=True)
+        return person is not None and person.codes is not None and self._code(work, person, code)
+
+    def _code(self, work: IdentityWork, person: Person, code: str | None) -> bool:
+        """Whether the one-time code is right, if the person has them on."""
+        if person.codes is None:
+            return True
+        if code is None:
+            raise FactorMissing("send the one-time code too")
+        subject = digest("codes", str(person.user_id))
+        require_unlocked(work.guesses.standing(subject), work.now)
+        secret = self.box.open(person.codes, place_of_codes(person.user_id))
+        step = self.codes.step(secret, code, work.now, person.code_step)
+        if step is None:
+            standing = work.guesses.wrong(subject)
+            failed = SignInFailed(person.user_id, standing.just_locked, "one-time code")
+            work.events.record(failed)
+            return False
+        work.people.change(code_step=step)
+        work.guesses.right(subject)
+        return True
+
+    def _open(
+        self, work: IdentityWork, found: Found, client: Client, kind: SessionKind, method: str
+    ) -> SignedIn:
+        now = work.now
+        session = Session(
+            id=new_id(),
+            user_id=found.user_id,
+            kind=kind,
+            method=method,
+            agent=client.agent[:200],
+            network=client.network,
+            created_at=now,
+            seen_at=now,
+            ends_at=now + SESSION_LASTS,
+            proven_at=now,
+            generation=0,
+            rotated_at=now,
+        )
+        work.sessions.add(session)
+        work.people.change_identity(found.identity_id, used_at=now)
+        device = self.device_of(client)
+        known = device is not None and device[0] == found.user_id
+        work.events.record(SessionOpened(found.user_id, session.id, method, known))
+        return self.tokens_of(session, found.home_id, None if known else self._device(found, now))
+
+    def _device(self, found: Found, now: datetime) -> str:
+        said = {"sub": str(found.user_id), "did": str(new_id())}
+        return self.tokens.sign("device", said, expires_at=now + DEVICE_LASTS, issued_at=now)
+
+
+def at_home(scope: Scope) -> Scope:
+    """The asker in the personal tenant, where what is about the person is written: its data version
+    tells everybody that something changed."""
+    credential = scope.credential
+    if not isinstance(credential, SessionCredential) or credential.home_id == scope.tenant_id:
+        return scope
+    return scope.at(credential.home_id, scope.user_id)
+
+
+def asking(scope: Scope) -> UUID | None:
+    """The session that asks, if one does."""
+    credential = scope.credential
+    return credential.session_id if isinstance(credential, SessionCredential) else None
+
+
+def own_session(scope: Scope) -> UUID:
+    """The session that asks. Raises SessionNotFound."""
+    own = asking(scope)
+    if own is None:
+        raise SessionNotFound("who asks is in no session")
+    return own
+
+
+def digest(kind: str, text: str) -> bytes:
+    """What guesses are counted under."""
+    return hashlib.sha256(f"{kind}\n{text}".encode()).digest()
+
+
+def place_of_codes(user_id: UUID) -> bytes:
+    return f"one-time codes of {user_id}".encode()
+
+
+def require_unlocked(standing: Standing, now: datetime) -> None:
+    """Raise AccountLocked."""
+    until = standing.locked_until
+    if until is not None and until > now:
+        left = int((until - now).total_seconds()) + 1
+        raise AccountLocked(
+            "too many wrong guesses; wait, or set a new password", facts={"retry_after": left}
+        )
