@@ -4,9 +4,19 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+)
 
+from finora_adapters.auth.urls import is_loopback, is_safe
 from finora_core.kernel.errors import Invalid
 
 PREFIX = "FINORA_"
@@ -22,6 +32,32 @@ class BadSettings(Invalid):
 def _home() -> Path:
     root = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
     return Path(root).expanduser() / "finora"
+
+
+# In KiB times passes: what OWASP calls the least, whichever of its pairs is taken.
+_LEAST_COST = 35 * 1024
+_KNOWN_ISSUERS = {"google": "https://accounts.google.com"}
+
+
+class OidcClient(BaseModel):
+    """What an issuer of OpenID Connect knows this installation as."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")
+    client_id: str = Field(min_length=1, max_length=500)
+    client_secret: SecretStr | None = None
+    issuer: str = ""
+
+    @field_validator("issuer")
+    @classmethod
+    def _askable(cls, value: str) -> str:
+        if value and not (is_safe(value, loopback=True) and "?" not in value):
+            raise ValueError("an issuer is an https URL")
+        return value
+
+
+_CLIENTS = TypeAdapter(tuple[OidcClient, ...])
 
 
 class Settings(BaseModel):
@@ -114,6 +150,76 @@ class Settings(BaseModel):
         8, ge=1, le=1_024, description="Largest file that is uploaded, in megabytes."
     )
 
+    password_memory_kib: int = Field(
+        19_456, ge=8, le=1_048_576, description="Memory that checking one password takes, in KiB."
+    )
+    password_rounds: int = Field(
+        2, ge=1, le=20, description="Passes over that memory for one password."
+    )
+    password_hashers: int = Field(
+        1, ge=1, le=16, description="Passwords that one process checks at once."
+    )
+    password_waiting: int = Field(
+        3,
+        ge=0,
+        le=200,
+        description="Requests of one process that wait for them; fewer than FINORA_HTTP_THREADS, "
+        "or sign-in takes every thread. Others are told to try again.",
+    )
+    passkey_rp_id: str | None = Field(
+        None,
+        pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$",
+        description="Domain that passkeys are of; a passkey is bound to it for ever. Unset, "
+        "there are none but on a laptop.",
+    )
+    passkey_origins: str = Field(
+        "",
+        description="Origins of the pages that use passkeys, with commas between; unset, https and "
+        "the domain.",
+    )
+    telegram_bot_token: SecretStr | None = Field(
+        None, description="Token of the Telegram bot that people sign in with."
+    )
+    telegram_max_age_s: int = Field(
+        3600,
+        ge=30,
+        le=86_400,
+        description="Seconds for which what Telegram signed proves who is there.",
+    )
+    oidc_issuers: SecretStr | None = Field(
+        None,
+        description="Issuers of OpenID Connect to sign in with, as JSON: "
+        '[{"name": "google", "client_id": "...", "client_secret": "..."}]; other names need an '
+        '"issuer", its URL.',
+    )
+    external_issuer: str | None = Field(
+        None, description="URL of a service whose tokens the API takes too."
+    )
+    external_audience: str | None = Field(
+        None, min_length=1, description="Audience of those tokens that are for this installation."
+    )
+    external_tenant_claim: str = Field(
+        "tenant",
+        min_length=1,
+        description="Their claim that names the tenant; dots lead into claims.",
+    )
+    external_role_claim: str = Field(
+        "role", min_length=1, description="Their claim that names the role; as above."
+    )
+
+    @field_validator("oidc_issuers")
+    @classmethod
+    def _of_clients(cls, value: SecretStr | None) -> SecretStr | None:
+        oidc_clients(value)
+        return value
+
+    @field_validator("external_issuer")
+    @classmethod
+    def _issuer(cls, value: str | None) -> str | None:
+        if value is not None and not (is_safe(value, loopback=True) and "?" not in value):
+            raise ValueError("it is an https URL")
+        return value
+
     @field_validator("queues")
     @classmethod
     def _well_formed(cls, value: str) -> str:
@@ -125,8 +231,44 @@ class Settings(BaseModel):
         return sizes(self.queues)
 
     @property
+    def oidc_clients(self) -> tuple[OidcClient, ...]:
+        return oidc_clients(self.oidc_issuers)
+
+    @property
+    def passkeys(self) -> tuple[str, tuple[str, ...]] | None:
+        """The domain and origins of passkeys; None where there are none."""
+        domain = self.passkey_rp_id or (None if self.env == "production" else "localhost")
+        if domain is None:
+            return None
+        listed = tuple(part.strip() for part in self.passkey_origins.split(",") if part.strip())
+        laptop = f"http://{domain}:{self.http_port}"
+        return domain, listed or ((laptop,) if domain == "localhost" else (f"https://{domain}",))
+
+    @property
     def files(self) -> Path:
         return self.storage_directory or self.data / "files"
+
+
+def oidc_clients(value: SecretStr | None) -> tuple[OidcClient, ...]:
+    """The issuers that the setting lists; raises ValueError."""
+    if value is None:
+        return ()
+    try:
+        listed = _CLIENTS.validate_json(value.get_secret_value())
+    except ValidationError as error:
+        # Where, and never what: there are secrets in it.
+        wrong = {".".join(map(str, each["loc"])) or "the JSON" for each in error.errors()}
+        raise ValueError(f"wrong in it: {', '.join(sorted(wrong))}") from None
+    clients = tuple(
+        client.model_copy(update={"issuer": client.issuer or _KNOWN_ISSUERS.get(client.name, "")})
+        for client in listed
+    )
+    if len({client.name for client in clients}) != len(clients):
+        raise ValueError("two issuers have one name")
+    for client in clients:
+        if not client.issuer:
+            raise ValueError(f"{client.name} needs its issuer's URL")
+    return clients
 
 
 def sizes(text: str) -> dict[str, int]:
@@ -166,7 +308,8 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
 
 def check_production(settings: Settings) -> None:
     """Raise BadSettings where production would run with a laptop's defaults, or nothing would."""
-    missing = storage_problems(settings) + production_problems(settings)
+    missing = storage_problems(settings) + sign_in_problems(settings)
+    missing += production_problems(settings)
     if missing:
         raise refusal(tuple(missing))
 
@@ -185,6 +328,40 @@ def production_problems(settings: Settings) -> list[tuple[str, str]]:
     if settings.storage_directory is None and settings.storage_s3_bucket is None:
         said = "set it to a folder that is backed up, or FINORA_STORAGE_S3_BUCKET"
         problems.append(("FINORA_STORAGE_DIRECTORY", said))
+    # Given as text where another setting is wrong; what is no number is listed already.
+    cost = [settings.password_memory_kib, settings.password_rounds]
+    if all(str(each).isdecimal() for each in cost) and int(cost[0]) * int(cost[1]) < _LEAST_COST:
+        said = "raise it, or FINORA_PASSWORD_ROUNDS: passwords would be guessed too fast"
+        problems.append(("FINORA_PASSWORD_MEMORY_KIB", said))
+    return problems
+
+
+def sign_in_problems(settings: Settings) -> list[tuple[str, str]]:
+    """What of the settings of sign-in does not go together, or not in production."""
+    problems: list[tuple[str, str]] = []
+    production = settings.env == "production"
+    if (settings.external_issuer is None) != (settings.external_audience is None):
+        unset = "ISSUER" if settings.external_issuer is None else "AUDIENCE"
+        problems.append((f"FINORA_EXTERNAL_{unset}", "set issuer and audience, or neither"))
+    if production and is_loopback(settings.external_issuer or ""):
+        problems.append(("FINORA_EXTERNAL_ISSUER", "it is this machine; production needs https"))
+    if production and any(is_loopback(client.issuer) for client in settings.oidc_clients):
+        problems.append(("FINORA_OIDC_ISSUERS", "one is this machine; production needs https"))
+    if production and settings.passkey_rp_id == "localhost":
+        problems.append(("FINORA_PASSKEY_RP_ID", "set it to the domain of the site"))
+    if settings.passkeys is None:
+        if settings.passkey_origins:
+            problems.append(("FINORA_PASSKEY_ORIGINS", "set FINORA_PASSKEY_RP_ID too"))
+        return problems
+    domain, origins = settings.passkeys
+    for origin in origins:
+        host = urlsplit(origin).hostname or ""
+        site = is_safe(origin, loopback=not production) and origin.count("/") == 2
+        if not (site and (host == domain or host.endswith(f".{domain}"))) and not (
+            origin.startswith("android:apk-key-hash:")
+        ):
+            said = f"{origin!r} is no https origin of {domain}"
+            problems.append(("FINORA_PASSKEY_ORIGINS", said))
     return problems
 
 

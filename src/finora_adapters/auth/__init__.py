@@ -1,0 +1,1 @@
+"""Verifiers of sign-in, one file each."""

@@ -1,0 +1,116 @@
+"""Passwords by Argon2id, in threads of their own."""
+
+import base64
+import contextlib
+import math
+import os
+import secrets
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from argon2 import PasswordHasher, Type
+from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
+
+from finora_core.identity.verifiers import PASSWORD_MOST, LoginBusy, normalised
+
+T = TypeVar("T")
+
+_NICE = 10
+_SALT, _TAG = 16, 32
+
+
+class Argon2Passwords:
+    """One hash takes `memory_kib` of memory and `rounds` passes over it. At most `hashers` are
+    made at once and `waiting` wait for them; whoever comes then is refused."""
+
+    def __init__(
+        self, memory_kib: int = 19_456, rounds: int = 2, *, hashers: int = 1, waiting: int = 3
+    ) -> None:
+        self._hasher = PasswordHasher(
+            time_cost=rounds,
+            memory_cost=memory_kib,
+            parallelism=1,
+            hash_len=_TAG,
+            salt_len=_SALT,
+            type=Type.ID,
+        )
+        salt, tag = (
+            base64.b64encode(secrets.token_bytes(size)).rstrip(b"=").decode()
+            for size in (_SALT, _TAG)
+        )
+        # No password is known that gives this tag, and finding out takes a whole hash.
+        self._nobody = f"$argon2id$v=19$m={memory_kib},t={rounds},p=1${salt}${tag}"
+        self._hashers, self._most = hashers, hashers + waiting
+        self._free = threading.BoundedSemaphore(self._most)
+        self._starting = threading.Lock()
+        self._pool: tuple[int, ThreadPoolExecutor] | None = None
+        self._last_s = 0.0
+
+    def hash(self, password: str) -> str:
+        return self._in_turn(lambda: self._hasher.hash(normalised(password)))
+
+    def verify(self, digest: str | None, password: str) -> bool:
+        # Nothing longer was ever kept, and normalising takes longer than its input grows.
+        text = normalised(password) if len(password) <= PASSWORD_MOST else ""
+        given = text.encode("utf-8", "replace")
+        known = digest is not None and len(password) <= PASSWORD_MOST
+        return self._in_turn(lambda: self._matches(digest, given)) and known
+
+    def outdated(self, digest: str) -> bool:
+        try:
+            return self._hasher.check_needs_rehash(digest)
+        except InvalidHashError:
+            return True
+
+    def close(self) -> None:
+        """Let what runs end."""
+        if self._pool is not None:
+            self._pool[1].shutdown()
+            self._pool = None
+
+    def _matches(self, digest: str | None, given: bytes) -> bool:
+        try:
+            return self._hasher.verify(digest or self._nobody, given)
+        except VerifyMismatchError:
+            return False
+        except (InvalidHashError, VerificationError):
+            # What is kept is no digest: as if nothing were.
+            return digest is not None and self._matches(None, given)
+
+    def _in_turn(self, work: Callable[[], T]) -> T:
+        if not self._free.acquire(blocking=False):
+            full_s = self._last_s * self._most / self._hashers
+            raise LoginBusy(
+                "too many passwords wait to be checked",
+                facts={"retry_after": max(1, math.ceil(full_s))},
+            )
+        try:
+            return self._threads().submit(self._timed, work).result()
+        finally:
+            self._free.release()
+
+    def _timed(self, work: Callable[[], T]) -> T:
+        began = time.monotonic()
+        try:
+            return work()
+        finally:
+            self._last_s = time.monotonic() - began
+
+    def _threads(self) -> ThreadPoolExecutor:
+        """Made on first use, and anew after a fork, which leaves threads behind."""
+        with self._starting:
+            if self._pool is None or self._pool[0] != os.getpid():
+                threads = ThreadPoolExecutor(self._hashers, "passwords", initializer=_step_back)
+                self._pool = (os.getpid(), threads)
+            return self._pool[1]
+
+
+def _step_back() -> None:
+    """Other requests come before this thread. Elsewhere than on Linux it would slow the process."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
