@@ -179,6 +179,9 @@ class Endpoint:
     """Seconds for which the reply may be kept, under the tenant's data version; 0: not at all."""
     body_kb: int | None
     """Largest body, where it is not the usual."""
+    private: bool
+    """Its body holds secrets: no refusal names what is in it, and what is kept of it, to know a
+    repeat by, is of no use to whoever reads the database."""
     parameters: tuple[str, ...]
     """Of the path; each is an id."""
     query: type[In] | None
@@ -236,6 +239,7 @@ class Routes:
         media_type: str = "application/json",
         cache_s: int = 0,
         body_kb: int | None = None,
+        private: bool = False,
         uploads: Uploads | None = None,
     ) -> Adds:
         if permission is not None and permission not in PERMISSIONS:
@@ -258,6 +262,7 @@ class Routes:
                     media_type=media_type,
                     cache_s=cache_s,
                     body_kb=body_kb,
+                    private=private,
                     parameters=tuple(_PARAMETER.findall(path)),
                     query=hints["query"] if "query" in names else None,
                     body=hints["body"] if "body" in names else None,

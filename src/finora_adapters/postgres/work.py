@@ -20,6 +20,7 @@ from finora_adapters.postgres.files import PgFiles
 from finora_adapters.postgres.jobs import PgJobs, PgPeriods, dump
 from finora_adapters.postgres.ledger import PgAccounts, PgAssets, PgHolds, PgJournal
 from finora_adapters.postgres.records import PgRecords, PgWords
+from finora_adapters.postgres.secrets import PgDataKeys, PgSecrets
 from finora_adapters.postgres.statements import PgImports, PgStaging
 from finora_adapters.postgres.tokens import PgTokens
 from finora_adapters.postgres.wallet import PgTotals
@@ -175,6 +176,14 @@ class PgWork:
     @cached_property
     def tokens(self) -> PgTokens:
         return PgTokens(self.connection, self.scope.tenant_id)
+
+    @cached_property
+    def secrets(self) -> PgSecrets:
+        return PgSecrets(self.connection, self.scope.tenant_id, self.scope.user_id)
+
+    @cached_property
+    def data_keys(self) -> PgDataKeys:
+        return PgDataKeys(self.connection, self.scope.tenant_id)
 
     def done(self, result: Result) -> Result:
         self.closed = True

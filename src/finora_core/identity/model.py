@@ -17,7 +17,7 @@ from finora_core.kernel.scope import Scope
 
 PERMISSIONS = frozenset({
     "books:read", "books:write", "files:read", "files:write", "jobs:read", "jobs:write",
-    "tokens:read", "tokens:write",
+    "tokens:read", "tokens:write", "credentials:read", "credentials:write",
 })  # fmt: skip
 """What a route can ask for."""
 
