@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -30,6 +31,8 @@ from finora_core.ledger.service import LedgerService
 from finora_core.records.imports import ImportService
 from finora_core.records.model import ImportRequest
 from finora_core.records.service import RecordService
+from finora_core.secrets.model import MAX_AGE
+from finora_core.secrets.service import KeyService, SecretService
 
 _POLL_S = 0.1
 
@@ -51,9 +54,12 @@ class Finora:
         self.jobs = services.get(JobService)
         self.files = services.get(FileService)
         self.tokens = services.get(TokenService)
+        self.secrets = services.get(SecretService)
+        self.keys = services.get(KeyService)
         self.queue: Queue = services.get(Queue)  # type: ignore[type-abstract]  # its key
         self._runner = services.get(JobRunner)
         self._tenants = services.get(PgTenants)
+        self._upkeep = services.get(Scope)
         self._plugins = services.get(Plugins)
 
     @classmethod
@@ -112,6 +118,19 @@ class Finora:
     def run_jobs(self, limit: int | None = None) -> Counter[str]:
         """Run ready jobs in this process until there are none; counts how they ended."""
         return self._runner.run(limit)
+
+    def rewrap_keys(self, on_progress: Callable[[Job], None] | None = None) -> Job:
+        """Move every key under the newest key-encryption key, and wait: the job that did it, or
+        its `reason` and `message`."""
+        scope = attrs.evolve(self._upkeep, request_id=str(new_id()))
+        return self._finish(scope, self.keys.ask_rewrap(scope), on_progress)
+
+    def replace_data_keys(
+        self, older_than: timedelta = MAX_AGE, on_progress: Callable[[Job], None] | None = None
+    ) -> Job:
+        """Replace every data key older than that, seal again what was sealed by it, and wait."""
+        scope = attrs.evolve(self._upkeep, request_id=str(new_id()))
+        return self._finish(scope, self.keys.ask_reseal(scope, older_than), on_progress)
 
     def close(self) -> None:
         """Give back the connections and, if nobody else uses them, stop the embedded servers."""

@@ -13,6 +13,8 @@ from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import Connection, Engine, create_engine, text
 
 from finora_adapters.cron import periods_between
+from finora_adapters.crypto.cipher import AesGcm
+from finora_adapters.crypto.ring import secret_keys
 from finora_adapters.embedded import Engines, open_engines
 from finora_adapters.plugins import Plugins, load_plugins
 from finora_adapters.postgres import pooler
@@ -30,6 +32,8 @@ from finora_adapters.postgres.migrate import (
     require_roles,
     revision_of,
 )
+from finora_adapters.postgres.secrets import PgKeyHolders
+from finora_adapters.postgres.signing import PgSigningKeys
 from finora_adapters.postgres.tenants import UPKEEP, PgTenants
 from finora_adapters.postgres.work import Limits, Postgres
 from finora_adapters.settings import Settings, check_production, refusal
@@ -51,6 +55,9 @@ from finora_core.ledger.service import LedgerService
 from finora_core.records import reactions as records_reactions
 from finora_core.records.imports import ImportService
 from finora_core.records.service import RecordService
+from finora_core.secrets.ports import KeyRing, SigningKeys
+from finora_core.secrets.service import RESEAL, REWRAP, KeyService, SecretService
+from finora_core.secrets.vault import Vault
 
 
 class NotDurable(Unavailable):
@@ -62,6 +69,7 @@ class NotDurable(Unavailable):
 SCHEDULES: tuple[Schedule, ...] = jobs_reactions.SCHEDULES
 SUBSCRIPTIONS: tuple[Subscription, ...] = (
     *records_reactions.SUBSCRIPTIONS,
+    *jobs_reactions.SUBSCRIPTIONS,
     *(schedule.subscription for schedule in SCHEDULES),
 )
 
@@ -132,6 +140,21 @@ class Stores(Module):
     def tenants(self, database: Postgres) -> PgTenants:
         return PgTenants(database)
 
+    @singleton
+    @provider
+    def ring(self) -> KeyRing:
+        return secret_keys(self.settings, AesGcm())
+
+    @singleton
+    @provider
+    def signing(self, database: Postgres, ring: KeyRing) -> PgSigningKeys:
+        return PgSigningKeys(database, ring)
+
+    @singleton
+    @provider
+    def signing_keys(self, signing: PgSigningKeys) -> SigningKeys:
+        return signing
+
 
 @attrs.define(slots=False)  # injector writes to it
 class Providers(Module):
@@ -192,6 +215,23 @@ class Capabilities(Module):
 
     @singleton
     @provider
+    def vault(self, ring: KeyRing) -> Vault:
+        return Vault(AesGcm(), ring)
+
+    @singleton
+    @provider
+    def secrets(self, database: Postgres, vault: Vault) -> SecretService:
+        return SecretService(database.begin, vault)
+
+    @singleton
+    @provider
+    def keys(
+        self, database: Postgres, vault: Vault, ring: KeyRing, signing: PgSigningKeys
+    ) -> KeyService:
+        return KeyService(database.begin, vault, ring, PgKeyHolders(database), signing)
+
+    @singleton
+    @provider
     def queue(self, database: Postgres) -> Queue:
         return PgQueue(database)
 
@@ -203,11 +243,13 @@ class Capabilities(Module):
         queue: Queue,
         imports: ImportService,
         sweeper: FileSweeper,
+        keys: KeyService,
         upkeep: Scope,
     ) -> JobRunner:
         handlers = records_reactions.handlers(imports) | jobs_reactions.handlers(
             database.begin, queue, partial(check_books, database, upkeep), sweeper.sweep_files
         )
+        handlers |= {REWRAP: keys.rewrap, RESEAL: keys.reseal}
         return JobRunner(queue, PgSealer(database), handlers, self.settings.job_limit_s)
 
     @singleton

@@ -1,6 +1,7 @@
 """The one settings model, and the only place that reads the environment."""
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +22,8 @@ from finora_core.kernel.errors import Invalid
 
 PREFIX = "FINORA_"
 PLUGIN_PREFIX = "FINORA_PLUGIN_"
+_VERSION = re.compile(r"[1-9][0-9]{0,17}")
+_KEY = re.compile(r"[0-9a-fA-F]{64}")
 
 
 class BadSettings(Invalid):
@@ -64,7 +67,8 @@ class Settings(BaseModel):
     """Every setting has a default that works on a laptop; `FINORA_ENV=production` refuses those
     defaults that would be wrong there."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # What is wrong may be a secret: no error repeats it.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     env: Literal["development", "test", "production"] = Field(
         "development", description="Where this runs; production refuses every laptop default."
@@ -149,6 +153,18 @@ class Settings(BaseModel):
     file_max_mb: int = Field(
         8, ge=1, le=1_024, description="Largest file that is uploaded, in megabytes."
     )
+    secret_keys: SecretStr | None = Field(
+        None,
+        description="Keys that seal credentials and signing keys: version:64 hexadecimal digits, "
+        "the newest first, with commas between. Unset, a file in the data folder.",
+    )
+
+    @field_validator("secret_keys")
+    @classmethod
+    def _sound(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            secret_keys_of(value.get_secret_value())
+        return value
 
     password_memory_kib: int = Field(
         19_456, ge=8, le=1_048_576, description="Memory that checking one password takes, in KiB."
@@ -282,6 +298,32 @@ def sizes(text: str) -> dict[str, int]:
     return found
 
 
+def secret_keys_of(text: str) -> dict[int, bytes]:
+    """`"2:<64 hex>,1:<64 hex>"` by version, in the order in which they stand; raises ValueError
+    that names everything that is wrong with them, and nothing of them."""
+    found: dict[str, bytes] = {}
+    wrong = []
+    for place, part in enumerate(text.strip().split(","), 1):
+        version, _, digits = part.strip().partition(":")
+        numbered = _VERSION.fullmatch(version) is not None
+        named = f"key {version}" if numbered else f"the key in place {place}"
+        key = bytes.fromhex(digits) if _KEY.fullmatch(digits) else None
+        if not numbered:
+            wrong.append(f"{named} has no version, a whole number from 1 on, before a colon")
+        elif version in found:
+            wrong.append(f"{named} stands twice")
+        if key is None:
+            wrong.append(f"{named} has not 64 hexadecimal digits")
+        elif key[:16] == key[16:]:
+            wrong.append(f"{named} repeats itself; take a random one")
+        elif key in found.values():
+            wrong.append(f"{named} is the same as another")
+        found[version] = key or b""
+    if wrong:
+        raise ValueError("; ".join(wrong))
+    return {int(version): key for version, key in found.items()}
+
+
 def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
     """The settings of `FINORA_*` variables (the process's, if none are given).
 
@@ -333,6 +375,9 @@ def production_problems(settings: Settings) -> list[tuple[str, str]]:
     if all(str(each).isdecimal() for each in cost) and int(cost[0]) * int(cost[1]) < _LEAST_COST:
         said = "raise it, or FINORA_PASSWORD_ROUNDS: passwords would be guessed too fast"
         problems.append(("FINORA_PASSWORD_MEMORY_KIB", said))
+    if settings.secret_keys is None:
+        said = "set it to 1: and the output of `openssl rand -hex 32`, and keep a copy elsewhere"
+        problems.append(("FINORA_SECRET_KEYS", said))
     return problems
 
 

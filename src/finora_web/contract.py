@@ -183,6 +183,9 @@ class Endpoint:
     """Whether who asks must have proven it within the last minutes."""
     body_kb: int | None
     """Largest body, where it is not the usual."""
+    private: bool
+    """Its body holds secrets: no refusal names what is in it, and what is kept of it, to know a
+    repeat by, is of no use to whoever reads the database."""
     parameters: tuple[str, ...]
     """Of the path; each is an id."""
     query: type[In] | None
@@ -242,6 +245,7 @@ class Routes:
         limit: str | None = None,
         step_up: bool = False,
         body_kb: int | None = None,
+        private: bool = False,
         uploads: Uploads | None = None,
     ) -> Adds:
         if permission is not None and permission not in PERMISSIONS:
@@ -266,6 +270,7 @@ class Routes:
                     limit=limit or ("anonymous" if permission is None else "standard"),
                     step_up=step_up,
                     body_kb=body_kb,
+                    private=private,
                     parameters=tuple(_PARAMETER.findall(path)),
                     query=hints["query"] if "query" in names else None,
                     body=hints["body"] if "body" in names else None,

@@ -1,12 +1,13 @@
 """One request, from bytes to bytes: who asks, what, may they; then one call; then the answer."""
 
 import hashlib
+import hmac
 import re
 import tempfile
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from ipaddress import IPv6Address, ip_address, ip_network
@@ -95,6 +96,8 @@ class Gate:
     limiter: Limiter
     body_bytes: int
     upload_bytes: Mapping[Uploads, int]
+    digest_key: Callable[[], bytes]
+    """With which private bodies are told apart: a plain digest of a password could be guessed."""
     proxies: int = 0
     """How many of our own stand in front and say who asked them."""
     proven: Proven = attrs.field(factory=Proven)
@@ -116,7 +119,7 @@ class Gate:
         scope = _allowed(endpoint, attrs.evolve(proof.scope, request_id=request_id))
         with self._arguments(endpoint, request, given) as (arguments, content):
             if endpoint.writes:
-                scope = _with_command(endpoint, request, scope, content)
+                scope = self._with_command(endpoint, request, scope, content)
             try:
                 return self._answer(endpoint, scope, arguments)
             except ProofStale:
@@ -186,6 +189,27 @@ class Gate:
             agent=request.headers.get("User-Agent", "")[:200],
             device=request.headers.get("X-Device") or request.cookies.get(DEVICE_COOKIE),
         )
+
+    def _with_command(
+        self, endpoint: Endpoint, request: Request, scope: Scope, content: bytes
+    ) -> Scope:
+        key = request.headers.get("Idempotency-Key")
+        if key is None:
+            return scope
+        if not _KEY.fullmatch(key):
+            raise BadRequest(
+                "Idempotency-Key has 1 to 200 printable ASCII characters, without blanks"
+            )
+        asked = f"{request.method} {request.path}\n{request.mimetype}\n".encode()
+        asked += request.query_string + b"\n" + content
+        if endpoint.private:
+            fingerprint = hmac.digest(self.digest_key(), asked, "sha256")
+        else:
+            fingerprint = hashlib.sha256(asked).digest()
+        command = Command(
+            key=f"{endpoint.name} {key}", fingerprint=fingerprint, encode=endpoint.render
+        )
+        return attrs.evolve(scope, cause=command)
 
     def _answer(
         self, endpoint: Endpoint, asker: Scope | Asked, arguments: dict[str, Any]
@@ -264,7 +288,7 @@ class Gate:
             limit = self.body_bytes if endpoint.body_kb is None else endpoint.body_kb << 10
             content = _body(request, limit)
             read_json(content)
-            arguments["body"] = _validated(endpoint.body, content, wrong)
+            arguments["body"] = _validated(endpoint.body, content, wrong, endpoint.private)
         if wrong:
             said = "; ".join(f"{path}: {why}" for path, why in wrong[:5])
             raise BadRequest(f"the request is not right: {said}", details=tuple(wrong[:100]))
@@ -356,29 +380,18 @@ def fresh(scope: Scope) -> bool:
     return proven is not None and datetime.now(UTC) - proven <= FRESH_FOR
 
 
-def _with_command(endpoint: Endpoint, request: Request, scope: Scope, content: bytes) -> Scope:
-    key = request.headers.get("Idempotency-Key")
-    if key is None:
-        return scope
-    if not _KEY.fullmatch(key):
-        raise BadRequest("Idempotency-Key has 1 to 200 printable ASCII characters, without blanks")
-    asked = f"{request.method} {request.path}\n{request.mimetype}\n".encode()
-    command = Command(
-        key=f"{endpoint.name} {key}",
-        fingerprint=hashlib.sha256(asked + request.query_string + b"\n" + content).digest(),
-        encode=endpoint.render,
-    )
-    return attrs.evolve(scope, cause=command)
-
-
-def _validated(model: type[In], content: bytes, wrong: list[tuple[str, str]]) -> Any:
+def _validated(
+    model: type[In], content: bytes, wrong: list[tuple[str, str]], private: bool = False
+) -> Any:
     try:
         return model.model_validate_json(content, strict=True)
     except ValidationError as error:
-        wrong += [
-            (".".join(map(str, each["loc"])) or "body", each["msg"])
-            for each in error.errors(include_url=False, include_input=False)
-        ]
+        for each in error.errors(include_url=False, include_input=False):
+            place = [str(step) for step in each["loc"]]
+            if private:
+                # A secret may have been sent as a name.
+                place = [step for step in place[:1] if step in model.model_fields]
+            wrong.append((".".join(place) or "body", each["msg"]))
         return None
 
 

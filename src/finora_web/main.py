@@ -1,5 +1,6 @@
 """Where the application is put together."""
 
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from finora_core.jobs.service import JobService
 from finora_core.ledger.service import LedgerService
 from finora_core.records.imports import MAX_PREVIEW, ImportService
 from finora_core.records.service import RecordService
+from finora_core.secrets.ports import KeyRing
+from finora_core.secrets.service import SecretService
 from finora_web import metrics
 from finora_web.app import Shell, create_app
 from finora_web.contract import Uploads
@@ -44,6 +47,7 @@ def build(settings: Settings, opened: Opened, metrics_folder: Path | None = None
         files=get(FileService),
         tokens=get(TokenService),
         queue=queue,
+        secrets=get(SecretService),
     )
     objects: Objects = get(Objects)  # type: ignore[type-abstract]  # as above
 
@@ -76,7 +80,9 @@ def build(settings: Settings, opened: Opened, metrics_folder: Path | None = None
         "statement": settings.import_max_mb << 20,
         "preview": MAX_PREVIEW,
     }
-    gate = Gate(services, cache, settings.http_body_kb << 10, uploads)
+    ring: KeyRing = get(KeyRing)  # type: ignore[type-abstract]  # as above
+    digest_key = partial(ring.derive, "commands")
+    gate = Gate(services, cache, settings.http_body_kb << 10, uploads, digest_key)
     origins = frozenset(filter(None, (each.strip() for each in settings.http_origins.split(","))))
     return create_app(
         Shell(

@@ -10,6 +10,7 @@ from finora_core.jobs.service import JobService
 from finora_core.ledger.service import LedgerService
 from finora_core.records.imports import ImportService
 from finora_core.records.service import RecordService
+from finora_core.secrets.service import SecretService
 
 
 @attrs.frozen(kw_only=True)
@@ -22,3 +23,4 @@ class Services:
     files: FileService
     tokens: TokenService
     queue: Queue
+    secrets: SecretService

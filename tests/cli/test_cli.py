@@ -17,7 +17,7 @@ from finora_adapters.postgres.migrate import head
 
 DOCS = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
 COMMANDS = ("demo", "import", "accounts", "records", "wallet", "export", "migrate", "doctor",
-            "plugins")  # fmt: skip
+            "plugins", "keys")  # fmt: skip
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import secrets
 import shlex
 import subprocess
 from collections.abc import Iterator
@@ -339,12 +340,16 @@ def test_each_process_passes_for_production_and_refuses_a_laptops_defaults(
     read: Any, name: str
 ) -> None:
     environment = read(name)
+    with pytest.raises(BadSettings, match="FINORA_SECRET_KEYS"):
+        from_environment(environment)  # The example's is nobody's.
+    environment |= {"FINORA_SECRET_KEYS": f"1:{secrets.token_hex(32)}"}
     settings = from_environment(environment)
     assert settings.env == "production"
     assert settings.http_host == "0.0.0.0"
     defaults = {
         "FINORA_DATABASE_URL": ["FINORA_DATABASE_URL"],
         "FINORA_REDIS_URL": ["FINORA_REDIS_URL"],
+        "FINORA_SECRET_KEYS": ["FINORA_SECRET_KEYS"],
         "FINORA_STORAGE_DIRECTORY": [key for key in environment if "STORAGE" in key],
     }
     for told, unset in defaults.items():

@@ -10,6 +10,7 @@ from pydantic import SecretStr, ValidationError
 from finora import Finora, Settings
 from finora_adapters.settings import BadSettings, from_environment, production_problems
 
+KEYS = "1:" + "0f1e2d3c4b5a69788796a5b4c3d2e1f0" + "00112233445566778899aabbccddeeff"
 URL = "postgresql://finora:hunter2@db.example.com/finora"
 
 
@@ -75,10 +76,13 @@ def test_a_value_out_of_bounds_is_refused(name: str, value: str) -> None:
 @pytest.mark.spec("S4-8", partial=True)
 def test_production_refuses_what_is_for_a_laptop() -> None:
     wrong = problems({"FINORA_ENV": "production"})
-    assert set(wrong) == {"FINORA_DATABASE_URL", "FINORA_REDIS_URL", "FINORA_STORAGE_DIRECTORY"}
+    assert set(wrong) == {
+        "FINORA_DATABASE_URL", "FINORA_REDIS_URL", "FINORA_STORAGE_DIRECTORY",
+        "FINORA_SECRET_KEYS",
+    }  # fmt: skip
     assert all("set it" in reason for reason in wrong.values())
     ready = {"FINORA_ENV": "production", "FINORA_DATABASE_URL": URL,
-             "FINORA_REDIS_URL": "redis://cache:6379/0",
+             "FINORA_REDIS_URL": "redis://cache:6379/0", "FINORA_SECRET_KEYS": KEYS,
              "FINORA_STORAGE_DIRECTORY": "/srv/files"}  # fmt: skip
     assert production_problems(from_environment(ready)) == []
     both = problems({"FINORA_ENV": "production", "FINORA_POOL_SIZE": "0", "FINORA_X": "1"})

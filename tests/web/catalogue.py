@@ -55,6 +55,7 @@ class World:
     file_id: str
     announced_file: str
     token_id: str
+    credential_id: str
 
     @classmethod
     def of(cls, api: Api, finora: Finora, scope: Scope, word: str) -> "World":
@@ -71,6 +72,7 @@ class World:
         taken = api.upload("/imports", CSV, 202, query=query)
         file = api.upload("/files", PNG, 201, query={"name": f"{word}.png"})
         announced = {"name": f"{word}.png", "size": len(PNG)}
+        credential = {"institution": word, "fields": {"api_key": "k"}}
         return cls(
             word=word,
             account_id=account,
@@ -84,6 +86,7 @@ class World:
             file_id=file["id"],
             announced_file=api.post("/files/announcements", announced)["file"]["id"],
             token_id=str(finora.tokens.create(scope, word).token.id),
+            credential_id=api.post("/credentials", credential, 200)["id"],
         )
 
     def requests(self) -> dict[str, Asked]:
@@ -100,6 +103,9 @@ class World:
         entry = {"postings": legs, "on_date": DAY, "reference": "r"}
         statement = {"name": "a.csv", "account": self.account_id, "currency": "EUR"}
         days = {"since": DAY, "until": DAY}
+        credential = {"institution": "broker", "type": "password",
+                      "fields": {"name": "ada", "password": "p"},
+                      "expires_at": "2099-01-31T00:00:00Z"}  # fmt: skip
         return {
             "list_accounts": _get("/accounts"),
             "open_account": _post("/accounts", {"name": "new", "asset": "EUR", "floor": "-5"}, 201),
@@ -147,6 +153,9 @@ class World:
             "delete_file": Asked(method="DELETE", path=file),
             "list_tokens": _get("/tokens"),
             "revoke_token": _post(f"/tokens/{self.token_id}/revocation"),
+            "list_credentials": _get("/credentials"),
+            "put_credential": _post("/credentials", credential),
+            "remove_credential": Asked(method="DELETE", path=f"/credentials/{self.credential_id}"),
             "export_books": _get("/export", tool="hledger"),
         }
 

@@ -12,10 +12,13 @@ from sqlalchemy import Connection
 import finora
 from finora_adapters import embedded
 from finora_adapters.compose import engine_of, objects_of, require_durable
+from finora_adapters.crypto.cipher import AesGcm
+from finora_adapters.crypto.ring import secret_keys
 from finora_adapters.plugins import load_plugins
-from finora_adapters.postgres.access import API
+from finora_adapters.postgres.access import API, CONTROL
 from finora_adapters.postgres.invariants import violations
 from finora_adapters.postgres.migrate import drift, head, require_current, revision_of
+from finora_adapters.postgres.secrets import key_problems
 from finora_adapters.settings import Settings
 from finora_core.kernel.errors import Refusal
 
@@ -106,7 +109,7 @@ def _examined(dsn: str, settings: Settings) -> Iterator[Finding]:
                 lambda: require_durable(connection),
                 "change the server's settings",
             )
-            yield from _schema(connection)
+            yield from _schema(connection, settings)
     except Exception as error:
         # A database that does not answer is a finding, whatever the driver raised.
         yield Finding(subject="postgres", said=str(error).splitlines()[0], well=False,
@@ -124,7 +127,7 @@ def _version(connection: Connection) -> Finding:
     return Finding(subject="postgres", said=shown)
 
 
-def _schema(connection: Connection) -> Iterator[Finding]:
+def _schema(connection: Connection, settings: Settings) -> Iterator[Finding]:
     sees_all = connection.exec_driver_sql(
         "select rolsuper or rolbypassrls from pg_roles where rolname = current_user"
     ).scalar()
@@ -145,6 +148,7 @@ def _schema(connection: Connection) -> Iterator[Finding]:
         well=not changed,
         remedy="restore what was changed by hand" if changed else "",
     )
+    yield from _keys(connection, settings, sees_all=bool(sees_all))
     if not sees_all:
         yield Finding(subject="invariants", said="not checked: this login sees one tenant at a "
                       "time; set FINORA_DATABASE_DIRECT_URL to one with BYPASSRLS")  # fmt: skip
@@ -155,6 +159,24 @@ def _schema(connection: Connection) -> Iterator[Finding]:
                       well=False, remedy="keep the database as it is and report it")  # fmt: skip
     if not broken:
         yield Finding(subject="invariants", said="all hold")
+
+
+def _keys(connection: Connection, settings: Settings, *, sees_all: bool) -> Iterator[Finding]:
+    if connection.exec_driver_sql("select to_regclass('finora.key_version')").scalar() is None:
+        return  # An older schema, which was told of already.
+    ring = secret_keys(settings, AesGcm())
+    if not sees_all:
+        connection.exec_driver_sql(f"set role {CONTROL}")
+    try:
+        problems = key_problems(connection, ring)
+    except Refusal as refusal:
+        problems = [refusal.message]
+    for problem in problems:
+        yield Finding(subject="secret keys", said=problem, well=False,
+                      remedy="set FINORA_SECRET_KEYS as docs/secrets.md says")  # fmt: skip
+    if not problems:
+        said = ", ".join(map(str, ring.versions))
+        yield Finding(subject="secret keys", said=f"{said}, the first one wraps")
 
 
 def _plugins() -> Iterator[Finding]:

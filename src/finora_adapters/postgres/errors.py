@@ -34,6 +34,7 @@ class Busy(Unavailable):
 
 # By the message of an exception of class FN, and by the name of a constraint.
 _BY_NAME: dict[str, Callable[[str], Refusal]] = {
+    "secret_field_tenant_id_data_key_id_nonce_key": Contended,
     "UNBALANCED": ledger.Unbalanced,
     "ENTRY_CLOSED": ledger.EntryClosed,
     "ACCOUNT_NOT_FOUND": ledger.AccountNotFound,
@@ -57,6 +58,7 @@ _BY_NAME: dict[str, Callable[[str], Refusal]] = {
 }
 
 _SAID = {
+    "secret_field_tenant_id_data_key_id_nonce_key": "a nonce came twice; try again",
     "UNBALANCED": "the entry does not sum to zero in every asset",
     "ENTRY_CLOSED": "postings are added with their entry, at its date, or not at all",
     "ACCOUNT_NOT_FOUND": "no such account",

@@ -98,10 +98,13 @@ def _one_of(column: str, *values: str) -> CheckConstraint:
     return CheckConstraint(f"{column} in ({', '.join(map(repr, values))})", name=column)
 
 
-def _to(parent: str, *columns: str, deferred: bool = False) -> ForeignKeyConstraint:
+def _to(
+    parent: str, *columns: str, deferred: bool = False, gone_with: bool = False
+) -> ForeignKeyConstraint:
     return ForeignKeyConstraint(
         ["tenant_id", *columns],
         [f"{SCHEMA}.{parent}.tenant_id", *(f"{SCHEMA}.{parent}.{'id'}" for _ in columns)],
+        ondelete="CASCADE" if gone_with else None,
         deferrable=deferred or None,
         initially="DEFERRED" if deferred else None,
     )
@@ -136,6 +139,33 @@ seal_mark = Table(
     Column("one", Boolean, primary_key=True, server_default=text("true")),
     Column("below", Xid8, nullable=False),
     CheckConstraint("one", name="one"),
+)
+
+# Key-encryption keys that were ever used. They are not here: `check_value` tells whether a process
+# has the right one, and does not tell which.
+key_version = Table(
+    "key_version",
+    metadata,
+    Column("version", BigInteger, primary_key=True, autoincrement=False),
+    Column("check_value", LargeBinary, nullable=False),
+    _at("first_used_at"),
+    CheckConstraint("version > 0", name="version"),
+    CheckConstraint("octet_length(check_value) = 32", name="check_value"),
+)
+
+# Keys that sign tokens, each wrapped by a key-encryption key: nonce, key and tag.
+signing_key = Table(
+    "signing_key",
+    metadata,
+    Column("kid", Text, primary_key=True),
+    Column("kek_version", BigInteger, nullable=False),
+    Column("wrapped", LargeBinary, nullable=False),
+    _at("created_at"),
+    # From then on it verifies nothing; it signs as long as there is no such time.
+    Column("retires_at", INSTANT),
+    ForeignKeyConstraint(["kek_version"], [f"{SCHEMA}.key_version.version"]),
+    CheckConstraint("kid ~ '^[0-9a-f]{16}$'", name="kid"),
+    CheckConstraint("octet_length(wrapped) = 60", name="wrapped"),
 )
 
 # --- identity ---
@@ -321,6 +351,73 @@ guess = Table(
     Column("locked_until", INSTANT),
     _at("failed_at"),
     CheckConstraint("octet_length(subject) = 32", name="subject"),
+)
+
+# --- secrets ---
+
+# A key of one tenant, wrapped by a key-encryption key.
+data_key = Table(
+    "data_key",
+    metadata,
+    _tenant(),
+    _id(),
+    Column("kek_version", BigInteger, nullable=False),
+    Column("wrapped", LargeBinary, nullable=False),
+    _at("created_at"),
+    PrimaryKeyConstraint("tenant_id", "id"),
+    ForeignKeyConstraint(["kek_version"], [f"{SCHEMA}.key_version.version"]),
+    CheckConstraint("octet_length(wrapped) = 60", name="wrapped"),
+)
+
+# A credential of a third party, of one person in one tenant.
+secret = Table(
+    "secret",
+    metadata,
+    _tenant(),
+    _id(),
+    _id("user_id"),
+    Column("institution", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("is_active", Boolean, nullable=False, server_default=text("true")),
+    _at("created_at"),
+    _at("changed_at"),
+    Column("last_used_at", INSTANT),
+    Column("expires_at", INSTANT),
+    Column("sync_blocked_until", INSTANT),
+    Column("failures", Integer, nullable=False, server_default="0"),
+    PrimaryKeyConstraint("tenant_id", "id"),
+    UniqueConstraint("tenant_id", "user_id", "institution"),
+    # Gone with the membership of its user.
+    ForeignKeyConstraint(
+        ["tenant_id", "user_id"],
+        [f"{SCHEMA}.membership.tenant_id", f"{SCHEMA}.membership.user_id"],
+        ondelete="CASCADE",
+    ),
+    CheckConstraint("institution ~ '^[a-z][a-z0-9._-]{0,63}$'", name="institution"),
+    CheckConstraint("type ~ '^[a-z][a-z0-9._-]{0,63}$'", name="type"),
+    CheckConstraint("version > 0", name="version"),
+    CheckConstraint("failures >= 0", name="failures"),
+)
+
+secret_field = Table(
+    "secret_field",
+    metadata,
+    _tenant(),
+    _id("secret_id"),
+    Column("name", Text, nullable=False),
+    _id("data_key_id"),
+    Column("nonce", LargeBinary, nullable=False),
+    # The text and its tag, which holds for this tenant, row, version, name, person, institution.
+    Column("content", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("tenant_id", "secret_id", "name"),
+    # Twice the same nonce with one key would give both texts away.
+    UniqueConstraint("tenant_id", "data_key_id", "nonce"),
+    _to("secret", "secret_id", gone_with=True),
+    _to("data_key", "data_key_id"),
+    CheckConstraint("name ~ '^[a-z][a-z0-9_]{0,39}$'", name="name"),
+    CheckConstraint("octet_length(nonce) = 12", name="nonce"),
+    CheckConstraint("octet_length(content) between 17 and 4112", name="content"),
 )
 
 # --- audit and jobs ---

@@ -23,6 +23,7 @@ from finora_adapters.postgres.ledger import PgAccounts, PgAssets, PgHolds, PgJou
 from finora_adapters.postgres.members import PgMembers
 from finora_adapters.postgres.people import PgPeople
 from finora_adapters.postgres.records import PgRecords, PgWords
+from finora_adapters.postgres.secrets import PgDataKeys, PgSecrets
 from finora_adapters.postgres.sessions import PgSessions
 from finora_adapters.postgres.statements import PgImports, PgStaging
 from finora_adapters.postgres.tokens import PgTokens
@@ -222,6 +223,14 @@ class PgWork:
     @cached_property
     def guesses(self) -> PgGuesses:
         return PgGuesses(self.connection)
+
+    @cached_property
+    def secrets(self) -> PgSecrets:
+        return PgSecrets(self.connection, self.scope.tenant_id, self.scope.user_id)
+
+    @cached_property
+    def data_keys(self) -> PgDataKeys:
+        return PgDataKeys(self.connection, self.scope.tenant_id)
 
     def done(self, result: Result) -> Result:
         self.closed = True

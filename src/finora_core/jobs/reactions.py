@@ -2,16 +2,29 @@
 
 from collections.abc import Callable, Mapping
 
-from finora_core.jobs.model import Handler, Progress, Schedule
+from finora_core.jobs.model import Handler, Progress, Schedule, Subscription
 from finora_core.jobs.ports import JobWork, Queue
 from finora_core.kernel.events import Plain
 from finora_core.kernel.scope import Scope
 from finora_core.kernel.work import Begin
+from finora_core.secrets.model import ResealAsked, RewrapAsked
 
 SCHEDULES = (
     Schedule(name="jobs.purge", cron="17 * * * *"),
     Schedule(name="books.verify", cron="*/15 * * * *"),
     Schedule(name="files.sweep", cron="41 * * * *"),
+)
+
+# Of a slice that knows no jobs; its service has the handlers.
+SUBSCRIPTIONS = (
+    Subscription(
+        event=RewrapAsked.type,
+        job="secrets.rewrap",
+        queue="schedules",
+        attempts=5,
+        subject="version",
+    ),
+    Subscription(event=ResealAsked.type, job="secrets.reseal", queue="schedules", subject="before"),
 )
 
 

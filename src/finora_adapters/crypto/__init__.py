@@ -1,0 +1,1 @@
+"""Cryptography: ciphers, and the keys that are kept outside the database."""

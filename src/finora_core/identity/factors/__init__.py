@@ -1,0 +1,1 @@
+"""What beside, or instead of, a password proves who somebody is."""

@@ -1,0 +1,1 @@
+"""Credentials of third parties, sealed; and the keys that seal and sign."""
