@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from finora.commands import backup, books, keys, serving, statements, upkeep
+from finora.commands import backup, books, keys, mail, serving, statements, upkeep
 
 app = typer.Typer(
     name="finora",
@@ -35,6 +35,7 @@ app.command("worker")(serving.worker)
 app.add_typer(serving.token, name="token")
 app.add_typer(serving.queue, name="queue")
 app.add_typer(keys.keys, name="keys")
+app.add_typer(mail.mail, name="mail")
 
 
 def _say_version(wanted: bool) -> None:

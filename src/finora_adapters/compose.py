@@ -16,6 +16,11 @@ from finora_adapters.cron import periods_between
 from finora_adapters.crypto.cipher import AesGcm
 from finora_adapters.crypto.ring import secret_keys
 from finora_adapters.embedded import Engines, open_engines
+from finora_adapters.mail.console import ConsoleMailer
+from finora_adapters.mail.jmap import JmapMailer
+from finora_adapters.mail.letters import TemplateLetters
+from finora_adapters.mail.server import SmtpServer
+from finora_adapters.mail.smtp import SmtpMailer
 from finora_adapters.plugins import Plugins, load_plugins
 from finora_adapters.postgres import pooler
 from finora_adapters.postgres.books import check_books
@@ -36,7 +41,7 @@ from finora_adapters.postgres.secrets import PgKeyHolders
 from finora_adapters.postgres.signing import PgSigningKeys
 from finora_adapters.postgres.tenants import UPKEEP, PgTenants
 from finora_adapters.postgres.work import Limits, Postgres
-from finora_adapters.settings import Settings, check_production, refusal
+from finora_adapters.settings import Settings, check_production, production_problems, refusal
 from finora_adapters.storage.directory import DirectoryObjects
 from finora_adapters.storage.s3 import S3Objects
 from finora_core.files.ports import Objects
@@ -52,6 +57,7 @@ from finora_core.kernel.clock import SystemClock
 from finora_core.kernel.errors import Unavailable
 from finora_core.kernel.scope import Scope
 from finora_core.ledger.service import LedgerService
+from finora_core.mail.ports import Letters, Mailer
 from finora_core.records import reactions as records_reactions
 from finora_core.records.imports import ImportService
 from finora_core.records.service import RecordService
@@ -118,9 +124,28 @@ def objects_of(settings: Settings) -> Objects:
     )
 
 
+def mailer_of(settings: Settings) -> Mailer:
+    """JMAP where its token is set, else SMTP where its URL is, else the folder of a laptop."""
+    if settings.mail_jmap_token is not None:
+        if find_spec("httpx2") is None:
+            raise refusal((("FINORA_MAIL_JMAP_TOKEN", "it needs httpx2: install finora[mail]"),))
+        token = settings.mail_jmap_token.get_secret_value()
+        return JmapMailer(settings.mail_jmap_url, token, settings.sender)
+    if settings.mail_smtp_url is not None:
+        server = SmtpServer.read(settings.mail_smtp_url.get_secret_value())
+        return SmtpMailer(server, settings.sender)
+    if settings.env == "production":
+        raise refusal(tuple(production_problems(settings)))
+    return ConsoleMailer(settings.data / "mail", settings.sender)
+
+
+def letters_of(settings: Settings) -> Letters:
+    return TemplateLetters(settings.sender)
+
+
 @attrs.define(slots=False)  # injector writes to it
 class Stores(Module):
-    """Where things are kept."""
+    """Where things are kept, and where letters go."""
 
     settings: Settings
     opened: "Opened"
@@ -134,6 +159,16 @@ class Stores(Module):
     @provider
     def objects(self) -> Objects:
         return objects_of(self.settings)
+
+    @singleton
+    @provider
+    def mailer(self) -> Mailer:
+        return mailer_of(self.settings)
+
+    @singleton
+    @provider
+    def letters(self) -> Letters:
+        return letters_of(self.settings)
 
     @singleton
     @provider
@@ -250,7 +285,9 @@ class Capabilities(Module):
             database.begin, queue, partial(check_books, database, upkeep), sweeper.sweep_files
         )
         handlers |= {REWRAP: keys.rewrap, RESEAL: keys.reseal}
-        return JobRunner(queue, PgSealer(database), handlers, self.settings.job_limit_s)
+        pauses = {each.job: each.pause_s for each in SUBSCRIPTIONS}
+        limit_s = self.settings.job_limit_s
+        return JobRunner(queue, PgSealer(database), handlers, limit_s, pauses)
 
     @singleton
     @provider

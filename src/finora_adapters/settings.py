@@ -18,7 +18,9 @@ from pydantic import (
 )
 
 from finora_adapters.auth.urls import is_loopback, is_safe
+from finora_adapters.mail.server import SmtpServer, check_jmap
 from finora_core.kernel.errors import Invalid
+from finora_core.mail.model import BadAddress, Sender
 
 PREFIX = "FINORA_"
 PLUGIN_PREFIX = "FINORA_PLUGIN_"
@@ -235,12 +237,62 @@ class Settings(BaseModel):
         if value is not None and not (is_safe(value, loopback=True) and "?" not in value):
             raise ValueError("it is an https URL")
         return value
+    mail_from: str | None = Field(
+        None,
+        description="Whom letters come from, and what they call this installation: "
+        "Acme Money <post@acme.example>.",
+    )
+    mail_smtp_url: SecretStr | None = Field(
+        None,
+        description="Mail server: smtp://user:password@host:587 with STARTTLS, or smtps://. "
+        "Without it, and without a JMAP token, letters go into the folder mail of the data folder.",
+    )
+    mail_jmap_token: SecretStr | None = Field(
+        None, description="Token of a JMAP account, Fastmail's or another; it goes before SMTP."
+    )
+    mail_jmap_url: str = Field(
+        "https://api.fastmail.com/jmap/session", description="URL of that account's JMAP session."
+    )
 
     @field_validator("queues")
     @classmethod
     def _well_formed(cls, value: str) -> str:
         sizes(value)
         return value
+
+    @field_validator("mail_from")
+    @classmethod
+    def _a_sender(cls, value: str | None) -> str | None:
+        try:
+            if value is not None:
+                Sender.read(value)
+        except BadAddress as error:
+            raise ValueError(error.message) from None
+        return value
+
+    @field_validator("mail_smtp_url")
+    @classmethod
+    def _a_server(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            SmtpServer.read(value.get_secret_value())
+        return value
+
+    @field_validator("mail_jmap_token")
+    @classmethod
+    def _one_word(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not re.fullmatch("[!-~]+", value.get_secret_value()):
+            raise ValueError("a token is one word of ASCII")
+        return value
+
+    @field_validator("mail_jmap_url")
+    @classmethod
+    def _safe_for_a_token(cls, value: str) -> str:
+        check_jmap(value)
+        return value
+
+    @property
+    def sender(self) -> Sender:
+        return Sender.read(self.mail_from or "Finora <finora@finora.invalid>")
 
     @property
     def queue_sizes(self) -> dict[str, int]:
@@ -352,6 +404,7 @@ def check_production(settings: Settings) -> None:
     """Raise BadSettings where production would run with a laptop's defaults, or nothing would."""
     missing = storage_problems(settings) + sign_in_problems(settings)
     missing += production_problems(settings)
+    missing = storage_problems(settings) + mail_problems(settings) + production_problems(settings)
     if missing:
         raise refusal(tuple(missing))
 
@@ -407,7 +460,18 @@ def sign_in_problems(settings: Settings) -> list[tuple[str, str]]:
         ):
             said = f"{origin!r} is no https origin of {domain}"
             problems.append(("FINORA_PASSKEY_ORIGINS", said))
+    if settings.mail_smtp_url is None and settings.mail_jmap_token is None:
+        said = "set it, or FINORA_MAIL_JMAP_TOKEN: a folder of letters is not for production"
+        problems.append(("FINORA_MAIL_SMTP_URL", said))
     return problems
+
+
+def mail_problems(settings: Settings) -> list[tuple[str, str]]:
+    """What of the settings of mail does not go together."""
+    sent = settings.mail_smtp_url is not None or settings.mail_jmap_token is not None
+    if sent and settings.mail_from is None:
+        return [("FINORA_MAIL_FROM", "set it: letters come from an address of your own")]
+    return []
 
 
 def storage_problems(settings: Settings) -> list[tuple[str, str]]:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 import finora
 from finora_adapters import embedded
-from finora_adapters.compose import engine_of, objects_of, require_durable
+from finora_adapters.compose import engine_of, mailer_of, objects_of, require_durable
 from finora_adapters.crypto.cipher import AesGcm
 from finora_adapters.crypto.ring import secret_keys
 from finora_adapters.plugins import load_plugins
@@ -46,6 +46,16 @@ def examine(settings: Settings) -> Iterator[Finding]:
         yield _nothing_yet(settings)
     yield from _plugins()
     yield _storage(settings)
+    yield _mail(settings)
+
+
+def _mail(settings: Settings) -> Finding:
+    """Which way letters go. Whether they arrive, `finora mail test` finds out."""
+    try:
+        return Finding(subject="mail", said=mailer_of(settings).way)
+    except Refusal as refusal:
+        return Finding(subject="mail", said=refusal.message, well=False,
+                       remedy="correct the setting")  # fmt: skip
 
 
 def _settings(settings: Settings) -> Finding:

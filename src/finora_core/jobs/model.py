@@ -12,6 +12,8 @@ from finora_core.kernel.errors import Conflict, NotFound, Unavailable
 from finora_core.kernel.events import Plain
 from finora_core.kernel.scope import Scope
 
+PAUSE_S = 2
+
 
 class JobNotFound(NotFound):
     """There is no such job in this tenant."""
@@ -58,6 +60,9 @@ class Subscription:
     queue: str = "default"
     attempts: int = 3
     """How often it may be tried in all."""
+    pause_s: int = PAUSE_S
+    """Seconds that it waits after its first failure, or up to twice as many; twice as long after
+    each further one."""
     subject: str = ""
     """The payload's key that names what the job is about. One request makes one job a subject."""
     only: tuple[str, str] | None = None

@@ -8,11 +8,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from uuid import UUID
 
 import attrs
 
 from finora_core.jobs.model import (
+    PAUSE_S,
     Claimed,
     Failure,
     Handler,
@@ -29,7 +31,6 @@ from finora_core.kernel.page import DEFAULT_LIMIT, Page, checked_limit
 from finora_core.kernel.scope import Claim, Scope
 from finora_core.kernel.work import Begin, StaleClaim, retried
 
-_FIRST_RETRY_S = 2
 _LONGEST_RETRY_S = 600
 _UNKNOWN_AGAIN_S = 30
 _IDLE_ROUNDS = 3
@@ -80,9 +81,13 @@ class JobRunner:
     handlers: Mapping[str, Handler]
     limit_s: float = 1800
     """Seconds that one attempt may take; each of its statements has a limit of its own within."""
+    pauses: Mapping[str, int] = attrs.field(factory=dict)
+    """Of each job, the seconds of the first pause before it is tried again."""
     _leases: "Leases" = attrs.field(
         init=False,
-        default=attrs.Factory(lambda self: Leases(self.queue, self.limit_s), takes_self=True),
+        default=attrs.Factory(
+            lambda self: Leases(self.queue, self.limit_s, self.pauses), takes_self=True
+        ),
     )
 
     def run(self, limit: int | None = None) -> Counter[str]:
@@ -124,7 +129,7 @@ class JobRunner:
             # Whatever a handler raises must end the attempt and be kept, or the job would look
             # alive until its lease ran out. Who pressed Ctrl-C wants more than that to end; a
             # handler that calls sys.exit ends itself only, and no other job of this process.
-            failure = failure_of(error, job)
+            failure = failure_of(error, job, self.pauses)
             self.queue.fail(job, failure)
             if isinstance(error, KeyboardInterrupt):
                 raise
@@ -148,6 +153,7 @@ class Leases:
 
     queue: Queue
     limit_s: float
+    pauses: Mapping[str, int]
     _running: dict[tuple[UUID, int], tuple[Claimed, float]] = attrs.field(factory=dict)
     """With the moment at which its time is up."""
     _lock: threading.Lock = attrs.field(factory=threading.Lock)
@@ -192,7 +198,7 @@ class Leases:
             self.queue.renew(kept)
         for job in [job for job, ends in jobs if now >= ends]:
             error = JobTooLong(f"it ran longer than the {self.limit_s:.0f} s that a job may")
-            self.queue.fail(job, failure_of(error, job))
+            self.queue.fail(job, failure_of(error, job, self.pauses))
             with self._lock:
                 self._running.pop((job.id, job.epoch), None)
 
@@ -246,8 +252,11 @@ def _start(work: JobWork, scope: Scope, schedule: Schedule, due_at: datetime) ->
     return True
 
 
-def failure_of(error: BaseException, job: Claimed) -> Failure:
-    """A refusal ends the job; anything else is tried again, until the attempts are used up."""
+def failure_of(
+    error: BaseException, job: Claimed, pauses: Mapping[str, int] = MappingProxyType({})
+) -> Failure:
+    """A refusal ends the job; anything else is tried again, until the attempts are used up, each
+    time after a pause about twice as long."""
     said = "".join(traceback.format_exception(error))
     if isinstance(error, Refusal) and not isinstance(error, Unavailable):
         return Failure(
@@ -265,11 +274,14 @@ def failure_of(error: BaseException, job: Claimed) -> Failure:
         reason, message = "INTERRUPTED", "it was stopped before it was done"
     if job.attempts >= job.max_attempts:
         return Failure(state=JobState.DEAD, reason=reason, message=message, error=said)
-    longest = min(_LONGEST_RETRY_S, _FIRST_RETRY_S * 2**job.attempts)
+    # Between the pause and its double: no two jobs that failed together come back together, and no
+    # pause is shorter than the one before.
+    pause_s = pauses.get(job.name, PAUSE_S)
+    least = min(_LONGEST_RETRY_S // 2, pause_s * 2 ** (job.attempts - 1))
     return Failure(
         state=JobState.WAITING,
         reason=reason,
         message=message,
         error=said,
-        retry_in_s=random.randint(1, longest),
+        retry_in_s=random.randint(least, 2 * least),
     )

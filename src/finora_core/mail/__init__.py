@@ -1,0 +1,1 @@
+"""Mail: the letters that people are sent, and the addresses they go to."""
