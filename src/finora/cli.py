@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from finora.commands import backup, books, serving, statements, upkeep
+from finora.commands import audit, backup, books, serving, statements, upkeep
 
 app = typer.Typer(
     name="finora",
@@ -34,6 +34,7 @@ app.command("serve")(serving.serve)
 app.command("worker")(serving.worker)
 app.add_typer(serving.token, name="token")
 app.add_typer(serving.queue, name="queue")
+app.add_typer(audit.audit, name="audit")
 
 
 def _say_version(wanted: bool) -> None:

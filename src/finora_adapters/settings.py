@@ -1,6 +1,7 @@
 """The one settings model, and the only place that reads the environment."""
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -114,6 +115,37 @@ class Settings(BaseModel):
         8, ge=1, le=1_024, description="Largest file that is uploaded, in megabytes."
     )
 
+    anchor_key: SecretStr | None = Field(
+        None,
+        description="Seed of the Ed25519 key that signs the audit log's anchors, 64 hexadecimal "
+        "digits; a laptop makes one in its data folder.",
+    )
+    anchor_public_keys: str = Field(
+        "",
+        description="Public keys of earlier anchors, each 64 hexadecimal digits, with commas "
+        "between.",
+    )
+    jobs_hmac_secret: SecretStr | None = Field(
+        None,
+        min_length=32,
+        description="Secret of at least 32 characters that signs operators' calls of /admin; "
+        "unset, they are off.",
+    )
+
+    @field_validator("anchor_key")
+    @classmethod
+    def _seed(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            _key(value.get_secret_value())
+        return value
+
+    @field_validator("anchor_public_keys")
+    @classmethod
+    def _keys(cls, value: str) -> str:
+        for each in filter(None, value.split(",")):
+            _key(each.strip())
+        return value
+
     @field_validator("queues")
     @classmethod
     def _well_formed(cls, value: str) -> str:
@@ -127,6 +159,11 @@ class Settings(BaseModel):
     @property
     def files(self) -> Path:
         return self.storage_directory or self.data / "files"
+
+
+def _key(text: str) -> None:
+    if not re.fullmatch("[0-9a-fA-F]{64}", text):
+        raise ValueError("a key of Ed25519 is written as 64 hexadecimal digits")
 
 
 def sizes(text: str) -> dict[str, int]:

@@ -15,7 +15,7 @@ MIGRATOR, API, WORKER, CONTROL = "finora_migrator", "finora_api", "finora_worker
 ROLES = (MIGRATOR, API, WORKER, CONTROL)
 RUNTIME = (API, WORKER)
 
-GLOBAL = frozenset({"asset", "schema_state", "seal_mark", "paused_queue"})
+GLOBAL = frozenset({"asset", "schema_state", "seal_mark", "paused_queue", "nonce"})
 
 # In a select of their own, so that they are found once a statement and not once a row.
 OWN_TENANT = f"tenant_id = (select {SCHEMA}.finora_tenant())"
@@ -29,6 +29,7 @@ _READ_ADD = "select, insert"
 _RUNTIME_GRANTS = {
     "asset": _READ_ADD,
     "schema_state": "select",
+    "nonce": "insert",
     "tenant": "select",
     "person": "select",
     "membership": "select",
@@ -66,9 +67,10 @@ _CONTROL_GRANTS = {
     "event": "select",
     "seal": _READ_ADD,
     "seal_mark": "select, update (below)",
+    "nonce": "select (expires_at), delete",
     "job": "select, delete, update (state, attempts, max_attempts, run_at, lease_until, epoch, "
     "done_parts, all_parts, result, reason, message, error, started_at, finished_at, "
-    "announced_at)",
+    "dismissed_at, announced_at)",
     "command": "select, delete",
     "version": "select",
     "paused_queue": "select, insert, delete",
