@@ -1,15 +1,24 @@
 """The event log with its seal: a tenant's, as its feed and for its check, and all tenants'."""
 
+import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import attrs
 from sqlalchemy import Connection, Row, TextClause, text
 
-from finora_adapters.postgres.events import Control, logged
-from finora_core.audit.model import AnchorMade, FeedFilter, FeedItem, Head, Link, Unsealed
+from finora_adapters.postgres.events import Control
+from finora_core.audit.model import (
+    AnchorMade,
+    FeedFilter,
+    FeedItem,
+    Head,
+    Link,
+    Logged,
+    Unsealed,
+)
 from finora_core.audit.ports import UNSEALED_S
 
 _LAST = text("select coalesce(max(seq), 0) from finora.seal where tenant_id = :tenant")
@@ -24,9 +33,13 @@ where s.tenant_id = :tenant and s.seq > :after and s.seq <= :upto
   and (cast(:until as timestamptz) is null or e.recorded_at < :until)
 order by s.seq limit :limit
 """)
+# Whoever changed a row may have put there what Python cannot hold: a year, or a number, too large.
 _LINKS = text("""
-select s.tenant_id, s.seq, s.event_id, s.tx as seal_tx, s.sealed_at, s.hash,
-  e.id, e.type, e.payload, e.actor, e.source_agent, e.request_id, e.recorded_at, e.tx as event_tx
+select s.tenant_id, s.seq, s.event_id, s.tx as seal_tx, s.hash,
+  case when s.sealed_at between '0002-01-01' and '9998-01-01' then s.sealed_at end as sealed_at,
+  e.id, e.type, e.payload::text as payload, e.actor, e.source_agent, e.request_id,
+  case when e.recorded_at between '0002-01-01' and '9998-01-01' then e.recorded_at end
+    as recorded_at, e.tx as event_tx
 from finora.seal s left join finora.event e on e.tenant_id = s.tenant_id and e.id = s.event_id
 where s.tenant_id = :tenant and s.seq > :after order by s.seq limit :limit
 """)
@@ -39,7 +52,8 @@ from finora.event e, {mark} m
 where e.tenant_id = :tenant
   and (e.tx < m.below or e.recorded_at < clock_timestamp() - make_interval(secs => :seconds))
   and not exists (
-    select from finora.seal s where s.tenant_id = e.tenant_id and s.event_id = e.id)
+    select from finora.seal s
+    where s.tenant_id = e.tenant_id and s.event_id = e.id and s.seq > 0)
 order by e.tx, e.id limit 1
 """
 _PAST_THE_MARK = text(_UNSEALED.format(mark="finora.seal_mark"))
@@ -80,17 +94,37 @@ class PgLog:
         return Unsealed(event_id=row.id, place=row.place, passed=row.passed)
 
 
+_NO_TIME = datetime.min.replace(tzinfo=UTC)
+
+
 def _link(row: Row[Any]) -> Link:
     there = row.id is not None
     return Link(
         tenant_id=row.tenant_id,
         seq=row.seq,
         event_id=row.event_id,
-        tx=int(row.seal_tx),
-        sealed_at=row.sealed_at,
-        hash=bytes(row.hash),
-        event=logged(row) if there else None,
-        event_tx=int(row.event_tx) if there else None,
+        tx=int(row.seal_tx or 0),
+        sealed_at=row.sealed_at or _NO_TIME,
+        hash=bytes(row.hash or b""),
+        event=_event(row) if there else None,
+        event_tx=int(row.event_tx or 0) if there else None,
+    )
+
+
+def _event(row: Row[Any]) -> Logged:
+    try:
+        payload = json.loads(row.payload)
+    except (ValueError, RecursionError):
+        payload = None  # never written, and so in no link
+    return Logged(
+        tenant_id=row.tenant_id,
+        id=row.id,
+        type=row.type,
+        payload=payload,
+        actor=row.actor,
+        source_agent=row.source_agent,
+        request_id=row.request_id,
+        recorded_at=row.recorded_at or _NO_TIME,
     )
 
 

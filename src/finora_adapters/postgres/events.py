@@ -148,7 +148,7 @@ def _chain(
     heads = {key: (row.seq, bytes(row.hash)) for key, row in last.items()}
     for row in rows:
         seq, previous = heads.get(row.tenant_id, (0, START))
-        link = link_hash(previous, seq + 1, logged(row), now)
+        link = link_hash(previous, seq + 1, _logged(row), now)
         heads[row.tenant_id] = (seq + 1, link)
         yield {
             "tenant": row.tenant_id,
@@ -160,7 +160,7 @@ def _chain(
         }
 
 
-def logged(row: Row[Any]) -> Logged:
+def _logged(row: Row[Any]) -> Logged:
     return Logged(
         tenant_id=row.tenant_id,
         id=row.id,

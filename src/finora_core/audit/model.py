@@ -180,8 +180,8 @@ class FlawKind(StrEnum):
 @attrs.frozen(kw_only=True)
 class Flaw:
     """Where the log is not what it was, and what kind of change it looks like. `seq` is exact: up
-    to the link before, everything is as it was sealed. Of a rewritten chain only a range is known:
-    the change lies after `after`, at `seq` at the latest."""
+    to the link before, everything is as it was sealed. What only the anchors tell is a range: the
+    first change lies after `after`, at `seq` at the latest."""
 
     kind: FlawKind
     said: str
@@ -253,11 +253,14 @@ class Chain:
         return None
 
     def _holds(self, link: Link, event: Logged) -> bool:
-        if link_hash(self.hash, link.seq, event, link.sealed_at) == link.hash:
-            return True
-        # Of the first form nothing says the program; there was only the one.
-        first = event.source_agent == SOURCE_AGENT
-        return first and first_link_hash(self.hash, event) == link.hash
+        try:
+            if link_hash(self.hash, link.seq, event, link.sealed_at) == link.hash:
+                return True
+            # Of the first form nothing says the program; there was only the one.
+            first = event.source_agent == SOURCE_AGENT
+            return first and first_link_hash(self.hash, event) == link.hash
+        except RecursionError:
+            return False  # deeper than anything that was ever written
 
     def _belongs(self, link: Link, other: Link) -> bool:
         """Whether this link would be whole with something of the other's: its event, what that

@@ -94,13 +94,16 @@ class AuditService:
 
 
 def walk(
-    chain: Chain, links: Callable[[int, int], Sequence[Link]], limit: int | None = None
+    chain: Chain,
+    links: Callable[[int, int], Sequence[Link]],
+    limit: int | None = None,
+    most: int = BATCH,
 ) -> tuple[Flaw | None, bool]:
     """Check links until there are none, or `limit` of them; the first flaw, and whether the chain's
     end was reached."""
     left = limit
     while left is None or left > 0:
-        count = BATCH if left is None else min(BATCH, left)
+        count = most if left is None else min(most, left)
         batch = links(chain.seq, count)
         flaw = chain.check(batch)
         if flaw is not None or len(batch) < count:
@@ -115,6 +118,8 @@ class Auditor:
 
     log: EveryLog
     verifies: Verifies
+    batch: int = BATCH
+    """How many links are in memory at once."""
 
     def verify(
         self,
@@ -132,7 +137,7 @@ class Auditor:
         tenants = links = seen = 0
         for each in self._tenants(tenant_id):
             chain = Chain(tenant_id=each)
-            flaw, _ = walk(chain, partial(self.log.links, each))
+            flaw, _ = walk(chain, partial(self.log.links, each), most=self.batch)
             _keep(flaws, flaw or chain.unsealed(self.log.unsealed(each)))
             tenants, links = tenants + 1, links + chain.seq
         if anchors is not None:
