@@ -18,6 +18,7 @@ from finora_adapters.compose import Opened, compose, migrate_database, open_data
 from finora_adapters.plugins import PluginInfo, Plugins
 from finora_adapters.postgres.tenants import PgTenants
 from finora_adapters.settings import Settings, from_environment
+from finora_core.audit.service import AnchorService, Auditor, AuditService
 from finora_core.files.service import FileService
 from finora_core.identity.service import TokenService
 from finora_core.insights.wallet.service import WalletService
@@ -56,6 +57,9 @@ class Finora:
         self.tokens = services.get(TokenService)
         self.secrets = services.get(SecretService)
         self.keys = services.get(KeyService)
+        self.audit = services.get(AuditService)
+        self.auditor = services.get(Auditor)
+        self.anchoring = services.get(AnchorService)
         self.queue: Queue = services.get(Queue)  # type: ignore[type-abstract]  # its key
         self._runner = services.get(JobRunner)
         self._tenants = services.get(PgTenants)

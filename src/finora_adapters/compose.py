@@ -23,6 +23,7 @@ from finora_adapters.mail.server import SmtpServer
 from finora_adapters.mail.smtp import SmtpMailer
 from finora_adapters.plugins import Plugins, load_plugins
 from finora_adapters.postgres import pooler
+from finora_adapters.postgres.audit import PgEveryLog
 from finora_adapters.postgres.books import check_books
 from finora_adapters.postgres.driver import check_when_idle
 from finora_adapters.postgres.errors import translated
@@ -37,13 +38,18 @@ from finora_adapters.postgres.migrate import (
     require_roles,
     revision_of,
 )
+from finora_adapters.postgres.nonces import PgNonces
 from finora_adapters.postgres.secrets import PgKeyHolders
 from finora_adapters.postgres.signing import PgSigningKeys
 from finora_adapters.postgres.tenants import UPKEEP, PgTenants
 from finora_adapters.postgres.work import Limits, Postgres
 from finora_adapters.settings import Settings, check_production, production_problems, refusal
+from finora_adapters.signing import anchor_key, anchor_keys, verifies
+from finora_adapters.storage.anchors import FOLDER, DirectoryAnchors, S3Anchors
 from finora_adapters.storage.directory import DirectoryObjects
 from finora_adapters.storage.s3 import S3Objects
+from finora_core.audit.ports import Anchors
+from finora_core.audit.service import AnchorService, Auditor, AuditService
 from finora_core.files.ports import Objects
 from finora_core.files.service import FileService
 from finora_core.files.sweep import FileSweeper
@@ -51,10 +57,12 @@ from finora_core.identity.service import TokenService
 from finora_core.insights.wallet.service import WalletService
 from finora_core.jobs import reactions as jobs_reactions
 from finora_core.jobs.model import Schedule, Subscription
+from finora_core.jobs.operators import OperatorService
 from finora_core.jobs.ports import Queue
 from finora_core.jobs.service import JobRunner, JobService, Scheduler
 from finora_core.kernel.clock import SystemClock
 from finora_core.kernel.errors import Unavailable
+from finora_core.kernel.nonces import Nonces
 from finora_core.kernel.scope import Scope
 from finora_core.ledger.service import LedgerService
 from finora_core.mail.ports import Letters, Mailer
@@ -143,6 +151,14 @@ def letters_of(settings: Settings) -> Letters:
     return TemplateLetters(settings.sender)
 
 
+def anchors_of(settings: Settings) -> Anchors:
+    """Where the settings keep files, anchors are kept too, in a place of their own."""
+    objects = objects_of(settings)
+    if isinstance(objects, S3Objects):
+        return S3Anchors(objects)
+    return DirectoryAnchors(settings.files / FOLDER)
+
+
 @attrs.define(slots=False)  # injector writes to it
 class Stores(Module):
     """Where things are kept, and where letters go."""
@@ -169,6 +185,16 @@ class Stores(Module):
     @provider
     def letters(self) -> Letters:
         return letters_of(self.settings)
+
+    @singleton
+    @provider
+    def anchors(self) -> Anchors:
+        return anchors_of(self.settings)
+
+    @singleton
+    @provider
+    def nonces(self, database: Postgres) -> Nonces:
+        return PgNonces(database)
 
     @singleton
     @provider
@@ -267,6 +293,27 @@ class Capabilities(Module):
 
     @singleton
     @provider
+    def audit(self, database: Postgres) -> AuditService:
+        return AuditService(database.begin)
+
+    @singleton
+    @provider
+    def auditor(self, database: Postgres) -> Auditor:
+        return Auditor(PgEveryLog(database), verifies)
+
+    @singleton
+    @provider
+    def anchoring(self, database: Postgres, anchors: Anchors) -> AnchorService:
+        key = partial(anchor_key, self.settings)
+        return AnchorService(database.begin, PgEveryLog(database), anchors, key)
+
+    @singleton
+    @provider
+    def operators(self, database: Postgres) -> OperatorService:
+        return OperatorService(database.begin)
+
+    @singleton
+    @provider
     def queue(self, database: Postgres) -> Queue:
         return PgQueue(database)
 
@@ -279,10 +326,22 @@ class Capabilities(Module):
         imports: ImportService,
         sweeper: FileSweeper,
         keys: KeyService,
+        anchors: Anchors,
+        anchoring: AnchorService,
+        auditor: Auditor,
         upkeep: Scope,
     ) -> JobRunner:
+        def audit() -> object:
+            return auditor.require(anchors, anchor_keys(self.settings))
+
         handlers = records_reactions.handlers(imports) | jobs_reactions.handlers(
-            database.begin, queue, partial(check_books, database, upkeep), sweeper.sweep_files
+            database.begin,
+            queue,
+            partial(check_books, database, upkeep),
+            sweeper.sweep_files,
+            PgNonces(database).forget,
+            anchoring.require,
+            audit,
         )
         handlers |= {REWRAP: keys.rewrap, RESEAL: keys.reseal}
         pauses = {each.job: each.pause_s for each in SUBSCRIPTIONS}

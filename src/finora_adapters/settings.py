@@ -254,6 +254,37 @@ class Settings(BaseModel):
         "https://api.fastmail.com/jmap/session", description="URL of that account's JMAP session."
     )
 
+    anchor_key: SecretStr | None = Field(
+        None,
+        description="Seed of the Ed25519 key that signs the audit log's anchors, 64 hexadecimal "
+        "digits; a laptop makes one in its data folder.",
+    )
+    anchor_public_keys: str = Field(
+        "",
+        description="Public keys of earlier anchors, each 64 hexadecimal digits, with commas "
+        "between.",
+    )
+    jobs_hmac_secret: SecretStr | None = Field(
+        None,
+        min_length=32,
+        description="Secret of at least 32 characters that signs operators' calls of /admin; "
+        "unset, they are off.",
+    )
+
+    @field_validator("anchor_key")
+    @classmethod
+    def _seed(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            _key(value.get_secret_value())
+        return value
+
+    @field_validator("anchor_public_keys")
+    @classmethod
+    def _keys(cls, value: str) -> str:
+        for each in filter(None, value.split(",")):
+            _key(each.strip())
+        return value
+
     @field_validator("queues")
     @classmethod
     def _well_formed(cls, value: str) -> str:
@@ -337,6 +368,11 @@ def oidc_clients(value: SecretStr | None) -> tuple[OidcClient, ...]:
         if not client.issuer:
             raise ValueError(f"{client.name} needs its issuer's URL")
     return clients
+
+
+def _key(text: str) -> None:
+    if not re.fullmatch("[0-9a-fA-F]{64}", text):
+        raise ValueError("a key of Ed25519 is written as 64 hexadecimal digits")
 
 
 def sizes(text: str) -> dict[str, int]:

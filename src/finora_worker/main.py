@@ -21,7 +21,7 @@ from finora_adapters.redis.asking import Asker
 from finora_adapters.redis.client import connect, connect_async, require_no_eviction
 from finora_adapters.redis.queue import FUNCTION, WakeQueue
 from finora_adapters.redis.versions import VersionedCache
-from finora_adapters.settings import Settings
+from finora_adapters.settings import Settings, refusal
 from finora_core.jobs.service import JobRunner, Scheduler
 from finora_core.kernel.errors import Unavailable
 from finora_core.kernel.scope import Scope
@@ -80,7 +80,11 @@ def run(
     opened: Opened | None = None,
     parts: Callable[[Injector], Parts] = parts_of,
 ) -> None:
-    """Serve queues until SIGTERM or SIGINT, then let jobs end, and give back those that do not."""
+    """Serve queues until SIGTERM or SIGINT, then let jobs end, and give back those that do not.
+    Raises BadSettings where production gave it no key: anchors are a worker's to sign."""
+    if settings.env == "production" and settings.anchor_key is None:
+        said = "set it: a worker signs the audit log's anchors, and makes no key in production"
+        raise refusal((("FINORA_ANCHOR_KEY", said),))
     logs.set_up(settings.log_level)
     # A connection for every job, for the leases and for the loops.
     sizes = settings.queue_sizes

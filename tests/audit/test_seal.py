@@ -24,7 +24,7 @@ from finora_core.ledger.model import AccountOpened
 from together import errors, together
 
 EVENTS = """
-select e.*, s.seq, s.hash, s.tx as sealed_tx from finora.event e
+select e.*, s.seq, s.hash, s.sealed_at, s.tx as sealed_tx from finora.event e
 left join finora.seal s on s.tenant_id = e.tenant_id and s.event_id = e.id
 where e.tenant_id = any(:tenants) order by s.seq
 """
@@ -39,9 +39,11 @@ def broken_links(rows: list[Any]) -> list[int]:
     """The places of a chain whose hash is not that of their event and the link before."""
     previous, broken = bytes(32), []
     for row in rows:
-        at = row.recorded_at.astimezone(UTC).isoformat()
-        form = [str(row.tenant_id), str(row.id), row.type, row.payload, str(row.actor),
-                row.request_id, at]  # fmt: skip
+        at, sealed_at = (
+            each.astimezone(UTC).isoformat() for each in (row.recorded_at, row.sealed_at)
+        )
+        form = [2, row.seq, sealed_at, row.source_agent, str(row.tenant_id), str(row.id), row.type,
+                row.payload, str(row.actor), row.request_id, at]  # fmt: skip
         wanted = hashlib.sha256(previous + canonical(form).encode()).digest()
         if bytes(row.hash) != wanted:
             broken.append(row.seq)
@@ -191,6 +193,8 @@ def test_running_the_jobs_seals(finora: Finora, scope: Scope, admin: Engine) -> 
      "update finora.event set type = 'x' where id = :id",
      "update finora.event set request_id = 'x' where id = :id",
      "update finora.event set recorded_at = recorded_at + interval '1 microsecond' where id = :id",
+     "update finora.event set source_agent = 'x' where id = :id",
+     "update finora.seal set sealed_at = sealed_at + interval '1 microsecond' where event_id = :id",
      "update finora.seal set hash = sha256('x') where event_id = :id"],
 )  # fmt: skip
 def test_a_change_by_a_superuser_shows_in_the_chain(

@@ -17,6 +17,7 @@ RUNTIME = (API, WORKER)
 
 GLOBAL = frozenset({
     "asset", "schema_state", "seal_mark", "paused_queue", "guess", "key_version", "signing_key",
+    "nonce",
 })  # fmt: skip
 PEOPLE = frozenset({"person", "identity", "session", "challenge"})
 """Whose rows belong to a person, and to no tenant."""
@@ -44,6 +45,7 @@ _RUNTIME_GRANTS = {
     "session": "select, insert, update (seen_at, proven_at, generation, rotated_at, ended_at, "
     "reason)",
     "challenge": "select, insert, update (used_at, tries)",
+    "nonce": "insert",
     "event": _READ_ADD,
     "seal": "select",
     "command": _READ_ADD,
@@ -84,9 +86,10 @@ _CONTROL_GRANTS = {
     "event": "select",
     "seal": _READ_ADD,
     "seal_mark": "select, update (below)",
+    "nonce": "select (expires_at), delete",
     "job": "select, delete, update (state, attempts, max_attempts, run_at, lease_until, epoch, "
     "done_parts, all_parts, result, reason, message, error, started_at, finished_at, "
-    "announced_at)",
+    "dismissed_at, announced_at)",
     "command": "select, delete",
     "version": "select",
     "paused_queue": "select, insert, delete",

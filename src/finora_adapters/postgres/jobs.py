@@ -1,7 +1,8 @@
 """Job rows: the tenant's view, and the runner's claims over all tenants."""
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -9,6 +10,7 @@ from uuid import UUID
 import attrs
 from sqlalchemy import Connection, Row, text
 
+from finora_adapters.postgres.access import CONTROL
 from finora_adapters.postgres.events import Control
 from finora_core.jobs.model import (
     Claimed,
@@ -17,6 +19,7 @@ from finora_core.jobs.model import (
     JobNotFound,
     JobState,
     JobStateConflict,
+    OperatedJob,
     QueueStatus,
     Wakeup,
 )
@@ -132,6 +135,67 @@ class PgJobs:
 def _job(row: Row[Any]) -> Job:
     values = dict(row._mapping)
     return Job(**values | {"state": JobState(row.state)})
+
+
+# A job of a tenant has an id of its own, but the key is of both: of two, neither is meant.
+_FIND = text("""
+select tenant_id, id, name, queue, state, attempts, max_attempts from finora.job where id = :id
+for update
+""")
+_READY_AGAIN = (
+    "state = 'waiting', attempts = 0, run_at = clock_timestamp(), finished_at = null, "
+    "dismissed_at = null, announced_at = null"
+)
+_RETRY = text(f"update finora.job set {_READY_AGAIN} where tenant_id = :tenant and id = :id")
+_RETRY_DEAD = text(f"update finora.job set {_READY_AGAIN} where state = 'dead'")
+_DELETE = text("delete from finora.job where tenant_id = :tenant and id = :id")
+_RETRIED = (JobState.WAITING, JobState.DEAD, JobState.REFUSED)
+
+
+@attrs.frozen
+class PgEveryJob:
+    """Acts as the control role within a transaction of another, which records what was done."""
+
+    connection: Connection
+
+    def retry(self, job_id: UUID, *, only_dead: bool = False) -> OperatedJob:
+        with self._control():
+            job = self._find(job_id)
+            if job.state not in ((JobState.DEAD,) if only_dead else _RETRIED):
+                raise JobStateConflict(f"job {job_id} is {job.state}")
+            self.connection.execute(_RETRY, {"tenant": job.tenant_id, "id": job_id})
+        return attrs.evolve(job, state=JobState.WAITING, attempts=0)
+
+    def retry_dead(self) -> int:
+        with self._control():
+            return self.connection.execute(_RETRY_DEAD).rowcount
+
+    def delete(self, job_id: UUID) -> OperatedJob:
+        with self._control():
+            job = self._find(job_id)
+            if job.state is JobState.RUNNING:
+                raise JobStateConflict(f"job {job_id} is {job.state}")
+            self.connection.execute(_DELETE, {"tenant": job.tenant_id, "id": job_id})
+        return job
+
+    def _find(self, job_id: UUID) -> OperatedJob:
+        rows = self.connection.execute(_FIND, {"id": job_id}).mappings().all()
+        if not rows:
+            raise JobNotFound(f"no job {job_id}")
+        if len(rows) > 1:
+            raise JobStateConflict(f"{len(rows)} tenants have a job {job_id}")
+        return OperatedJob(**dict(rows[0]) | {"state": JobState(rows[0]["state"])})
+
+    @contextmanager
+    def _control(self) -> Iterator[None]:
+        before = self.connection.scalar(text("select current_setting('role')"))
+        self.connection.execute(_ROLE, {"role": CONTROL})
+        yield
+        # Not after an error: then the transaction is over, and the role with it.
+        self.connection.execute(_ROLE, {"role": before})
+
+
+_ROLE = text("select set_config('role', :role, true)")
 
 
 @attrs.frozen

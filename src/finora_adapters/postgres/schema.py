@@ -34,6 +34,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import UserDefinedType
 
+from finora_core.kernel.scope import SOURCE_AGENT
+
 SCHEMA = "finora"
 
 
@@ -166,6 +168,16 @@ signing_key = Table(
     ForeignKeyConstraint(["kek_version"], [f"{SCHEMA}.key_version.version"]),
     CheckConstraint("kid ~ '^[0-9a-f]{16}$'", name="kid"),
     CheckConstraint("octet_length(wrapped) = 60", name="wrapped"),
+)
+
+# What was used once and must not be again: signed requests, challenges. Only digests of them.
+nonce = Table(
+    "nonce",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("expires_at", INSTANT, nullable=False),
+    CheckConstraint("octet_length(digest) = 32", name="digest"),
+    Index(None, "expires_at"),
 )
 
 # --- identity ---
@@ -444,6 +456,8 @@ event = Table(
     Column("request_id", Text, nullable=False),
     _at(),
     Column("tx", Xid8, nullable=False, server_default=text("pg_current_xact_id()")),
+    # The program that it comes from. Last, where a migration adds it.
+    Column("source_agent", Text, nullable=False, server_default=SOURCE_AGENT),
     PrimaryKeyConstraint("tenant_id", "id"),
     Index(None, "tx"),
 )

@@ -13,12 +13,13 @@ import psycopg
 from sqlalchemy import Connection, Engine, text
 
 from finora_adapters.postgres import access
+from finora_adapters.postgres.audit import PgLog
 from finora_adapters.postgres.driver import Statement, run, run_all
 from finora_adapters.postgres.errors import translated
 from finora_adapters.postgres.events import PgEvents
 from finora_adapters.postgres.files import PgFiles
 from finora_adapters.postgres.guesses import PgGuesses
-from finora_adapters.postgres.jobs import PgJobs, PgPeriods, dump
+from finora_adapters.postgres.jobs import PgEveryJob, PgJobs, PgPeriods, dump
 from finora_adapters.postgres.ledger import PgAccounts, PgAssets, PgHolds, PgJournal
 from finora_adapters.postgres.members import PgMembers
 from finora_adapters.postgres.people import PgPeople
@@ -159,6 +160,14 @@ class PgWork:
     @cached_property
     def jobs(self) -> PgJobs:
         return PgJobs(self.connection, self.scope.tenant_id)
+
+    @cached_property
+    def every_job(self) -> PgEveryJob:
+        return PgEveryJob(self.connection)
+
+    @cached_property
+    def log(self) -> PgLog:
+        return PgLog(self.connection, self.scope.tenant_id)
 
     @cached_property
     def periods(self) -> PgPeriods:

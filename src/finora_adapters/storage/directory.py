@@ -51,7 +51,7 @@ class DirectoryObjects:
             raise
         # The name is durable when its folder is, and a folder when its own is.
         for each in (folder, self.root):
-            _sync(each)
+            sync(each)
         return Stored(key=digest.hexdigest(), sha256=digest.digest(), bytes=size)
 
     @contextmanager
@@ -138,7 +138,8 @@ def _names(folder: Path) -> list[str]:
         return []
 
 
-def _sync(folder: Path) -> None:
+def sync(folder: Path) -> None:
+    """Make the names in the folder durable."""
     if not hasattr(os, "O_DIRECTORY"):  # Windows keeps no folder open.
         return
     opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

@@ -26,6 +26,11 @@ from finora_core.files.ports import (
     Stored,
 )
 
+
+class ObjectTaken(Exception):
+    """There is an object of this name already."""
+
+
 _IN_MEMORY = 1 << 20
 _PART = 8 << 20
 _CONNECT_S, _READ_S, _TRIES = 5, 30, 3
@@ -117,6 +122,40 @@ class S3Objects:
             ResponseContentType=media_type,
         )
 
+    # What belongs to no tenant has a name that none of a tenant's has.
+
+    def names(self, prefix: str) -> Iterator[str]:
+        """Of the objects under the prefix, without it, in order."""
+        more: dict[str, str] = {}
+        while True:
+            with _translated(self.bucket):
+                page = self._client.list_objects_v2(Bucket=self.bucket, Prefix=prefix, **more)
+            yield from (each["Key"].removeprefix(prefix) for each in page.get("Contents", ()))
+            if not page.get("IsTruncated"):
+                return
+            more = {"ContinuationToken": page["NextContinuationToken"]}
+
+    def read(self, name: str) -> bytes:
+        """A small object. Raises ObjectNotFound."""
+        with _translated(name):
+            content: bytes = self._client.get_object(Bucket=self.bucket, Key=name)["Body"].read()
+        return content
+
+    def create(self, name: str, content: bytes) -> None:
+        """A small object; never in place of another. Raises ObjectTaken."""
+        with _translated(name):
+            # Of stores that do not know the condition of the writing below.
+            found = self._client.list_objects_v2(Bucket=self.bucket, Prefix=name, MaxKeys=1)
+            if found.get("Contents"):
+                raise ObjectTaken(name)
+            self._client.put_object(
+                Bucket=self.bucket,
+                Key=name,
+                Body=content,
+                IfNoneMatch="*",
+                ChecksumAlgorithm="SHA256",
+            )
+
     def close(self) -> None:
         """Give back the connections."""
         self._client.close()
@@ -193,6 +232,8 @@ def _translated(key: str) -> Iterator[None]:
         code = str(error.response.get("Error", {}).get("Code"))
         if code in ("404", "NoSuchKey"):
             raise ObjectNotFound(f"the stored file {key[:12]!r} is gone") from error
+        if code in ("PreconditionFailed", "ConditionalRequestConflict", "412"):
+            raise ObjectTaken(key) from error
         raise StorageUnavailable(f"the store of files refused: {code}") from error
     except (BotoCoreError, Boto3Error) as error:
         raise StorageUnavailable("the store of files does not answer") from error

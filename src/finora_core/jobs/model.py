@@ -107,6 +107,93 @@ class ScheduleDue:
         return {"schedule": self.schedule, "due_at": self.due_at.isoformat()}
 
 
+@attrs.frozen
+class JobReplayed:
+    """Its user let a job run again."""
+
+    type: ClassVar[str] = "job.replayed"
+
+    job_id: UUID
+
+    def payload(self) -> Mapping[str, Plain]:
+        return {"job": str(self.job_id)}
+
+
+@attrs.frozen
+class JobCancelled:
+    type: ClassVar[str] = "job.cancelled"
+
+    job_id: UUID
+
+    def payload(self) -> Mapping[str, Plain]:
+        return {"job": str(self.job_id)}
+
+
+@attrs.frozen
+class JobDismissed:
+    """Its user has seen how a job ended."""
+
+    type: ClassVar[str] = "job.dismissed"
+
+    job_id: UUID
+
+    def payload(self) -> Mapping[str, Plain]:
+        return {"job": str(self.job_id)}
+
+
+class OperatorAction(StrEnum):
+    RETRY = "job.retry"
+    DELETE = "job.delete"
+    REPLAY = "dlq.replay"
+
+
+class Outcome(StrEnum):
+    SUCCESS = "success"
+    FAILURE = "failure"
+    """The operator is known, and what was asked for could not be done."""
+    DENIED = "denied"
+    """Nobody proved to be an operator; the event's actor is whom they said to be."""
+
+
+@attrs.frozen(kw_only=True)
+class OperatorActed:
+    """Somebody called an operator's endpoint."""
+
+    type: ClassVar[str] = "operator.acted"
+
+    action: OperatorAction
+    outcome: Outcome
+    job_id: UUID | None = None
+    owner: UUID | None = None
+    """The job's tenant."""
+    jobs: int = 0
+    code: str | None = None
+    """Of the refusal."""
+
+    def payload(self) -> Mapping[str, Plain]:
+        return {
+            "action": self.action,
+            "outcome": self.outcome,
+            "job": str(self.job_id) if self.job_id else None,
+            "tenant": str(self.owner) if self.owner else None,
+            "jobs": self.jobs,
+            "code": self.code,
+        }
+
+
+@attrs.frozen(kw_only=True)
+class OperatedJob:
+    """A job as an operator sees it: nothing of what its tenant put into it."""
+
+    tenant_id: UUID
+    id: UUID
+    name: str
+    queue: str
+    state: JobState
+    attempts: int
+    max_attempts: int
+
+
 class Progress(Protocol):
     def __call__(self, done: int, total: int | None = None) -> None:
         """Say how much is done. Raises StaleClaim when the job was taken over."""

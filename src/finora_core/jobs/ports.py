@@ -5,7 +5,15 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from finora_core.jobs.model import Claimed, Failure, Job, JobState, QueueStatus, Wakeup
+from finora_core.jobs.model import (
+    Claimed,
+    Failure,
+    Job,
+    JobState,
+    OperatedJob,
+    QueueStatus,
+    Wakeup,
+)
 from finora_core.kernel.page import Page
 from finora_core.kernel.work import Work
 
@@ -51,6 +59,25 @@ class JobWork(Work, Protocol):
 
     @property
     def now(self) -> datetime: ...
+
+
+class EveryJob(Protocol):
+    """Jobs of all tenants, in the transaction of an operator's act."""
+
+    def retry(self, job_id: UUID, *, only_dead: bool = False) -> OperatedJob:
+        """A waiting, dead or refused job is ready now, with all its attempts. Raises JobNotFound,
+        JobStateConflict."""
+
+    def retry_dead(self) -> int:
+        """The same of every dead job; how many."""
+
+    def delete(self, job_id: UUID) -> OperatedJob:
+        """Any but a running one. Raises JobNotFound, JobStateConflict."""
+
+
+class OperatorWork(Work, Protocol):
+    @property
+    def every_job(self) -> EveryJob: ...
 
 
 class Queue(Protocol):

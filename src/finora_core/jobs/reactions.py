@@ -13,6 +13,8 @@ SCHEDULES = (
     Schedule(name="jobs.purge", cron="17 * * * *"),
     Schedule(name="books.verify", cron="*/15 * * * *"),
     Schedule(name="files.sweep", cron="41 * * * *"),
+    Schedule(name="audit.anchor", cron="3 * * * *"),
+    Schedule(name="audit.verify", cron="23 3 * * *"),
 )
 
 # Of a slice that knows no jobs; its service has the handlers.
@@ -33,12 +35,17 @@ def handlers(
     queue: Queue,
     verify: Callable[[], int],
     sweep: Callable[[], object],
+    forget: Callable[[], int],
+    anchor: Callable[[Scope], object],
+    audit: Callable[[], object],
 ) -> dict[str, Handler]:
     """`verify` raises when the books are broken, and else says how many tenants it looked at;
-    `sweep` takes away what is left of files, and says how much."""
+    `sweep` takes away what is left of files, and says how much; `forget` deletes nonces whose time
+    is over; `anchor` writes one and ends its job, `audit` checks the logs, and both raise where
+    they are not as they were."""
 
     def purge(scope: Scope, payload: Mapping[str, Plain], progress: Progress) -> object:
-        return {"forgotten": queue.purge()}
+        return {"forgotten": queue.purge(), "nonces": forget()}
 
     def check(scope: Scope, payload: Mapping[str, Plain], progress: Progress) -> object:
         return {"tenants": verify()}
@@ -46,8 +53,16 @@ def handlers(
     def tidy(scope: Scope, payload: Mapping[str, Plain], progress: Progress) -> object:
         return sweep()
 
-    found = {"jobs.purge": purge, "books.verify": check, "files.sweep": tidy}
-    return {name: _ended(begin, handler) for name, handler in found.items()}
+    def look(scope: Scope, payload: Mapping[str, Plain], progress: Progress) -> object:
+        return audit()
+
+    def note(scope: Scope, payload: Mapping[str, Plain], progress: Progress) -> object:
+        return anchor(scope)
+
+    found = {"jobs.purge": purge, "books.verify": check, "files.sweep": tidy, "audit.verify": look}
+    return {name: _ended(begin, handler) for name, handler in found.items()} | {
+        "audit.anchor": note
+    }
 
 
 def _ended(begin: Begin[JobWork], handler: Handler) -> Handler:

@@ -19,6 +19,9 @@ from finora_core.jobs.model import (
     Failure,
     Handler,
     Job,
+    JobCancelled,
+    JobDismissed,
+    JobReplayed,
     JobState,
     JobTooLong,
     Schedule,
@@ -59,17 +62,23 @@ class JobService:
     def replay(self, scope: Scope, job_id: UUID) -> Job:
         """Run a dead or refused job again, under its own id."""
         with self.begin(scope) as work:
-            return work.done(work.jobs.replay(job_id))
+            job = work.jobs.replay(job_id)
+            work.events.record(JobReplayed(job_id))
+            return work.done(job)
 
     @retried
     def cancel(self, scope: Scope, job_id: UUID) -> Job:
         with self.begin(scope) as work:
-            return work.done(work.jobs.cancel(job_id))
+            job = work.jobs.cancel(job_id)
+            work.events.record(JobCancelled(job_id))
+            return work.done(job)
 
     @retried
     def dismiss(self, scope: Scope, job_id: UUID) -> Job:
         with self.begin(scope) as work:
-            return work.done(work.jobs.dismiss(job_id))
+            job = work.jobs.dismiss(job_id)
+            work.events.record(JobDismissed(job_id))
+            return work.done(job)
 
 
 @attrs.frozen

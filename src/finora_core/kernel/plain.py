@@ -1,5 +1,6 @@
 """Anything of ours as JSON values: what job results, replies and `--json` are made of."""
 
+import json
 from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
@@ -35,3 +36,9 @@ def to_plain(value: object) -> object:
     if attrs.has(kind):
         return {field.name: to_plain(getattr(value, field.name)) for field in attrs.fields(kind)}
     raise TypeError(f"{type(value).__name__} has no plain form")
+
+
+def canonical(value: object) -> str:
+    """One text for one JSON value: sorted keys, no spaces, plain UTF-8 (RFC 8785 for our values,
+    which hold no fractions)."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

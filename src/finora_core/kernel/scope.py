@@ -1,5 +1,6 @@
 """Scope: who asks, in which tenant, under which request, and why this transaction happens."""
 
+import re
 from collections.abc import Callable
 from datetime import datetime
 from uuid import UUID
@@ -8,6 +9,17 @@ import attrs
 
 from finora_core.kernel.errors import Invalid
 from finora_core.kernel.ids import new_id
+
+SOURCE_AGENT = "balance"
+"""Which program an event comes from, where nobody says."""
+
+_AGENT = re.compile(r"[a-z0-9][a-z0-9._:-]{0,99}", re.ASCII)
+
+
+class BadSourceAgent(Invalid):
+    """A program's name in the event log has 1 to 100 of a-z, 0-9, `.`, `_`, `:` and `-`."""
+
+    code = "BAD_SOURCE_AGENT"
 
 
 class BadCommandKey(Invalid):
@@ -87,6 +99,13 @@ class Scope:
     """When the asker in person last proved who asks; None of a program."""
     within: Place | None = None
     """Whose rows the transaction sees, where they are not the asker's: identity alone sets it."""
+    source_agent: str = SOURCE_AGENT
+    """The program that acts, as the event log names it; a host may give its own."""
+
+    def __attrs_post_init__(self) -> None:
+        # Compared first: a scope is made several times a request, and nearly always with this one.
+        if self.source_agent != SOURCE_AGENT and not _AGENT.fullmatch(self.source_agent):
+            raise BadSourceAgent(f"{self.source_agent[:40]!r} is not a name of a program")
 
     def at(self, tenant_id: UUID, user_id: UUID) -> "Scope":
         """The same asker, in a transaction that sees that tenant's and that person's rows."""
