@@ -12,7 +12,15 @@ from injector import Injector, Module, provider, singleton
 from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import Connection, Engine, create_engine, text
 
+from finora_adapters.auth.codes import TotpCodes
+from finora_adapters.auth.issuers import OidcIssuers
+from finora_adapters.auth.passkeys import WebPasskeys
+from finora_adapters.auth.passwords import Argon2Passwords
+from finora_adapters.auth.telegram import BotTelegram
+from finora_adapters.auth.tokens import SignedTokens
+from finora_adapters.auth.wallets import EthereumWallets
 from finora_adapters.cron import periods_between
+from finora_adapters.crypto.box import RingBox
 from finora_adapters.crypto.cipher import AesGcm
 from finora_adapters.crypto.ring import secret_keys
 from finora_adapters.embedded import Engines, open_engines
@@ -53,7 +61,17 @@ from finora_core.audit.service import AnchorService, Auditor, AuditService
 from finora_core.files.ports import Objects
 from finora_core.files.service import FileService
 from finora_core.files.sweep import FileSweeper
+from finora_core.identity.admin.service import AdminService
+from finora_core.identity.factors.service import FactorService
+from finora_core.identity.people.letters import Letters as SentLetters
+from finora_core.identity.people.links import Links
+from finora_core.identity.people.service import PeopleService
 from finora_core.identity.service import TokenService
+from finora_core.identity.sessions.door import Door
+from finora_core.identity.sessions.service import SessionService
+from finora_core.identity.tenants.links import Invitations
+from finora_core.identity.tenants.service import TenantService
+from finora_core.identity.verifiers import Passwords, Tokens
 from finora_core.insights.wallet.service import WalletService
 from finora_core.jobs import reactions as jobs_reactions
 from finora_core.jobs.model import Schedule, Subscription
@@ -66,6 +84,8 @@ from finora_core.kernel.nonces import Nonces
 from finora_core.kernel.scope import Scope
 from finora_core.ledger.service import LedgerService
 from finora_core.mail.ports import Letters, Mailer
+from finora_core.notices import reactions as notices_reactions
+from finora_core.notices.service import NoticeService
 from finora_core.records import reactions as records_reactions
 from finora_core.records.imports import ImportService
 from finora_core.records.service import RecordService
@@ -84,6 +104,7 @@ SCHEDULES: tuple[Schedule, ...] = jobs_reactions.SCHEDULES
 SUBSCRIPTIONS: tuple[Subscription, ...] = (
     *records_reactions.SUBSCRIPTIONS,
     *jobs_reactions.SUBSCRIPTIONS,
+    *notices_reactions.SUBSCRIPTIONS,
     *(schedule.subscription for schedule in SCHEDULES),
 )
 
@@ -218,6 +239,88 @@ class Stores(Module):
 
 
 @attrs.define(slots=False)  # injector writes to it
+class Doors(Module):
+    """How people come in."""
+
+    settings: Settings
+
+    @singleton
+    @provider
+    def signed(self, keys: SigningKeys) -> Tokens:
+        return SignedTokens(keys)
+
+    @singleton
+    @provider
+    def door(self, database: Postgres, tokens: Tokens, ring: KeyRing, upkeep: Scope) -> Door:
+        return Door(database.begin, tokens, TotpCodes(), RingBox(ring), SystemClock(), upkeep)
+
+    @singleton
+    @provider
+    def passwords(self) -> Passwords:
+        settings = self.settings
+        return Argon2Passwords(
+            settings.password_memory_kib,
+            settings.password_rounds,
+            hashers=settings.password_hashers,
+            waiting=settings.password_waiting,
+        )
+
+    @singleton
+    @provider
+    def challenges(self, door: Door, tokens: Tokens) -> SentLetters:
+        return SentLetters(door, Links(tokens))
+
+    @singleton
+    @provider
+    def sessions(self, door: Door, letters: SentLetters, passwords: Passwords) -> SessionService:
+        return SessionService(door, letters, passwords)
+
+    @singleton
+    @provider
+    def people(self, door: Door, letters: SentLetters, passwords: Passwords) -> PeopleService:
+        return PeopleService(door, letters, passwords)
+
+    @singleton
+    @provider
+    def tenancy(self, door: Door, tokens: Tokens) -> TenantService:
+        return TenantService(door, Invitations(tokens))
+
+    @singleton
+    @provider
+    def admins(self, door: Door) -> AdminService:
+        return AdminService(door)
+
+    @singleton
+    @provider
+    def factors(self, door: Door, nonces: Nonces) -> FactorService:
+        settings, passkeys, telegram = self.settings, None, None
+        if settings.passkeys is not None:
+            domain, origins = settings.passkeys
+            passkeys = WebPasskeys(rp_id=domain, origins=origins)
+        if settings.telegram_bot_token is not None:
+            token = settings.telegram_bot_token.get_secret_value()
+            telegram = BotTelegram(token, settings.telegram_max_age_s)
+        return FactorService(
+            door,
+            nonces,
+            EthereumWallets(),
+            OidcIssuers(settings.oidc_clients, SystemClock()),
+            passkeys,
+            telegram,
+            settings.site,
+        )
+
+    @singleton
+    @provider
+    def notices(
+        self, database: Postgres, mailer: Mailer, letters: Letters, tokens: Tokens
+    ) -> NoticeService:
+        links, invitations = Links(tokens), Invitations(tokens)
+        site = self.settings.site
+        return NoticeService(database.begin, mailer, letters, links, invitations, site)
+
+
+@attrs.define(slots=False)  # injector writes to it
 class Providers(Module):
     """What plugins bring."""
 
@@ -326,6 +429,7 @@ class Capabilities(Module):
         imports: ImportService,
         sweeper: FileSweeper,
         keys: KeyService,
+        notices: NoticeService,
         anchors: Anchors,
         anchoring: AnchorService,
         auditor: Auditor,
@@ -344,6 +448,7 @@ class Capabilities(Module):
             audit,
         )
         handlers |= {REWRAP: keys.rewrap, RESEAL: keys.reseal}
+        handlers |= notices_reactions.handlers(notices)
         pauses = {each.job: each.pause_s for each in SUBSCRIPTIONS}
         limit_s = self.settings.job_limit_s
         return JobRunner(queue, PgSealer(database), handlers, limit_s, pauses)
@@ -362,7 +467,12 @@ class Capabilities(Module):
 
 def compose(settings: Settings, opened: "Opened") -> Injector:
     """Wire everything. `auto_bind` is off: a port that nothing fills fails here, at the start."""
-    modules = [Stores(settings, opened), Providers(), Capabilities(settings)]
+    modules = [
+        Stores(settings, opened),
+        Doors(settings),
+        Providers(),
+        Capabilities(settings),
+    ]
     return Injector(modules, auto_bind=False)
 
 

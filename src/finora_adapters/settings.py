@@ -111,7 +111,7 @@ class Settings(BaseModel):
         10, ge=1, le=120, description="Seconds to wait for another transaction's lock."
     )
     queues: str = Field(
-        "records:ingest=2,schedules=1,default=4",
+        "records:ingest=2,schedules=1,mail=2,default=4",
         description="Queues that a worker serves, each with how many jobs it runs at once.",
     )
     drain_s: int = Field(
@@ -123,6 +123,24 @@ class Settings(BaseModel):
     http_threads: int = Field(8, ge=1, le=200, description="Threads of each of them.")
     http_body_kb: int = Field(
         64, ge=1, le=10_240, description="Largest JSON body of a request, in kilobytes."
+    )
+    http_proxies: int = Field(
+        0,
+        ge=0,
+        le=10,
+        description="Proxies of one's own in front of the API, each of which adds to "
+        "X-Forwarded-For whom it was asked by. 0: the connection says it.",
+    )
+    public_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^/?#\s]+$",
+        description="Where people find the pages: links in letters begin with it, wallets sign for "
+        "it.",
+    )
+    rate_limits: str = Field(
+        "",
+        description="How often may be asked, where it is not the default: name=count/seconds, with "
+        "commas between; `all` names every one.",
     )
     http_origins: str = Field(
         "", description="Origins of other sites whose pages may call the API, with commas between."
@@ -237,6 +255,7 @@ class Settings(BaseModel):
         if value is not None and not (is_safe(value, loopback=True) and "?" not in value):
             raise ValueError("it is an https URL")
         return value
+
     mail_from: str | None = Field(
         None,
         description="Whom letters come from, and what they call this installation: "
@@ -332,6 +351,10 @@ class Settings(BaseModel):
     @property
     def oidc_clients(self) -> tuple[OidcClient, ...]:
         return oidc_clients(self.oidc_issuers)
+
+    @property
+    def site(self) -> str:
+        return self.public_url or f"http://{self.http_host}:{self.http_port}"
 
     @property
     def passkeys(self) -> tuple[str, tuple[str, ...]] | None:
@@ -464,6 +487,10 @@ def production_problems(settings: Settings) -> list[tuple[str, str]]:
     if all(str(each).isdecimal() for each in cost) and int(cost[0]) * int(cost[1]) < _LEAST_COST:
         said = "raise it, or FINORA_PASSWORD_ROUNDS: passwords would be guessed too fast"
         problems.append(("FINORA_PASSWORD_MEMORY_KIB", said))
+    if settings.public_url is None:
+        problems.append(("FINORA_PUBLIC_URL", "set it to the https URL of the pages"))
+    elif not str(settings.public_url).startswith("https://"):
+        problems.append(("FINORA_PUBLIC_URL", "production needs https"))
     if settings.secret_keys is None:
         said = "set it to 1: and the output of `openssl rand -hex 32`, and keep a copy elsewhere"
         problems.append(("FINORA_SECRET_KEYS", said))

@@ -183,6 +183,8 @@ class Endpoint:
     """Whether who asks must have proven it within the last minutes."""
     body_kb: int | None
     """Largest body, where it is not the usual."""
+    kept: bool
+    """Whether its reply is kept for a repeat; not where it has a secret in it."""
     private: bool
     """Its body holds secrets: no refusal names what is in it, and what is kept of it, to know a
     repeat by, is of no use to whoever reads the database."""
@@ -246,6 +248,7 @@ class Routes:
         step_up: bool = False,
         body_kb: int | None = None,
         private: bool = False,
+        kept: bool = True,
         uploads: Uploads | None = None,
     ) -> Adds:
         if permission is not None and permission not in PERMISSIONS:
@@ -271,6 +274,8 @@ class Routes:
                     step_up=step_up,
                     body_kb=body_kb,
                     private=private,
+                    # Nobody is known yet for whom a reply could be kept.
+                    kept=kept and permission is not None,
                     parameters=tuple(_PARAMETER.findall(path)),
                     query=hints["query"] if "query" in names else None,
                     body=hints["body"] if "body" in names else None,

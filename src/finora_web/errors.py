@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 
+from finora_core.identity.sessions.model import AccountLocked
 from finora_core.kernel.errors import (
     Conflict,
     Forbidden,
@@ -30,6 +31,7 @@ BY_CODE: Mapping[str, int] = {
     "MEDIA_TYPE": 415,
     "IDEMPOTENCY_KEY_REUSED": 422,
     "METHOD_NOT_ALLOWED": 405,
+    "ACCOUNT_LOCKED": 423,
 }
 RETRY_AFTER_S = 1
 
@@ -96,6 +98,8 @@ def headers_of(refusal: Refusal) -> dict[str, str]:
     match refusal:
         case Unauthenticated():
             return {"WWW-Authenticate": "Bearer"}
+        case AccountLocked():
+            return {"Retry-After": str(refusal.facts["retry_after"])}
         case Unavailable() | Limited():
             return {"Retry-After": str(refusal.facts.get("retry_after", RETRY_AFTER_S))}
     return {}

@@ -196,6 +196,8 @@ class Gate:
         key = request.headers.get("Idempotency-Key")
         if key is None:
             return scope
+        if not endpoint.kept:
+            raise BadRequest("this route's reply is kept nowhere: no Idempotency-Key")
         if not _KEY.fullmatch(key):
             raise BadRequest(
                 "Idempotency-Key has 1 to 200 printable ASCII characters, without blanks"

@@ -10,12 +10,20 @@ from sqlalchemy import text
 from finora_adapters.compose import Opened, compose
 from finora_adapters.postgres.events import PgSealer
 from finora_adapters.postgres.migrate import require_current
+from finora_adapters.redis.asking import Asker
 from finora_adapters.redis.client import RedisUnavailable, connect
+from finora_adapters.redis.limits import Limits
 from finora_adapters.redis.versions import VersionedCache
 from finora_adapters.settings import Settings
 from finora_core.files.ports import Objects
 from finora_core.files.service import FileService
+from finora_core.identity.admin.service import AdminService
+from finora_core.identity.factors.service import FactorService
+from finora_core.identity.people.letters import Letters
+from finora_core.identity.people.service import PeopleService
 from finora_core.identity.service import TokenService
+from finora_core.identity.sessions.service import SessionService
+from finora_core.identity.tenants.service import TenantService
 from finora_core.insights.wallet.service import WalletService
 from finora_core.jobs.ports import Queue
 from finora_core.jobs.service import JobService
@@ -29,12 +37,14 @@ from finora_web.app import Shell, create_app
 from finora_web.contract import Uploads
 from finora_web.gate import Gate
 from finora_web.health import Health
+from finora_web.limits import Limiter, policies_of
 from finora_web.services import Services
 
 
 def build(settings: Settings, opened: Opened, metrics_folder: Path | None = None) -> Flask:
     """The application over an open database."""
-    cache = VersionedCache(connect(opened.redis_url), read=metrics.read, asked=metrics.asked)
+    asker = Asker(connect(opened.redis_url), asked=metrics.asked)
+    cache = VersionedCache(asker, read=metrics.read)
     opened = opened.telling(cache.publish)
     get = compose(settings, opened).get
     queue: Queue = get(Queue)  # type: ignore[type-abstract]  # its key in the container
@@ -48,6 +58,12 @@ def build(settings: Settings, opened: Opened, metrics_folder: Path | None = None
         tokens=get(TokenService),
         queue=queue,
         secrets=get(SecretService),
+        sessions=get(SessionService),
+        people=get(PeopleService),
+        letters=get(Letters),
+        tenants=get(TenantService),
+        admin=get(AdminService),
+        factors=get(FactorService),
     )
     objects: Objects = get(Objects)  # type: ignore[type-abstract]  # as above
 
@@ -82,7 +98,16 @@ def build(settings: Settings, opened: Opened, metrics_folder: Path | None = None
     }
     ring: KeyRing = get(KeyRing)  # type: ignore[type-abstract]  # as above
     digest_key = partial(ring.derive, "commands")
-    gate = Gate(services, cache, settings.http_body_kb << 10, uploads, digest_key)
+    limiter = Limiter(Limits(asker), policies_of(settings.rate_limits))
+    gate = Gate(
+        services,
+        cache,
+        limiter,
+        settings.http_body_kb << 10,
+        uploads,
+        digest_key,
+        settings.http_proxies,
+    )
     origins = frozenset(filter(None, (each.strip() for each in settings.http_origins.split(","))))
     return create_app(
         Shell(

@@ -37,6 +37,7 @@ _SAID = {
     "409": "The present state does not allow it.",
     "413": "The body is too large.",
     "415": "The body is of another media type than the route takes.",
+    "423": "Too many wrong guesses; Retry-After says for how long it is locked.",
     "422": "The Idempotency-Key was used for another request.",
     "429": "A limit is used up.",
     "503": "Something that it needs does not answer; try again.",
@@ -93,6 +94,11 @@ def _operation(endpoint: Endpoint, refs: Any) -> dict[str, Any]:
         operation["description"] = " ".join(more.split())
     if endpoint.permission is not None:
         operation["x-permission"] = endpoint.permission
+    else:
+        operation["security"] = []
+    if endpoint.step_up:
+        operation["x-step-up"] = True
+    operation["x-rate-limit"] = endpoint.limit
     if endpoint.body is not None:
         schema = refs[endpoint.body, "validation"]
         content = {"application/json": {"schema": schema}}
@@ -135,7 +141,18 @@ def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
                 "schema": inline,
             }
             found.append(parameter | ({"description": described} if described else {}))
-    if endpoint.writes:
+    if endpoint.permission is not None:
+        found.append(
+            {
+                "name": "X-Tenant-Id",
+                "in": "header",
+                "required": False,
+                "description": "Of the tenants that a person is in, the one that is meant; without "
+                "it the personal one. A token has its own.",
+                "schema": {"type": "string", "format": "uuid"},
+            }
+        )
+    if endpoint.writes and endpoint.kept:
         found.append(
             {
                 "name": "Idempotency-Key",
@@ -193,6 +210,8 @@ def _possible(endpoint: Endpoint) -> list[str]:
         found.add("404")
     if endpoint.writes:
         found |= {"404", "409", "413", "415", "422"}
+    if endpoint.private:
+        found.add("423")
     if endpoint.query is not None and not issubclass(endpoint.query, Paged):
         found.add("404")
     return sorted(found | {"429"})

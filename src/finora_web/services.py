@@ -3,7 +3,13 @@
 import attrs
 
 from finora_core.files.service import FileService
+from finora_core.identity.admin.service import AdminService
+from finora_core.identity.factors.service import FactorService
+from finora_core.identity.people.letters import Letters
+from finora_core.identity.people.service import PeopleService
 from finora_core.identity.service import TokenService
+from finora_core.identity.sessions.service import SessionService
+from finora_core.identity.tenants.service import TenantService
 from finora_core.insights.wallet.service import WalletService
 from finora_core.jobs.ports import Queue
 from finora_core.jobs.service import JobService
@@ -24,3 +30,9 @@ class Services:
     tokens: TokenService
     queue: Queue
     secrets: SecretService
+    sessions: SessionService
+    people: PeopleService
+    letters: Letters
+    tenants: TenantService
+    admin: AdminService
+    factors: FactorService

@@ -182,11 +182,6 @@ class IdentityWork(Work, Protocol):
         """The tenant's data version, as of this transaction."""
 
 
-class Nonces(Protocol):
-    def spend(self, digest: bytes, seconds: int) -> bool:
-        """Whether it was not spent before; it is remembered for as long."""
-
-
 class Box(Protocol):
     """Seals small things under a key that is outside the database."""
 

@@ -65,7 +65,7 @@ class Subscription:
     each further one."""
     subject: str = ""
     """The payload's key that names what the job is about. One request makes one job a subject."""
-    only: tuple[str, str] | None = None
+    only: tuple[str, Plain] | None = None
     """A key and the value that the payload must have there, for a job of some of the events."""
 
 

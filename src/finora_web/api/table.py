@@ -2,13 +2,17 @@
 
 from finora_web.api import (
     accounts,
+    auth,
     credentials,
     entries,
     exports,
     files,
     imports,
     jobs,
+    me,
+    people,
     records,
+    tenants,
     tokens,
     wallet,
 )
@@ -17,6 +21,10 @@ from finora_web.contract import Endpoint
 ENDPOINTS: tuple[Endpoint, ...] = tuple(
     endpoint
     for module in (
+        auth,
+        me,
+        tenants,
+        people,
         accounts,
         entries,
         records,

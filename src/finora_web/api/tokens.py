@@ -1,10 +1,13 @@
 """Tokens: how programs ask in a user's name."""
 
 from datetime import datetime
+from typing import Annotated
 from uuid import UUID
 
+from pydantic import Field
+
 from finora_core.kernel.scope import Scope
-from finora_web.contract import Listed, Out, Routes, Single, whole
+from finora_web.contract import In, Instant, Listed, Name, Out, Routes, Single, whole
 from finora_web.services import Services
 
 routes = Routes("tokens")
@@ -17,6 +20,28 @@ class TokenOut(Out):
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
+    permissions: list[str] | None = Field(description="Null: all that its user's role has.")
+
+
+class NewTokenIn(In):
+    name: Name
+    expires_at: Instant | None = None
+    permissions: Annotated[list[str], Field(min_length=1, max_length=50)] | None = Field(
+        None, description="Null: all that the role has. Never more than that."
+    )
+
+
+class NewTokenOut(Out):
+    token: TokenOut
+    text: str = Field(description="Shown this once.")
+
+
+@routes.post("/tokens", "tokens:write", Single[NewTokenOut], status=201, step_up=True,
+             kept=False)  # fmt: skip
+def create_token(app: Services, scope: Scope, body: NewTokenIn) -> object:
+    """A token for a program, with some permissions and an end. Its text is shown this once."""
+    given = None if body.permissions is None else frozenset(body.permissions)
+    return app.tokens.create(scope, body.name, expires_at=body.expires_at, permissions=given)
 
 
 @routes.get("/tokens", "tokens:read", Listed[TokenOut], shape=whole)

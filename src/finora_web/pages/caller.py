@@ -2,19 +2,21 @@
 
 from flask import Response, g, make_response, redirect, render_template, request, url_for
 
+from finora_adapters.redis.limits import Use
 from finora_core.identity.model import TokenInvalid
 from finora_core.kernel.errors import Refusal, Unauthenticated
 from finora_core.kernel.scope import Scope
 from finora_web.errors import PermissionMissing, headers_of, status_of
-from finora_web.gate import COOKIE, Gate, token_of
+from finora_web.gate import COOKIE, Gate, shown_by
 
 
 def caller(gate: Gate, permission: str) -> Scope:
     """Raises TokenInvalid, PermissionMissing."""
-    token = token_of(request)
-    if token is None:
+    shown = shown_by(request)
+    if shown is None:
         raise TokenInvalid("sign in first")
-    scope = gate.services.tokens.prove(token, g.request_id).scope
+    gate.limiter.take(Use(gate.limiter.policies["pages"], gate.address(request)))
+    scope = gate.prove(shown, g.request_id).scope
     g.user_id, g.tenant_id = str(scope.user_id), str(scope.tenant_id)
     if permission not in scope.permissions:
         raise PermissionMissing(f"this needs the permission {permission}")

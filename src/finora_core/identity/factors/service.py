@@ -35,7 +35,7 @@ from finora_core.identity.people.model import (
     PersonChanged,
     PersonNotFound,
 )
-from finora_core.identity.ports import IdentityWork, Nonces
+from finora_core.identity.ports import IdentityWork
 from finora_core.identity.sessions.door import Door, at_home, own_session, place_of_codes
 from finora_core.identity.sessions.model import (
     Client,
@@ -53,11 +53,16 @@ from finora_core.identity.verifiers import (
     Wallets,
 )
 from finora_core.kernel.ids import new_id
+from finora_core.kernel.nonces import Nonces
 from finora_core.kernel.scope import Scope
 from finora_core.kernel.work import retried
 
 TICKET_LASTS = timedelta(minutes=5)
 _NAME = "Finora"
+# Clocks of one installation may differ by so much.
+_SKEW = timedelta(minutes=2)
+# Longer than what Telegram signed is good for.
+_LAUNCH = timedelta(days=2)
 
 
 @attrs.frozen
@@ -289,7 +294,7 @@ class FactorService:
     def add_telegram(self, scope: Scope, sent: str | Mapping[str, str | int]) -> Identity:
         """What was sent is good once. Raises TelegramRefused, TicketInvalid, IdentityTaken."""
         user = self._telegram(sent)
-        if not self.nonces.spend(user.digest, 86_400):
+        if not self.nonces.spend(user.digest, _LAUNCH):
             raise TicketInvalid("this was sent before")
         return self._link(scope, _telegram(user))
 
@@ -415,8 +420,8 @@ class FactorService:
             raise TicketInvalid("this ticket is none of ours, or its time has run out") from error
 
     def _spend(self, ticket: str) -> None:
-        lasts = int(TICKET_LASTS.total_seconds()) + 120
-        if not self.nonces.spend(hashlib.sha256(ticket.encode()).digest(), lasts):
+        digest = hashlib.sha256(ticket.encode()).digest()
+        if not self.nonces.spend(digest, TICKET_LASTS + _SKEW):
             raise TicketInvalid("this ticket was used before")
 
     def _home(self, scope: Scope) -> AbstractContextManager[IdentityWork]:

@@ -5,11 +5,11 @@ from uuid import UUID
 
 import attrs
 
-from finora_core.identity.model import TokenInvalid
 from finora_core.identity.people.model import IdentityKind
 from finora_core.identity.ports import IdentityWork
 from finora_core.identity.roles import Role, may_give
 from finora_core.identity.sessions.door import Door, at_home
+from finora_core.identity.tenants.links import Invitations
 from finora_core.identity.tenants.model import (
     INVITE_LASTS,
     AlreadyMember,
@@ -31,7 +31,7 @@ from finora_core.identity.tenants.model import (
     TenantMade,
 )
 from finora_core.kernel.ids import derived_id, new_id
-from finora_core.kernel.scope import Scope
+from finora_core.kernel.scope import Command, Scope
 from finora_core.kernel.work import retried
 from finora_core.mail.model import address_key
 
@@ -39,12 +39,15 @@ from finora_core.mail.model import address_key
 @attrs.frozen
 class TenantService:
     door: Door
+    invitations: Invitations
 
     @retried
     def create(self, scope: Scope, name: str, *, base_asset: str = "EUR") -> Tenant:
         """A business tenant, owned by the asker. Raises BadTenant."""
         # A repeat of the request finds the tenant that the first one made.
-        tenant_id = derived_id("tenant", str(scope.user_id), name, scope.request_id)
+        cause = scope.cause
+        about = cause.key if isinstance(cause, Command) else scope.request_id
+        tenant_id = derived_id("tenant", str(scope.user_id), name, about)
         tenant = Tenant(
             id=tenant_id,
             kind=TenantKind.BUSINESS,
@@ -163,20 +166,10 @@ class TenantService:
                 work.events.record(InviteWithdrawn(invite_id))
             work.done(None)
 
-    def link(self, tenant_id: UUID, invite: Invite) -> str:
-        """What the invitation's letter says."""
-        said = {"tid": str(tenant_id), "cid": str(invite.id)}
-        begun = invite.expires_at - INVITE_LASTS
-        return self.door.tokens.sign("invite", said, expires_at=invite.expires_at, issued_at=begun)
-
     @retried
     def accept(self, scope: Scope, link: str) -> Tenant:
         """Join the tenant that invited. Raises InviteInvalid, InviteForAnother, AlreadyMember."""
-        try:
-            said = self.door.tokens.read("invite", link, self.door.clock.now())
-            tenant_id, invite_id = UUID(str(said["tid"])), UUID(str(said["cid"]))
-        except (TokenInvalid, KeyError, ValueError) as error:
-            raise InviteInvalid("this is no invitation, or its time has run out") from error
+        tenant_id, invite_id = self.invitations.read(link, self.door.clock.now())
         with self.door.begin(scope.at(tenant_id, scope.user_id)) as work:
             work.members.lock()
             found = work.members.invite(invite_id)

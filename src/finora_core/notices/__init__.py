@@ -1,0 +1,1 @@
+"""What people are written about: their address, their sign-in, who asks them in."""

@@ -1,0 +1,150 @@
+"""Letters about people's own accounts. Each is read in one transaction, handed over outside of any,
+and noted in another; sent twice after a crash, it has the same id."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from urllib.parse import quote
+from uuid import UUID
+
+import attrs
+
+from finora_core.identity.people.links import Links
+from finora_core.identity.people.model import Challenge, Identity, IdentityKind, Person, Purpose
+from finora_core.identity.ports import IdentityWork
+from finora_core.identity.sessions.model import LOCK_LASTS
+from finora_core.identity.tenants.links import Invitations
+from finora_core.identity.tenants.model import INVITE_LASTS
+from finora_core.jobs.model import Progress
+from finora_core.kernel.events import Plain
+from finora_core.kernel.ids import derived_id
+from finora_core.kernel.scope import Scope
+from finora_core.kernel.work import Begin
+from finora_core.mail.model import Letter
+from finora_core.mail.ports import Letters, Mailer
+
+_PAGES = {Purpose.VERIFY: "verify", Purpose.RESET: "reset", Purpose.MAGIC: "enter"}
+
+
+@attrs.frozen
+class NoticeService:
+    begin: Begin[IdentityWork]
+    mailer: Mailer
+    letters: Letters
+    links: Links
+    invitations: Invitations
+    site: str
+    """URL that links begin with."""
+
+    def challenge(self, scope: Scope, payload: Mapping[str, Plain], progress: Progress) -> object:
+        """Send a link or code, unless it was used or came too late."""
+        scope = _of_person(scope, payload)
+        with self.begin(scope) as work:
+            made = work.people.challenge(UUID(str(payload["challenge"])))
+            found = _who(work)
+            if made is None or found is None or made.used_at or made.expires_at <= work.now:
+                return work.done({"sent": False})
+            person = found[0]
+            to = next((e for e in work.people.identities() if e.id == made.identity_id), None)
+        if to is None or person.home_id is None:
+            return self._done(scope, sent=False)
+        values = self._values(person, made)
+        return self._send(scope, made.purpose.value, person, to, values, made.id)
+
+    def notice(self, kind: str, scope: Scope, payload: Mapping[str, Plain]) -> object:
+        """Tell somebody what happened to the account."""
+        if payload.get("user") is None:
+            return self._done(scope, sent=False)
+        scope = _of_person(scope, payload)
+        with self.begin(scope) as work:
+            found, now = _who(work), work.now
+            session = payload.get("session")
+            row = None if session is None else work.sessions.get(UUID(str(session)))
+            first = len(work.sessions.list()) <= 1
+        # Whoever just signed up knows of the first sign-in.
+        if found is None or found[1] is None or (kind == "new_sign_in" and first):
+            return self._done(scope, sent=False)
+        said = {
+            "when": _when(now),
+            "where": "a device that did not sign in here before",
+            "device": row.agent or "an unknown program" if row else "an unknown program",
+            "link": f"{self.site}/forgot",
+            "minutes": str(int(LOCK_LASTS.total_seconds() // 60)),
+        }
+        names = {
+            "locked": ("when", "where", "link", "minutes"),
+            "new_sign_in": ("when", "device"),
+            "session_reused": ("when", "device"),
+            "password_changed": ("when",),
+        }[kind]
+        values = {name: said[name] for name in names}
+        about = derived_id("notice", kind, str(payload["job"]))
+        return self._send(scope, kind, found[0], found[1], values, about)
+
+    def invite(self, scope: Scope, payload: Mapping[str, Plain], progress: Progress) -> object:
+        """Send an invitation, unless it was used or taken back."""
+        with self.begin(scope) as work:
+            invite = work.members.invite(UUID(str(payload["invite"])))
+            tenant = work.members.tenant()
+            if invite is None or tenant is None or not invite.open(work.now):
+                return work.done({"sent": False})
+        link = self.invitations.write(scope.tenant_id, invite)
+        letter = Letter(
+            kind="invite",
+            to=invite.email,
+            values={
+                "tenant": tenant.name,
+                "role": invite.role.value,
+                "link": f"{self.site}/invitation?token={quote(link)}",
+                "days": str(INVITE_LASTS.days),
+            },
+            about=invite.id,
+        )
+        self.mailer.send(self.letters.write(letter))
+        return self._done(scope, sent=True)
+
+    def _values(self, person: Person, made: Challenge) -> Mapping[str, str]:
+        assert person.home_id is not None
+        minutes = int(made.purpose.lasts.total_seconds() // 60)
+        values: dict[str, str] = {"minutes": str(minutes)}
+        if made.purpose is Purpose.VERIFY:
+            values = {"hours": str(minutes // 60)}
+        if made.purpose in _PAGES:
+            link = self.links.write(person.user_id, person.home_id, made)
+            values["link"] = f"{self.site}/{_PAGES[made.purpose]}?token={quote(link)}"
+        if made.purpose in (Purpose.CODE, Purpose.RESET):
+            values["code"] = self.links.code(person.user_id, made)
+        return values
+
+    def _send(
+        self,
+        scope: Scope,
+        kind: str,
+        person: Person,
+        to: Identity,
+        values: Mapping[str, str],
+        about: UUID,
+    ) -> object:
+        letter = Letter(kind=kind, to=to.label, values=values, locale=person.locale, about=about)
+        self.mailer.send(self.letters.write(letter))
+        return self._done(scope, sent=True)
+
+    def _done(self, scope: Scope, *, sent: bool) -> object:
+        with self.begin(scope) as work:
+            return work.done({"sent": sent})
+
+
+def _of_person(scope: Scope, payload: Mapping[str, Plain]) -> Scope:
+    return scope.at(scope.tenant_id, UUID(str(payload["user"])))
+
+
+def _who(work: IdentityWork) -> tuple[Person, Identity | None] | None:
+    """The person, and the address that letters go to."""
+    person = work.people.get()
+    if person is None:
+        return None
+    mails = [each for each in work.people.identities() if each.kind is IdentityKind.EMAIL]
+    return person, min(mails, key=lambda each: each.verified_at is None, default=None)
+
+
+def _when(now: datetime) -> str:
+    return now.strftime("%Y-%m-%d %H:%M UTC")
