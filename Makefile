@@ -36,9 +36,11 @@ spec: $(STAMP)
 bench: $(STAMP)
 	@$(BIN)/python -m benchmarks
 
-# Kills, cuts and lost answers under load: make chaos SEED=7 SECONDS=600, or KILLS=200.
+# Kills, cuts and lost answers under load: make chaos SEED=7 SECONDS=600, or KILLS=200; over the API
+# with TARGET=http.
 chaos: $(STAMP)
-	@PYTHONPATH=tests $(BIN)/python -m chaos --seed "$(SEED)" --seconds "$(SECONDS)" --kills "$(KILLS)"
+	@PYTHONPATH=tests $(BIN)/python -m chaos --seed "$(SEED)" --seconds "$(SECONDS)" --kills "$(KILLS)" \
+	    --target "$(TARGET)"
 
 clean:
 	@rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

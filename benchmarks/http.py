@@ -1,15 +1,22 @@
 """What an answer costs, layer by layer, over a bare Flask answer on the same server.
 
     python benchmarks/http.py --records 1000000
+    python benchmarks/http.py --hold
 
 One client on one kept connection asks in turn: a bare Flask application under gunicorn; our /live
 (with request id, headers and metrics); the wallet's summary from the cache; the same with
-`Cache-Control: no-cache`, which reads the database. Then several clients at once for the rate.
-Client, server, Postgres and Valkey share the machine's cores.
+`Cache-Control: no-cache`, which reads the database; and the other screens that have a target. Then
+several clients at once for the rate. Client, server, Postgres and Valkey share the machine's cores.
+
+Each screen is held against its target, and against the baseline in http.json: how many times the
+bare answer of the same run it costs, which says the same on any machine. With `--hold` the run
+ends with 1 where a target is missed, or a screen costs more than twice its baseline; `--record`
+writes what was seen as the new baseline.
 """
 
 import argparse
 import json
+import socket
 import statistics
 import subprocess
 import sys
@@ -25,8 +32,18 @@ from common import HTTPConnection, Line, finish, lines, show, workplace, write_c
 from finora import Finora, ImportRequest, Settings
 from finora_adapters.embedded import open_engines
 
-BARE_PORT, OUR_PORT = 4801, 4802
 LIMIT_MS = 10.0
+WALLET = "/api/v1/wallet/summary"
+SCREENS = {
+    "health": ("/health", 50.0),
+    "cached": (WALLET, 10.0),
+    "uncached": (WALLET, 100.0),
+    "records": ("/api/v1/records?limit=50", 150.0),
+    "jobs": ("/api/v1/jobs", 200.0),
+}
+"""Path, and milliseconds in which 95 of 100 answers must be there."""
+BASELINE = Path(__file__).with_suffix(".json")
+WORSE = 2.0
 BARE = """
 from flask import Flask, Response
 app = Flask(__name__)
@@ -35,6 +52,15 @@ BODY = b"x" * {size}
 def answer():
     return Response(BODY, mimetype="application/json")
 """
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+BARE_PORT, OUR_PORT = free_port(), free_port()
 
 
 @contextmanager
@@ -96,6 +122,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--records", type=int, default=100_000, help="in the books (100,000)")
     parser.add_argument("--requests", type=int, default=1_500, help="of each kind (1,500)")
+    parser.add_argument("--baseline", type=Path, default=BASELINE, help="file of it (http.json)")
+    parser.add_argument("--record", action="store_true", help="write the baseline")
+    parser.add_argument("--hold", action="store_true", help="fail where a screen is too slow")
     asked = parser.parse_args()
     with workplace() as folder:
         data = folder / "data"
@@ -123,16 +152,51 @@ def main() -> None:
     print(f"uncached: {of_limit:.2f} of the limit of {LIMIT_MS:.0f} ms; 8 clients: "
           f"{figures['bare_per_s']:,.0f} bare answers a second, "
           f"{figures['cached_per_s']:,.0f} cached wallets")  # fmt: skip
-    finish(records=asked.records, requests=asked.requests, **figures)
+    ratios = {name: figures[f"{name}_p50_ms"] / figures["bare_p50_ms"] for name in SCREENS}
+    baseline = json.loads(asked.baseline.read_text()) if asked.baseline.exists() else {}
+    show_screens(figures, ratios, baseline)
+    if asked.record:
+        rounded = {name: round(ratio, 2) for name, ratio in ratios.items()}
+        asked.baseline.write_text(json.dumps(rounded, indent=2) + "\n")
+    slow = too_slow(figures, ratios, baseline)
+    finish(records=asked.records, requests=asked.requests, slow="; ".join(slow), **figures)
+    if asked.hold and slow:
+        raise SystemExit(1)
+
+
+def show_screens(
+    figures: Mapping[str, float], ratios: Mapping[str, float], baseline: Mapping[str, float]
+) -> None:
+    rows = [
+        (name, figures[f"{name}_p50_ms"], figures[f"{name}_p95_ms"], target,
+         figures[f"{name}_p95_ms"] / target, ratios[name],
+         ratios[name] / baseline[name] if name in baseline else None)
+        for name, (_, target) in SCREENS.items()
+    ]  # fmt: skip
+    print()
+    show(("screen", "p50 ms", "p95 ms", "target", "of target", "of bare", "of baseline"), rows)
+
+
+def too_slow(
+    figures: Mapping[str, float], ratios: Mapping[str, float], baseline: Mapping[str, float]
+) -> list[str]:
+    """Every screen that misses its target or costs much more than it did."""
+    slow = []
+    for name, (_, target) in SCREENS.items():
+        p95 = figures[f"{name}_p95_ms"]
+        if p95 > target:
+            slow.append(f"{name}: {p95:.1f} ms at p95, target {target:.0f}")
+        if name in baseline and ratios[name] > WORSE * baseline[name]:
+            slow.append(f"{name}: {ratios[name]:.2f} bare answers, baseline {baseline[name]:.2f}")
+    return slow
 
 
 def measured(folder: Path, data: Path, token: str, count: int) -> dict[str, float]:
     figures: dict[str, float] = {}
     who = {"Authorization": f"Bearer {token}"}
-    path = "/api/v1/wallet/summary"
     ours = (sys.executable, "-m", "finora", "serve", "--data", str(data), "--port", str(OUR_PORT))
     with process(*ours, port=OUR_PORT, cwd=folder):
-        size = body_size(path, who)
+        size = body_size(WALLET, who)
         (folder / "bare.py").write_text(BARE.format(size=size))
         bare = (sys.executable, "-m", "gunicorn", "-k", "gthread", "-w", "2", "--threads", "8",
                 "-b", f"127.0.0.1:{BARE_PORT}", "bare:app")  # fmt: skip
@@ -140,9 +204,9 @@ def measured(folder: Path, data: Path, token: str, count: int) -> dict[str, floa
             kinds = {
                 "bare": (BARE_PORT, "/", {}),
                 "live": (OUR_PORT, "/live", {}),
-                "cached": (OUR_PORT, path, who),
-                "uncached": (OUR_PORT, path, who | {"Cache-Control": "no-cache"}),
+                **{name: (OUR_PORT, path, who) for name, (path, _) in SCREENS.items()},
             }
+            kinds["uncached"] = (OUR_PORT, WALLET, who | {"Cache-Control": "no-cache"})
             took: dict[str, list[float]] = {name: [] for name in kinds}
             for port, where, headers in kinds.values():
                 ask(port, where, headers, 50)
@@ -152,9 +216,10 @@ def measured(folder: Path, data: Path, token: str, count: int) -> dict[str, floa
                     took[name] += ask(port, where, headers, count // 10)
             for name, each in took.items():
                 figures[f"{name}_p50_ms"] = statistics.median(each)
-                figures[f"{name}_p99_ms"] = sorted(each)[int(len(each) * 0.99)]
+                for part in (95, 99):
+                    figures[f"{name}_p{part}_ms"] = sorted(each)[len(each) * part // 100]
             figures["bare_per_s"] = rate(BARE_PORT, "/", {}, count, 8)
-            figures["cached_per_s"] = rate(OUR_PORT, path, who, count, 8)
+            figures["cached_per_s"] = rate(OUR_PORT, WALLET, who, count, 8)
     figures["ratio_cached_to_bare"] = figures["cached_p50_ms"] / figures["bare_p50_ms"]
     return figures
 

@@ -21,7 +21,7 @@ from finora_adapters.embedded import Engines, open_engines
 from finora_adapters.postgres.invariants import violations
 from finora_adapters.postgres.work import Postgres
 
-LONG = ("chaos", "worker", "web", "backup", "pages", "embedded")
+LONG = ("chaos", "worker", "web", "backup", "pages", "embedded", "clients")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

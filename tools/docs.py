@@ -1,6 +1,6 @@
 """The documentation that is made from the code, and the checks of what is written by hand.
 
-python tools/docs.py            write docs/errors.md and docs/settings.md
+python tools/docs.py            write docs/errors.md, docs/settings.md and docs/openapi.json
 python tools/docs.py --check    write nothing; fail where they, a link or a command are wrong
 """
 
@@ -17,6 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 ERRORS = ROOT / "docs/errors.md"
 SETTINGS = ROOT / "docs/settings.md"
+OPENAPI = ROOT / "docs/openapi.json"
 
 Problem = str
 """One line that says where and what to do."""
@@ -186,6 +187,19 @@ def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
+# --- openapi.json --------------------------------------------------------------------------------
+
+
+def openapi_page() -> str:
+    """What `/openapi.json` says: a change of the API is seen in a diff of this file."""
+    from importlib.metadata import version
+
+    from finora_web.api.table import ENDPOINTS
+    from finora_web.openapi import text
+
+    return text(ENDPOINTS, version("finora"))
+
+
 # --- links and commands --------------------------------------------------------------------------
 
 _FENCE = re.compile(r"^ {0,3}(```+|~~~+) *([\w-]*)[^\n]*\n(.*?)^ {0,3}\1 *$", re.M | re.S)
@@ -280,18 +294,24 @@ def _missing(command: typing.Any, words: list[str]) -> str | None:
 
 # --- as a command --------------------------------------------------------------------------------
 
+MADE = ((ERRORS, errors_page), (SETTINGS, settings_page), (OPENAPI, openapi_page))
+
+
+def stale(path: Path, text: str, root: Path = ROOT) -> list[Problem]:
+    """A page that is made from the code must be what the code makes."""
+    if path.exists() and path.read_text() == text:
+        return []
+    return [f"{path.relative_to(root)} is out of date: run `make docs`"]
+
 
 def problems() -> list[Problem]:
     """Everything that is wrong with the documentation as it lies there."""
     found = error_problems() + settings_problems()
-    for path, make in ((ERRORS, errors_page), (SETTINGS, settings_page)):
+    for path, make in MADE:
         try:
-            text = make()
+            found += stale(path, make())
         except NotYet as reason:
             print(reason, file=sys.stderr)
-            continue
-        if not path.exists() or path.read_text() != text:
-            found.append(f"{path.relative_to(ROOT)} is out of date: run `make docs`")
     targets, finora = make_targets(), finora_command()
     if finora is None:
         print("finora.cli does not exist yet: commands are not checked", file=sys.stderr)
@@ -307,7 +327,7 @@ def main() -> int:
         found = problems()
         print("\n".join(found), file=sys.stderr, end="\n" if found else "")
         return 1 if found else 0
-    for path, make in ((ERRORS, errors_page), (SETTINGS, settings_page)):
+    for path, make in MADE:
         try:
             path.write_text(make())
         except NotYet as reason:

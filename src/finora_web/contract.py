@@ -39,9 +39,12 @@ class In(BaseModel):
 
 
 class Out(BaseModel):
-    """Something a caller gets, read from an object of core by its attributes."""
+    """Something a caller gets, read from an object of core by its attributes. Every field is always
+    there, also one that has a default."""
 
-    model_config = ConfigDict(from_attributes=True, frozen=True)
+    model_config = ConfigDict(
+        from_attributes=True, frozen=True, json_schema_serialization_defaults_required=True
+    )
 
 
 class Money(Out):

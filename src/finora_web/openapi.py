@@ -1,6 +1,7 @@
 """The OpenAPI 3.1 document, made from the very models that validate."""
 
-from typing import Any
+import json
+from typing import Any, Literal
 
 from pydantic.json_schema import models_json_schema
 
@@ -24,11 +25,17 @@ class Error(Out):
 class Failed(Out):
     """What a refusal looks like; `code` is stable, see docs/errors.md."""
 
-    success: bool
+    success: Literal[False]
     error: Error
     request_id: str
 
 
+_UPLOAD = {
+    "type": "object",
+    "description": "A file as a part of a form.",
+    "required": ["file"],
+    "properties": {"file": {"type": "string", "format": "binary"}},
+}
 _SAID = {
     "400": "The request is not right.",
     "401": "Nobody knows who is asking.",
@@ -65,9 +72,14 @@ def document(endpoints: tuple[Endpoint, ...], version: str) -> dict[str, Any]:
         "paths": paths,
         "components": {
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
-            "schemas": schemas.get("$defs", {}),
+            "schemas": schemas.get("$defs", {}) | {"Upload": _UPLOAD},
         },
     }
+
+
+def text(endpoints: tuple[Endpoint, ...], version: str) -> str:
+    """The document as a file that is compared line by line: `docs/openapi.json`."""
+    return json.dumps(document(endpoints, version), ensure_ascii=False, indent=1) + "\n"
 
 
 def _models(endpoints: tuple[Endpoint, ...]) -> list[tuple[Any, Any]]:
@@ -104,11 +116,7 @@ def _operation(endpoint: Endpoint, refs: Any) -> dict[str, Any]:
         content = {"application/json": {"schema": schema}}
         operation["requestBody"] = {"required": True, "content": content}
     if endpoint.uploads is not None:
-        form = {
-            "type": "object",
-            "required": ["file"],
-            "properties": {"file": {"type": "string", "format": "binary"}},
-        }
+        form = {"$ref": _REF.format(model="Upload")}
         operation["requestBody"] = {
             "required": True,
             "content": {
@@ -191,7 +199,9 @@ def _responses(endpoint: Endpoint, refs: Any) -> dict[str, Any]:
     if endpoint.reply_type is None:
         good: dict[str, Any] = {endpoint.media_type: {"schema": {"type": "string"}}}
         if endpoint.media_type == "application/octet-stream":
-            good = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
+            # The first for generated clients, of which some know no `*/*`; the second is true.
+            binary = {"schema": {"type": "string", "format": "binary"}}
+            good = {"application/octet-stream": binary, "*/*": binary}
     else:
         good = {endpoint.media_type: {"schema": refs[endpoint.reply_type, "serialization"]}}
     responses: dict[str, Any] = {

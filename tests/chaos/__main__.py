@@ -1,5 +1,5 @@
 """`make chaos`: one long run. `SEED=` names its faults, `SECONDS=` how long they go on, `KILLS=`
-after how many kills they end."""
+after how many kills they end, `TARGET=http` goes through the API."""
 
 import argparse
 import sys
@@ -19,7 +19,8 @@ def main() -> None:
     kills = int(said.kills) if said.kills else None
     seconds = float(said.seconds or (60 if kills is None else 86_400))
     target = said.target or "library"
-    print(f"chaos with SEED={seed}; again with: make chaos SEED={seed}", flush=True)
+    again = f"SEED={seed} TARGET={target}"
+    print(f"chaos with {again}; again with: make chaos {again}", flush=True)
     cluster = Cluster(seed)
     try:
         report = run(cluster, Run(seed=seed, seconds=seconds, kills=kills, target=target))

@@ -1,15 +1,18 @@
-"""Everything that runs, and may be killed: the embedded servers, workers, clients, the proxy."""
+"""Everything that runs, and may be killed: the embedded servers, workers, the API, clients, the
+proxy."""
 
 import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import psycopg
 import redis
@@ -47,11 +50,16 @@ class Cluster:
         front.mkdir()
         self.proxy = Proxy(front, sockets, seed)
         self.workers: list[subprocess.Popen[bytes]] = []
+        self.api: subprocess.Popen[bytes] | None = None
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port: int = free.getsockname()[1]
         self.started = 0
 
     def close(self) -> None:
         for worker in self.workers:
             self._end(worker)
+        self.stop_api()
         self.proxy.close()
         self.engines.close()
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -80,6 +88,43 @@ class Cluster:
         for worker in self.workers:
             worker.wait(LIVELY)
         self.workers.clear()
+
+    def start_api(self) -> None:
+        """`finora serve`, through the proxy; always at one port, so that clients find it again."""
+        self.started += 1
+        said = {"data": self.data, "env": "test", "database_url": self.proxy.dsn(),
+                "http_port": self.port, "http_processes": 2, "drain_s": 5}  # fmt: skip
+        given = {f"FINORA_{name.upper()}": str(value) for name, value in said.items()}
+        with (self.folder / f"api-{self.started}.log").open("w") as log:
+            self.api = subprocess.Popen(
+                [sys.executable, "-m", "finora", "serve"],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=os.environ | given,
+            )  # fmt: skip
+
+    def keep_api(self) -> None:
+        """Start it again where it has ended: a supervisor's part."""
+        if self.api is not None and self.api.poll() is not None:
+            self.start_api()
+
+    def await_api(self) -> None:
+        deadline = time.monotonic() + LIVELY
+        while not self._api_is_ready():
+            assert time.monotonic() < deadline, "the API does not come back"
+            self.keep_api()
+            time.sleep(0.1)
+
+    def _api_is_ready(self) -> bool:
+        try:
+            with urlopen(f"http://127.0.0.1:{self.port}/ready", timeout=5) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    def stop_api(self) -> None:
+        if self.api is not None:
+            self.api.terminate()
+            self.api.wait(LIVELY)
+            self.api = None
 
     def start_client(self, said: dict[str, Any]) -> "subprocess.Popen[str]":
         client = subprocess.Popen(
@@ -120,6 +165,14 @@ class Cluster:
                 if "bin/postgres\0-D" in line and Path(place).is_relative_to(self.data):
                     found.append(int(entry.name))
         return min(found, default=None)
+
+    def kill_api(self, number: int) -> None:
+        """In turn one of the processes that serve, the one that started them, all of them."""
+        if self.api is None or self.api.poll() is not None:
+            return
+        serving = _children(self.api.pid)
+        for pid in (serving[:1], [self.api.pid], [self.api.pid, *serving])[number % 3]:
+            _kill(pid)
 
     def flush(self) -> None:
         """Redis forgets everything."""

@@ -3,6 +3,7 @@
 import signal
 import time
 from collections import Counter
+from collections.abc import Mapping
 from random import Random
 
 import attrs
@@ -11,7 +12,7 @@ from chaos.cluster import Cluster
 
 # The servers' supervisor gives a server up that dies more than five times in a minute.
 POSTGRES_EVERY_S = 13.0
-KILLS = ("kill worker", "kill postgres")
+KILLS = ("kill worker", "kill postgres", "kill api")
 FAULTS = {
     "kill worker": 4,
     "stop worker": 2,
@@ -22,6 +23,7 @@ FAULTS = {
     "black hole": 2,
     "delay": 1,
 }
+OVER_HTTP = FAULTS | {"kill api": 5}
 
 
 @attrs.frozen
@@ -32,14 +34,16 @@ class Event:
     """How long it lasts, where it lasts."""
 
 
-def plan(seed: int, seconds: float, kills: int | None = None) -> list[Event]:
+def plan(
+    seed: int, seconds: float, kills: int | None = None, faults: Mapping[str, int] = FAULTS
+) -> list[Event]:
     """Faults over so many seconds. The first is soon, and a Postgres dies in every plan; with
     `kills`, after so many it ends."""
     random = Random(seed)
     events: list[Event] = []
     at, killed_at, killed = 1.0, -POSTGRES_EVERY_S, 0
     while at < seconds and (kills is None or killed < kills):
-        fault = random.choices(list(FAULTS), list(FAULTS.values()))[0]
+        fault = random.choices(list(faults), list(faults.values()))[0]
         if len(events) == 2 and killed_at < 0:
             fault = "kill postgres"
         if fault == "kill postgres":
@@ -75,6 +79,7 @@ class Nemesis:
                 self._ends.remove(end)
                 self.undo(end[1])
             self.cluster.keep_workers(self.workers)
+            self.cluster.keep_api()
             time.sleep(0.05)
 
     def act(self, event: Event) -> None:
@@ -88,6 +93,8 @@ class Nemesis:
                 cluster.workers[-1].send_signal(signal.SIGSTOP)
             case "kill postgres":
                 cluster.kill_postgres()
+            case "kill api":
+                cluster.kill_api(self.done[event.fault])
             case "flush redis":
                 cluster.flush()
             case "cut":
@@ -119,3 +126,5 @@ class Nemesis:
         self.cluster.proxy.heal()
         self.cluster.await_postgres()
         self.cluster.keep_workers(self.workers)
+        if self.cluster.api is not None:
+            self.cluster.await_api()

@@ -11,7 +11,7 @@ from sqlalchemy import Engine, text
 
 from chaos.checker import Report, check, histories
 from chaos.cluster import LIVELY, Cluster
-from chaos.nemesis import Event, Nemesis, plan
+from chaos.nemesis import FAULTS, OVER_HTTP, Event, Nemesis, plan
 from chaos.targets import open_wallets, tenant_of
 from finora import Finora, JobState, Settings
 
@@ -39,21 +39,24 @@ def run(cluster: Cluster, run: Run) -> Report:
     with Finora.open(settings) as finora:
         open_wallets(finora, tenant)
         scope = finora.scope(tenant, "clients")
-        events = plan(run.seed, run.seconds, run.kills) if run.events is None else run.events
+        faults = OVER_HTTP if run.target == "http" else FAULTS
+        events = run.events
+        if events is None:
+            events = plan(run.seed, run.seconds, run.kills, faults)
         seconds = run.seconds if run.kills is None else max([each.at for each in events]) + 2
-        histories_at = _load_and_faults(cluster, run, tenant, events, seconds)
-        faults, files, healed_at = histories_at
+        token = finora.tokens.create(scope, "clients").text
+        done, files, healed_at = _load_and_faults(cluster, run, tenant, token, events, seconds)
         admin = cluster.admin()
         _await_jobs(admin, finora, scope, healed_at)
         with admin.connect() as connection:
             writes = histories(files)
             wrong = check(connection, scope.tenant_id, writes)
         healed_s = time.monotonic() - healed_at
-    return Report(run.seed, faults, writes, cluster.proxy.swallowed, wrong, healed_s)
+    return Report(run.seed, done, writes, cluster.proxy.swallowed, wrong, healed_s)
 
 
 def _load_and_faults(
-    cluster: Cluster, run: Run, tenant: str, events: list[Event], seconds: float
+    cluster: Cluster, run: Run, tenant: str, token: str, events: list[Event], seconds: float
 ) -> tuple[Counter[str], list[Path], float]:
     cluster.proxy.random = Random(run.seed)
     cluster.proxy.swallowed = 0
@@ -61,9 +64,12 @@ def _load_and_faults(
     cluster.keep_workers(run.workers)
     stop = cluster.folder / f"stop-{run.seed}"
     stop.unlink(missing_ok=True)
+    if run.target == "http":
+        cluster.start_api()
+        cluster.await_api()
     files = [cluster.folder / f"history-{run.seed}-{number}" for number in range(run.clients)]
     clients = [
-        cluster.start_client(_said(cluster, run, tenant, stop, number, file))
+        cluster.start_client(_said(cluster, run, tenant, token, stop, number, file))
         for number, file in enumerate(files)
     ]
     try:
@@ -81,16 +87,19 @@ def _load_and_faults(
             client.wait()
             assert client.stdout
             client.stdout.close()
+        cluster.stop_api()
     return nemesis.done, files, healed_at
 
 
 def _said(
-    cluster: Cluster, run: Run, tenant: str, stop: Path, number: int, file: Path
+    cluster: Cluster, run: Run, tenant: str, token: str, stop: Path, number: int, file: Path
 ) -> dict[str, Any]:
     return {
         "target": run.target,
         "data": str(cluster.data),
         "dsn": cluster.proxy.dsn(),
+        "port": cluster.port,
+        "token": token,
         "tenant": tenant,
         "seed": run.seed,
         "name": f"c{number}",

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from chaos.cluster import Cluster
-from chaos.nemesis import POSTGRES_EVERY_S, Event, plan
+from chaos.nemesis import OVER_HTTP, POSTGRES_EVERY_S, Event, plan
 from chaos.run import Run, run
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
@@ -52,12 +52,30 @@ def test_commits_that_are_not_on_disk_are_missed() -> None:
     assert any("acknowledged as" in each for each in report.wrong), report
 
 
+@pytest.mark.invariant("F-01")
+@pytest.mark.invariant("F-02")
+@pytest.mark.invariant("I-16")
+@pytest.mark.invariant("I-17")
+@pytest.mark.timeout(240)
+def test_what_was_acknowledged_over_http_is_there_once(cluster: Cluster) -> None:
+    """Processes of the API die, too, and replies are lost on their way."""
+    report = run(cluster, Run(seed=4, seconds=20, target="http"))
+    print(report)
+    assert report.wrong == []
+    assert report.acknowledged > 100
+    assert report.faults["kill api"] >= 1
+    assert any(write.replayed for write in report.writes.values())
+
+
 @pytest.mark.invariant("I-16")
 @pytest.mark.timeout(240)
-def test_writes_without_a_key_are_doubled(cluster: Cluster) -> None:
+@pytest.mark.parametrize("target", ["library", "http"])
+def test_writes_without_a_key_are_doubled(cluster: Cluster, target: str) -> None:
     """Answers to COMMIT are lost, and who asks again is served again."""
     events = [Event(0.5, "swallow", 5.0)]
-    report = run(cluster, Run(seed=12, seconds=5, events=events, keyed=False))
+    seed = 12 if target == "library" else 13
+    said = Run(seed=seed, seconds=5, events=events, keyed=False, target=target)
+    report = run(cluster, said)
     assert any("2 entries" in each for each in report.wrong), report
 
 
@@ -69,4 +87,6 @@ def test_a_seed_is_a_plan() -> None:
         assert killed
         assert all(b - a >= POSTGRES_EVERY_S for a, b in itertools.pairwise(killed))
     assert plan(1, 20) != plan(2, 20)
+    assert "kill api" not in {each.fault for seed in range(50) for each in plan(seed, 60)}
+    assert "kill api" in {each.fault for each in plan(4, 20, faults=OVER_HTTP)}
     assert sum(each.fault in ("kill worker", "kill postgres") for each in plan(5, 1e9, 40)) == 40

@@ -135,6 +135,23 @@ def test_settings_page_is_up_to_date() -> None:
     assert docs.SETTINGS.read_text() == page, "run `make docs`"
 
 
+@pytest.mark.spec("S2-58", partial=True)
+def test_the_kept_description_of_the_api_is_up_to_date() -> None:
+    assert docs.OPENAPI.read_text() == docs.openapi_page(), "run `make docs`"
+
+
+@pytest.mark.spec("S2-58", partial=True)
+def test_whatever_is_made_is_compared_before_a_change_is_taken_in(tmp_path: Path) -> None:
+    assert [path for path, _ in docs.MADE] == [docs.ERRORS, docs.SETTINGS, docs.OPENAPI]
+    assert "tools/docs.py --check" in (ROOT / ".ci/run").read_text()
+    page = tmp_path / "page.md"
+    told = ["page.md is out of date: run `make docs`"]
+    assert docs.stale(page, "x", tmp_path) == told
+    page.write_text("y")
+    assert docs.stale(page, "x", tmp_path) == told
+    assert docs.stale(page, "y", tmp_path) == []
+
+
 # --- what is written by hand ---------------------------------------------------------------------
 
 

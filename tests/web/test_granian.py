@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 from finora import Finora, Scope, Settings
-from web.serving import LIVELY
+from serving import LIVELY
 
 
 def test_granian_serves_it(

@@ -17,7 +17,7 @@ from sqlalchemy import Engine, text
 
 from finora import Finora, JobState, Scope, Settings
 from finora_adapters.embedded import Engines
-from web.serving import LIVELY, Served, read_all
+from serving import LIVELY, Served, read_all
 
 KILLS = 12
 RESTARTS = 5

@@ -1,5 +1,6 @@
 """The document says what the routes do: no more, no less."""
 
+import html
 import json
 import re
 from collections.abc import Iterator
@@ -13,8 +14,10 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import events, from_schema
 
-from finora import Finora, Scope
+from finora import Finora, Scope, Settings
+from finora_adapters.compose import Opened
 from finora_web.api.table import ENDPOINTS
+from finora_web.main import build
 from finora_web.openapi import ROOT
 from web.api import Api
 from web.catalogue import World
@@ -36,20 +39,51 @@ def test_it_is_valid(document: Any) -> None:
     assert list(OpenAPIV31SpecValidator(document).iter_errors()) == []
 
 
+# What is mounted beside the API: probes, its description, the pages of people and what they load.
+BARE = {"/live", "/health", "/health/deep", "/ready", "/readyz", "/metrics", "/openapi.json",
+        "/docs", "/static/<path:filename>"}  # fmt: skip
+
+
 @pytest.mark.spec("S2-1", partial=True)
+@pytest.mark.spec("S4-10")
 def test_routes_and_document_are_equal(app: Flask, document: Any) -> None:
+    """Whatever is mounted is in the document, by its path, method, parameters and name, or is one
+    of the few that are no API."""
+    [server] = document["servers"]
     documented = {
-        (method.upper(), path) for path, methods in document["paths"].items() for method in methods
+        (method.upper(), server["url"] + path, operation["operationId"])
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
     }
-    served = {
-        (method, re.sub(r"<uuid:(\w+)>", r"{\1}", rule.rule.removeprefix(ROOT)))
+    mounted = {
+        (method, re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule), rule.endpoint)
         for rule in app.url_map.iter_rules()
-        if rule.rule.startswith(ROOT)
+        if rule.rule not in BARE and not rule.endpoint.startswith("pages.")
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
-    assert documented == served
-    names = [each["operationId"] for each in operations(document)]
-    assert sorted(names) == sorted(endpoint.name for endpoint in ENDPOINTS)
+    assert documented == mounted
+    assert len(documented) == len(ENDPOINTS) > 30
+    assert all(path.startswith(f"{ROOT}/") for _, path, _ in mounted)
+    pages = [rule for rule in app.url_map.iter_rules() if rule.endpoint.startswith("pages.")]
+    assert pages
+    assert not [rule.rule for rule in pages if rule.rule.startswith("/api")]
+
+
+@pytest.mark.spec("S4-10", partial=True)
+def test_a_route_beside_the_document_is_seen(settings: Settings, opened: Opened) -> None:
+    """The comparison of the test above, over an application with one route more."""
+    app = build(settings, opened)
+    app.add_url_rule(f"{ROOT}/secret", "secret", lambda: "")
+    document = app.test_client().get("/openapi.json").json
+    with pytest.raises(AssertionError):
+        test_routes_and_document_are_equal(app, document)
+
+
+def test_what_a_path_takes_is_told(document: Any) -> None:
+    for path, methods in document["paths"].items():
+        for operation in methods.values():
+            named = {each["name"] for each in operation["parameters"] if each["in"] == "path"}
+            assert named == set(re.findall(r"{(\w+)}", path)), path
 
 
 def test_every_operation_says_what_it_needs_and_what_it_is(document: Any) -> None:
@@ -60,11 +94,26 @@ def test_every_operation_says_what_it_needs_and_what_it_is(document: Any) -> Non
 
 
 @pytest.mark.spec("S2-1", partial=True)
-def test_the_page_that_shows_it_has_every_operation(api: Api, document: Any) -> None:
-    page = api.app.test_client().get("/docs")
+@pytest.mark.spec("S2-58")
+def test_the_page_that_shows_it_has_every_operation(app: Flask, document: Any) -> None:
+    """And every parameter, status and schema of the very document that is served."""
+    page = app.test_client().get("/docs")
     assert page.status_code == 200
-    for path in document["paths"]:
-        assert path in page.text
+    parts = dict(re.findall(r'<details id="([\w-]+)">(.*?)</details>', page.text, re.S))
+    wanted = {each["operationId"] for each in operations(document)}
+    wanted |= {f"schema-{name}" for name in document["components"]["schemas"]}
+    assert set(parts) == wanted
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            part = parts[operation["operationId"]]
+            words = [method.upper(), ROOT + path, *operation["responses"]]
+            words += [each["name"] for each in operation["parameters"]]
+            words += filter(None, [operation.get("x-permission")])
+            for said in words:
+                assert f">{said}<" in part, (operation["operationId"], said)
+    shown = {html.unescape(link) for link in re.findall(r'href="#schema-([^"]+)"', page.text)}
+    assert shown <= document["components"]["schemas"].keys()
+    assert len(shown) > 20
 
 
 def test_every_example_is_what_its_schema_says(document: Any) -> None:

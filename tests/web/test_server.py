@@ -10,9 +10,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from finora import Finora, Scope, Settings
+from serving import LIVELY, Served, read_all
 from together import together
 from web.catalogue import PNG
-from web.serving import LIVELY, Served, read_all
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,5 @@
-"""The API as it is run in production, `finora serve`, and sockets that say what no client would."""
+"""The API as it is run in production, `finora serve`, and sockets that say what no client would;
+with another command the same of `finora up`."""
 
 import http.client
 import json
@@ -20,7 +21,12 @@ class Served:
     """gunicorn with two processes over the run's own servers."""
 
     def __init__(
-        self, data: Path, folder: Path, more: Sequence[str] = (), **settings: object
+        self,
+        data: Path,
+        folder: Path,
+        more: Sequence[str] = (),
+        command: str = "serve",
+        **settings: object,
     ) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -32,7 +38,7 @@ class Served:
         }
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "finora", "serve", "--port", str(self.port), *more],
+                [sys.executable, "-m", "finora", command, "--port", str(self.port), *more],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
