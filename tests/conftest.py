@@ -40,7 +40,15 @@ def settings() -> Iterator[Settings]:
     # Short: the path of a unix socket has a limit of about a hundred bytes.
     folder = Path(tempfile.mkdtemp(prefix="finora-test-"))
     folder.chmod(0o755)
-    yield Settings(data=folder / "data", env="test", pool_size=24)
+    yield Settings(
+        data=folder / "data",
+        env="test",
+        pool_size=24,
+        # What is not being tested must not wait for it.
+        rate_limits="all=1000000/60",
+        password_memory_kib=64,
+        password_rounds=1,
+    )
     shutil.rmtree(folder, ignore_errors=True)
 
 
