@@ -75,11 +75,14 @@ def test_a_value_out_of_bounds_is_refused(name: str, value: str) -> None:
 @pytest.mark.spec("S4-8", partial=True)
 def test_production_refuses_what_is_for_a_laptop() -> None:
     wrong = problems({"FINORA_ENV": "production"})
-    assert set(wrong) == {"FINORA_DATABASE_URL", "FINORA_REDIS_URL", "FINORA_STORAGE_DIRECTORY"}
+    assert set(wrong) == {"FINORA_DATABASE_URL", "FINORA_REDIS_URL", "FINORA_STORAGE_DIRECTORY",
+                          "FINORA_MAIL_SMTP_URL"}  # fmt: skip
     assert all("set it" in reason for reason in wrong.values())
     ready = {"FINORA_ENV": "production", "FINORA_DATABASE_URL": URL,
              "FINORA_REDIS_URL": "redis://cache:6379/0",
-             "FINORA_STORAGE_DIRECTORY": "/srv/files"}  # fmt: skip
+             "FINORA_STORAGE_DIRECTORY": "/srv/files",
+             "FINORA_MAIL_FROM": "post@example.com",
+             "FINORA_MAIL_SMTP_URL": "smtps://mail.example.com"}  # fmt: skip
     assert production_problems(from_environment(ready)) == []
     both = problems({"FINORA_ENV": "production", "FINORA_POOL_SIZE": "0", "FINORA_X": "1"})
     assert set(both) == {*wrong, "FINORA_POOL_SIZE", "FINORA_X"}
