@@ -8,17 +8,10 @@ from uuid import UUID
 
 import attrs
 import psycopg
-from injector import Injector, Module, provider, singleton
+from injector import Injector, Module, ProviderOf, provider, singleton
 from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import Connection, Engine, create_engine, text
 
-from finora_adapters.auth.codes import TotpCodes
-from finora_adapters.auth.issuers import OidcIssuers
-from finora_adapters.auth.passkeys import WebPasskeys
-from finora_adapters.auth.passwords import Argon2Passwords
-from finora_adapters.auth.telegram import BotTelegram
-from finora_adapters.auth.tokens import SignedTokens
-from finora_adapters.auth.wallets import EthereumWallets
 from finora_adapters.cron import periods_between
 from finora_adapters.crypto.box import RingBox
 from finora_adapters.crypto.cipher import AesGcm
@@ -240,23 +233,30 @@ class Stores(Module):
 
 @attrs.define(slots=False)  # injector writes to it
 class Doors(Module):
-    """How people come in."""
+    """How people come in. What this rests on is imported when it is needed: a program that only
+    embeds the books has no use for it, and may not have it."""
 
     settings: Settings
 
     @singleton
     @provider
     def signed(self, keys: SigningKeys) -> Tokens:
+        from finora_adapters.auth.tokens import SignedTokens
+
         return SignedTokens(keys)
 
     @singleton
     @provider
     def door(self, database: Postgres, tokens: Tokens, ring: KeyRing, upkeep: Scope) -> Door:
+        from finora_adapters.auth.codes import TotpCodes
+
         return Door(database.begin, tokens, TotpCodes(), RingBox(ring), SystemClock(), upkeep)
 
     @singleton
     @provider
     def passwords(self) -> Passwords:
+        from finora_adapters.auth.passwords import Argon2Passwords
+
         settings = self.settings
         return Argon2Passwords(
             settings.password_memory_kib,
@@ -293,6 +293,11 @@ class Doors(Module):
     @singleton
     @provider
     def factors(self, door: Door, nonces: Nonces) -> FactorService:
+        from finora_adapters.auth.issuers import OidcIssuers
+        from finora_adapters.auth.passkeys import WebPasskeys
+        from finora_adapters.auth.telegram import BotTelegram
+        from finora_adapters.auth.wallets import EthereumWallets
+
         settings, passkeys, telegram = self.settings, None, None
         if settings.passkeys is not None:
             domain, origins = settings.passkeys
@@ -429,7 +434,7 @@ class Capabilities(Module):
         imports: ImportService,
         sweeper: FileSweeper,
         keys: KeyService,
-        notices: NoticeService,
+        notices: ProviderOf[NoticeService],
         anchors: Anchors,
         anchoring: AnchorService,
         auditor: Auditor,
@@ -448,7 +453,7 @@ class Capabilities(Module):
             audit,
         )
         handlers |= {REWRAP: keys.rewrap, RESEAL: keys.reseal}
-        handlers |= notices_reactions.handlers(notices)
+        handlers |= notices_reactions.handlers(notices.get)
         pauses = {each.job: each.pause_s for each in SUBSCRIPTIONS}
         limit_s = self.settings.job_limit_s
         return JobRunner(queue, PgSealer(database), handlers, limit_s, pauses)

@@ -351,6 +351,7 @@ def test_each_process_passes_for_production_and_refuses_a_laptops_defaults(
         "FINORA_REDIS_URL": ["FINORA_REDIS_URL"],
         "FINORA_SECRET_KEYS": ["FINORA_SECRET_KEYS"],
         "FINORA_STORAGE_DIRECTORY": [key for key in environment if "STORAGE" in key],
+        "FINORA_MAIL_SMTP_URL": ["FINORA_MAIL_SMTP_URL"],
     }
     for told, unset in defaults.items():
         with pytest.raises(BadSettings) as caught:

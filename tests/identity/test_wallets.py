@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finora_adapters.auth.wallets import EthereumWallets, Message
-from finora_core.identity.verifiers import BadAddress, BadWalletMessage, Wallet, WalletRefused
+from finora_core.identity.verifiers import BadWalletAddress, BadWalletMessage, Wallet, WalletRefused
 from shared_data import SHARED, needs_shared
 
 
@@ -73,9 +73,9 @@ def test_addresses_of_the_standard(address: str) -> None:
 @pytest.mark.spec("S1-2", partial=True)
 @pytest.mark.parametrize("address", EIP55.get("invalid", []))
 def test_an_address_in_the_wrong_case_is_refused(address: str) -> None:
-    with pytest.raises(BadAddress, match="mistyped") as caught:
+    with pytest.raises(BadWalletAddress, match="mistyped") as caught:
         WALLETS.checksum(address)
-    assert caught.value.code == "BAD_ADDRESS"
+    assert caught.value.code == "BAD_WALLET_ADDRESS"
     assert WALLETS.checksum(address.lower()) != address
 
 
@@ -85,7 +85,7 @@ def test_an_address_in_the_wrong_case_is_refused(address: str) -> None:
      "0X" + ADDRESS[2:], "0x" + "g" * 40, "0x" + "１" * 40, "vitalik.eth", ADDRESS.swapcase()],
 )  # fmt: skip
 def test_what_is_no_address_is_refused(address: str) -> None:
-    with pytest.raises(BadAddress):
+    with pytest.raises(BadWalletAddress):
         WALLETS.checksum(address)
 
 
@@ -172,7 +172,7 @@ def test_a_message_is_written_as_it_is_read() -> None:
         "Chain ID: 8453\nNonce: abcdefgh12345678\nIssued At: 2026-11-21T12:00:00.000Z\n"
         "Expiration Time: 2026-11-21T12:05:00.000Z"
     )
-    with pytest.raises(BadAddress):
+    with pytest.raises(BadWalletAddress):
         text_of(address="0x123")
 
 

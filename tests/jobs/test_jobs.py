@@ -16,8 +16,9 @@ from finora_adapters.embedded import Engines
 from finora_adapters.postgres.events import PgSealer
 from finora_adapters.postgres.jobs import PgQueue, dump
 from finora_adapters.postgres.work import Postgres
-from finora_core.jobs.model import Claimed, Progress
+from finora_core.jobs.model import PAUSE_S, Claimed, Progress
 from finora_core.jobs.service import JobRunner, failure_of
+from finora_core.kernel.errors import Unavailable
 from finora_core.kernel.events import Plain
 from finora_core.kernel.scope import Claim
 from finora_core.kernel.work import StaleClaim
@@ -182,6 +183,62 @@ def test_a_job_that_always_fails_is_dead_and_can_be_replayed(
     with pytest.raises(Refusal) as refusal:
         finora.jobs.replay(scope, job_id)
     assert refusal.value.code == "JOB_STATE"
+
+
+@pytest.mark.spec("S2-49", partial=True)
+@pytest.mark.parametrize("error", [RuntimeError("no"), Unavailable("not now")])
+@pytest.mark.parametrize("first", [PAUSE_S, 30])
+def test_each_pause_is_longer_than_the_last(error: Exception, first: int) -> None:
+    """Twice as long, up to ten minutes; no two jobs that failed together come back together."""
+    pauses = {"mail.send": first}
+    longest = 0
+    for attempt in range(1, 13):
+        job = Claimed(
+            tenant_id=UUID(int=1), id=UUID(int=2), epoch=attempt, name="mail.send",
+            user_id=UUID(int=3), request_id="r", payload={}, attempts=attempt, max_attempts=12,
+        )  # fmt: skip
+        ends = [failure_of(error, job, pauses) for _ in range(200)]
+        if attempt == 12:
+            assert {(end.state, end.retry_in_s) for end in ends} == {(JobState.DEAD, None)}
+            return
+        waits = [end.retry_in_s or 0 for end in ends]
+        least = min(300, first * 2 ** (attempt - 1))
+        assert least <= min(waits) and max(waits) <= 2 * least
+        assert min(waits) >= min(longest, 300)
+        assert len(set(waits)) > 1
+        longest = max(waits)
+
+
+@pytest.mark.spec("S2-49", partial=True)
+def test_a_job_waits_as_long_as_it_is_told_to(
+    database: Postgres, scope: Scope, admin: Engine
+) -> None:
+    """What may pass is tried again, three times in all where the subscription says three."""
+
+    def fail(scope: Scope, payload: Mapping[str, Plain], progress: Progress) -> object:
+        raise Unavailable("the server is busy")
+
+    job_id = request_job(database, scope)
+    with admin.begin() as connection:
+        change = text("update finora.job set max_attempts = 3 where id = :id")
+        connection.execute(change, {"id": job_id})
+    busy = attrs.evolve(runner(database, fail), pauses={"records.import": 60})
+    look = text(
+        "select attempts, state, reason, extract(epoch from run_at - clock_timestamp())::float "
+        "from finora.job where id = :id"
+    )
+    for attempt, state, least in ((1, "waiting", 60), (2, "waiting", 120), (3, "dead", 0)):
+        busy.run_id(scope.tenant_id, job_id)
+        with admin.connect() as connection:
+            row = connection.execute(look, {"id": job_id}).one()
+        assert row[:3] == (attempt, state, "UNAVAILABLE")
+        assert state == "dead" or least - 30 < row[3] <= 2 * least
+        assert busy.run_id(scope.tenant_id, job_id) is None
+        overdue(admin, job_id, "run_at")
+
+
+def test_every_job_has_the_pause_of_its_subscription(finora: Finora) -> None:
+    assert finora._runner.pauses == {each.job: each.pause_s for each in SUBSCRIPTIONS}
 
 
 @pytest.mark.invariant("I-22")

@@ -1,12 +1,10 @@
-"""Mail servers of the run's own."""
+"""A mail server, and a letter that is hard to carry."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from finora_core.mail.model import Message, Sender
-from mail.cyrus import MISSING, Cyrus
 from mail.post import Post, serving
 
 SENDER = Sender.read("Zoë’s “Money” <post@finora.example>")
@@ -18,25 +16,6 @@ def post() -> Iterator[Post]:
         yield found
 
 
-@pytest.fixture(scope="session")
-def relay() -> Iterator[Post]:
-    """The SMTP server behind Cyrus."""
-    with serving(Post()) as found:
-        yield found
-
-
-@pytest.fixture(scope="session")
-def cyrus(relay: Post) -> Iterator[Cyrus]:
-    if MISSING:
-        pytest.skip(MISSING)
-    server = Cyrus(relay.port)
-    try:
-        server.start()
-        yield server
-    finally:
-        server.stop()
-
-
 @pytest.fixture
 def message() -> Message:
     return Message(
@@ -46,8 +25,3 @@ def message() -> Message:
         html=f'<p lang="de">Grüße <a href="https://finora.example/?a=1&amp;t=2">{"y" * 3000}</a>',
         message_id="0193f3c2-0000-8000-8000-000000000001@finora.example",
     )
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "data" / "mail"

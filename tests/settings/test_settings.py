@@ -78,12 +78,14 @@ def test_production_refuses_what_is_for_a_laptop() -> None:
     wrong = problems({"FINORA_ENV": "production"})
     assert set(wrong) == {
         "FINORA_DATABASE_URL", "FINORA_REDIS_URL", "FINORA_STORAGE_DIRECTORY",
-        "FINORA_SECRET_KEYS",
+        "FINORA_SECRET_KEYS", "FINORA_MAIL_SMTP_URL", "FINORA_PUBLIC_URL",
     }  # fmt: skip
     assert all("set it" in reason for reason in wrong.values())
     ready = {"FINORA_ENV": "production", "FINORA_DATABASE_URL": URL,
              "FINORA_REDIS_URL": "redis://cache:6379/0", "FINORA_SECRET_KEYS": KEYS,
-             "FINORA_STORAGE_DIRECTORY": "/srv/files"}  # fmt: skip
+             "FINORA_STORAGE_DIRECTORY": "/srv/files", "FINORA_MAIL_FROM": "post@example.com",
+             "FINORA_MAIL_SMTP_URL": "smtps://mail.example.com",
+             "FINORA_PUBLIC_URL": "https://money.example.com"}  # fmt: skip
     assert production_problems(from_environment(ready)) == []
     both = problems({"FINORA_ENV": "production", "FINORA_POOL_SIZE": "0", "FINORA_X": "1"})
     assert set(both) == {*wrong, "FINORA_POOL_SIZE", "FINORA_X"}

@@ -9,7 +9,7 @@ import attrs
 from coincurve import PublicKey
 from Crypto.Hash import keccak
 
-from finora_core.identity.verifiers import BadAddress, BadWalletMessage, Wallet, WalletRefused
+from finora_core.identity.verifiers import BadWalletAddress, BadWalletMessage, Wallet, WalletRefused
 
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 _SIGNATURE = re.compile(r"0x[0-9a-fA-F]{130}")
@@ -104,10 +104,10 @@ class EthereumWallets:
 
     def checksum(self, address: str) -> str:
         if not _ADDRESS.fullmatch(address):
-            raise BadAddress("an address is 0x and forty hexadecimal digits")
+            raise BadWalletAddress("an address is 0x and forty hexadecimal digits")
         right, digits = _checksum(address), address[2:]
         if address != right and digits not in (digits.lower(), digits.upper()):
-            raise BadAddress("the case of the address's letters does not check: is it mistyped?")
+            raise BadWalletAddress("the case of the address's letters does not check: is it mistyped?")
         return right
 
     def message(

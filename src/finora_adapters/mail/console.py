@@ -2,12 +2,14 @@
 
 import logging
 import os
+import tempfile
 from pathlib import Path
 
 import attrs
 
 from finora_adapters.mail.mime import built
 from finora_core.mail.model import Message, Sender
+from finora_core.mail.ports import MailUnavailable
 
 log = logging.getLogger("finora.mail")
 
@@ -21,20 +23,27 @@ class ConsoleMailer:
 
     @property
     def way(self) -> str:
-        return f"the folder {self.folder}; nothing leaves this machine"
+        return f"a file in {self.folder}, and no further"
 
     def send(self, message: Message) -> None:
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         # The same letter again is the same file.
         file = self.folder / f"{message.message_id.partition('@')[0]}.eml"
-        part = file.with_suffix(f".{os.getpid()}.part")
         try:
-            # For its owner only: a link is as good as a password.
-            opened = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with open(opened, "wb") as written:
-                written.write(built(message, self.sender, "8bit").as_bytes())
-            os.replace(part, file)
-        finally:
-            part.unlink(missing_ok=True)
+            self._put(file, built(message, self.sender, "8bit").as_bytes())
+        except OSError as error:
+            raise MailUnavailable(f"{self.folder} takes no letter: {error.strerror}") from error
         told = {"to": message.to.text, "subject": message.subject, "text": message.text}
         log.info("mail that is not sent", extra=told | {"file": str(file)})
+
+    def _put(self, file: Path, content: bytes) -> None:
+        for folder in (self.folder.parent, self.folder):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Only its owner may read it: a link is as good as a password.
+        opened, part = tempfile.mkstemp(suffix=".part", dir=self.folder)
+        try:
+            with open(opened, "wb") as written:
+                written.write(content)
+            os.replace(part, file)
+        except BaseException:
+            os.unlink(part)
+            raise

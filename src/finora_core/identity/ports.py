@@ -182,6 +182,21 @@ class IdentityWork(Work, Protocol):
         """The tenant's data version, as of this transaction."""
 
 
+class SentLinks(Protocol):
+    """What a letter about a challenge has in it."""
+
+    def write(self, user_id: UUID, home_id: UUID, challenge: Challenge) -> str:
+        """The text that proves its reader got the letter."""
+
+    def code(self, user_id: UUID, challenge: Challenge) -> str:
+        """Six digits."""
+
+
+class InviteLinks(Protocol):
+    def write(self, tenant_id: UUID, invite: Invite) -> str:
+        """The text that proves its reader got the invitation."""
+
+
 class Box(Protocol):
     """Seals small things under a key that is outside the database."""
 

@@ -47,10 +47,10 @@ class PasskeyCloned(Unauthenticated):
     code = "PASSKEY_CLONED"
 
 
-class BadAddress(Invalid):
+class BadWalletAddress(Invalid):
     """The text is no wallet address, or the case of its letters does not check."""
 
-    code = "BAD_ADDRESS"
+    code = "BAD_WALLET_ADDRESS"
 
 
 class BadWalletMessage(Invalid):
@@ -189,7 +189,7 @@ class Wallet:
 
 class Wallets(Protocol):
     def checksum(self, address: str) -> str:
-        """The address as EIP-55 writes it; one case throughout is taken too. Raises BadAddress."""
+        """The address as EIP-55 writes it; one case throughout is taken too. Raises BadWalletAddress."""
 
     def message(
         self,
@@ -203,7 +203,7 @@ class Wallets(Protocol):
         expires_at: datetime | None = None,
         statement: str | None = None,
     ) -> str:
-        """The text of EIP-4361 to be signed. Raises BadAddress, BadWalletMessage."""
+        """The text of EIP-4361 to be signed. Raises BadWalletAddress, BadWalletMessage."""
 
     def verify(self, text: str, signature: str, domain: str, now: datetime) -> Wallet:
         """Who signed the text for this domain. Raises BadWalletMessage, WalletRefused."""

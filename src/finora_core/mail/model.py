@@ -35,9 +35,7 @@ _LOCAL = re.compile(r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[a-z0-9!#$%&'*+/=?^_`{|}~-]
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.A)
 # What the older rules for such domains turn into something else, and the newer ones do not: where
 # a letter goes must not depend on who reads the address.
-_DISPUTED = re.compile("[\N{LATIN SMALL LETTER SHARP S}\N{LATIN CAPITAL LETTER SHARP S}"
-                       "\N{GREEK SMALL LETTER FINAL SIGMA}\N{ZERO WIDTH NON-JOINER}"
-                       "\N{ZERO WIDTH JOINER}]")  # fmt: skip
+_DISPUTED = re.compile("[ßẞς]")
 
 
 @attrs.frozen
@@ -86,6 +84,8 @@ def _wire(text: str) -> str:
 
 
 def _ascii(domain: str) -> str:
+    if not domain.isprintable():
+        raise BadAddress("what is after the @ is no domain")
     if _DISPUTED.search(domain):
         raise BadAddress("this domain can be read in two ways; write it as it begins with xn--")
     plain = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", domain).casefold())

@@ -1,6 +1,6 @@
 """Which events people are written about."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from finora_core.identity.people.model import ChallengeMade, PersonChanged
 from finora_core.identity.sessions.model import SessionEnded, SessionOpened, SignInFailed
@@ -10,7 +10,7 @@ from finora_core.kernel.events import Plain
 from finora_core.kernel.scope import Scope
 from finora_core.notices.service import NoticeService
 
-QUEUE = "mail"
+QUEUE, PAUSE_S = "mail", 30
 _NOTICES: Mapping[str, tuple[str, tuple[str, Plain]]] = {
     "locked": (SignInFailed.type, ("locked", True)),
     "new_sign_in": (SessionOpened.type, ("known", False)),
@@ -19,21 +19,37 @@ _NOTICES: Mapping[str, tuple[str, tuple[str, Plain]]] = {
 }
 
 SUBSCRIPTIONS = (
-    Subscription(event=ChallengeMade.type, job="mail.challenge", queue=QUEUE, subject="challenge"),
-    Subscription(event=MemberInvited.type, job="mail.invite", queue=QUEUE, subject="invite"),
+    Subscription(
+        event=ChallengeMade.type,
+        job="mail.challenge",
+        queue=QUEUE,
+        pause_s=PAUSE_S,
+        subject="challenge",
+    ),
+    Subscription(
+        event=MemberInvited.type, job="mail.invite", queue=QUEUE, pause_s=PAUSE_S, subject="invite"
+    ),
     *(
-        Subscription(event=event, job=f"mail.{kind}", queue=QUEUE, only=only)
+        Subscription(event=event, job=f"mail.{kind}", queue=QUEUE, pause_s=PAUSE_S, only=only)
         for kind, (event, only) in _NOTICES.items()
     ),
 )
 
 
-def handlers(notices: NoticeService) -> dict[str, Handler]:
+def handlers(notices: Callable[[], NoticeService]) -> dict[str, Handler]:
+    """`notices` is asked for when there is a letter to write: who sends none needs no mail."""
+
     def tell(kind: str) -> Handler:
         def run(scope: Scope, payload: Mapping[str, Plain], progress: Progress) -> object:
-            return notices.notice(kind, scope, payload)
+            return notices().notice(kind, scope, payload)
 
         return run
 
+    def challenge(scope: Scope, payload: Mapping[str, Plain], progress: Progress) -> object:
+        return notices().challenge(scope, payload, progress)
+
+    def invite(scope: Scope, payload: Mapping[str, Plain], progress: Progress) -> object:
+        return notices().invite(scope, payload, progress)
+
     found = {f"mail.{kind}": tell(kind) for kind in _NOTICES}
-    return found | {"mail.challenge": notices.challenge, "mail.invite": notices.invite}
+    return found | {"mail.challenge": challenge, "mail.invite": invite}

@@ -8,11 +8,9 @@ from uuid import UUID
 
 import attrs
 
-from finora_core.identity.people.links import Links
 from finora_core.identity.people.model import Challenge, Identity, IdentityKind, Person, Purpose
-from finora_core.identity.ports import IdentityWork
+from finora_core.identity.ports import IdentityWork, InviteLinks, SentLinks
 from finora_core.identity.sessions.model import LOCK_LASTS
-from finora_core.identity.tenants.links import Invitations
 from finora_core.identity.tenants.model import INVITE_LASTS
 from finora_core.jobs.model import Progress
 from finora_core.kernel.events import Plain
@@ -30,8 +28,8 @@ class NoticeService:
     begin: Begin[IdentityWork]
     mailer: Mailer
     letters: Letters
-    links: Links
-    invitations: Invitations
+    links: SentLinks
+    invitations: InviteLinks
     site: str
     """URL that links begin with."""
 

@@ -201,7 +201,7 @@ class FactorService:
     # --- wallets ---
 
     def offer_wallet(self, address: str, chain_id: int) -> WalletOffer:
-        """The text that a wallet is to sign. Raises BadAddress, BadWalletMessage."""
+        """The text that a wallet is to sign. Raises BadWalletAddress, BadWalletMessage."""
         nonce, now = secrets.token_hex(16), self.door.clock.now()
         message = self.wallets.message(
             domain=self._domain,

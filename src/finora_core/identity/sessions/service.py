@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from datetime import timedelta
+from datetime import UTC, datetime
 from uuid import UUID
 
 import attrs
@@ -207,7 +207,7 @@ class SessionService:
             proven_at=session.proven_at,
         )
         ends = min(session.ends_at, session.seen_at + IDLE_LASTS)
-        left = min(timedelta(seconds=float(said["exp"]) - now.timestamp()), ends - now)
+        left = min(datetime.fromtimestamp(int(said["exp"]), UTC), ends) - now
         return Proof(scope=scope, versions=versions, left=left)
 
     def sign_out(self, scope: Scope) -> None:
