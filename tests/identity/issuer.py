@@ -164,7 +164,12 @@ class Issuer:
         return (name, secret) == (self.client_id, self.client_secret)
 
 
-ABSENT = object()
+class _Absent:
+    def __repr__(self) -> str:
+        return "absent"
+
+
+ABSENT = _Absent()
 """As a claim or a header: none of this name."""
 
 

@@ -323,7 +323,7 @@ def test_headers_that_are_not_taken(flow: Flow, header: dict[str, Any]) -> None:
     "header",
     [{}, {"jwk": FOREIGN.as_dict(private=False)}, {"jku": "https://evil.example/keys"},
      {"x5u": "https://evil.example/x.pem"}, {"kid": ABSENT}, {"kid": "es"}],
-    ids=str,
+    ids=lambda each: " ".join(each) or "its name only",
 )  # fmt: skip
 def test_keys_of_another_issuer(flow: Flow, header: dict[str, Any]) -> None:
     flow.issuer.key, flow.issuer.header = FOREIGN, header
