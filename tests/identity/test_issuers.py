@@ -27,6 +27,7 @@ from werkzeug import Request, Response
 
 from finora_adapters.auth.issuers import OidcIssuers
 from finora_adapters.auth.remote import Remote
+from finora_adapters.auth.urls import is_safe
 from finora_adapters.settings import OidcClient
 from finora_core.identity.verifiers import (
     Identified,
@@ -40,7 +41,7 @@ from identity.issuer import ABSENT, FOREIGN, KEYS, NOW, SECRET, At, Issuer, b64,
 AT = int(NOW.timestamp())
 BACK = "https://finora.example/login/back"
 VERIFIER, STATE, NONCE = "v" * 43, "state-1", "nonce-1"
-QUICK = Remote(limit_s=1.0, most_bytes=100_000)
+SMALL = Remote(most_bytes=100_000)
 
 
 @attrs.define
@@ -79,7 +80,7 @@ def client_of(issuer: Issuer, name: str = "stub") -> OidcClient:
     )
 
 
-def flow_with(issuer: Issuer, remote: Remote = QUICK) -> Flow:
+def flow_with(issuer: Issuer, remote: Remote = SMALL) -> Flow:
     clock = At()
     return Flow(issuer, clock, OidcIssuers([client_of(issuer)], clock, remote, clock.seconds))
 
@@ -386,7 +387,7 @@ def test_the_mix_up_attack(httpserver: HTTPServer) -> None:
         evil = Issuer(elsewhere, client_secret="known to evil").start()
         evil.metadata["authorization_endpoint"] = f"{honest.url}/authorise"
         clients = [client_of(honest, "honest"), client_of(evil, "evil")]
-        issuers = OidcIssuers(clients, At(), QUICK)
+        issuers = OidcIssuers(clients, At(), SMALL)
         back = honest.authorise(issuers.start("evil", BACK, STATE, NONCE, VERIFIER))
         with pytest.raises(IssuerRefused, match="another issuer"):
             issuers.finish("evil", back["code"], BACK, VERIFIER, NONCE, iss=honest.url)
@@ -446,6 +447,43 @@ def test_answers_that_are_none(
     assert "/elsewhere" not in issuer.asked
 
 
+@T13
+@pytest.mark.parametrize(
+    ("body", "headers", "why"),
+    [(" " * 100_001 + "{}", {}, "more than is read"),
+     ("{}", {"Content-Encoding": "gzip"}, "not asked for")],
+    ids=["huge", "said to be packed"],
+)  # fmt: skip
+def test_an_answer_is_refused_before_it_is_read(
+    httpserver: HTTPServer, body: str, headers: dict[str, str], why: str
+) -> None:
+    issuer = Issuer(httpserver).start()
+    issuer.answer("/token", lambda request: Response(body, headers=headers))
+    assert why in str(flow_with(issuer).refused(IssuerUnavailable))
+
+
+@pytest.mark.parametrize(
+    ("url", "safe", "safe_here"),
+    [("https://id.example", True, True), ("https://id.example:8443/a?b=c", True, True),
+     ("https://127.0.0.1", True, True), ("http://127.0.0.1:9", False, True),
+     ("http://127.9.9.9", False, True), ("http://[::1]:9/a", False, True),
+     ("http://localhost", False, True), ("http://localhost.evil.example", False, False),
+     ("http://id.example", False, False), ("http://0.0.0.0", False, False),
+     ("http://10.0.0.1", False, False), ("https://u@id.example", False, False),
+     ("https://u:p@id.example", False, False), ("http://u@127.0.0.1", False, False),
+     ("https://id.example#", False, False), ("https://id.example/#a", False, False),
+     ("https://", False, False), ("https:id.example", False, False), ("", False, False),
+     ("//id.example", False, False), ("HTTPS://id.example", True, True), (None, False, False),
+     ("https://id.example:0", False, False), ("https://id.example:x", False, False),
+     ("https://[", False, False), ("https://id.example\n", False, False),
+     (b"https://a", False, False)],
+    ids=str,
+)  # fmt: skip
+def test_urls_that_may_be_asked(url: object, safe: bool, safe_here: bool) -> None:
+    assert is_safe(url, loopback=False) is safe
+    assert is_safe(url, loopback=True) is safe_here
+
+
 def slowly(request: Request) -> Response:
     def drops() -> Iterator[bytes]:
         for _ in range(200):
@@ -498,7 +536,7 @@ def test_an_issuer_that_is_not_there_is_not_asked_by_everybody() -> None:
         port = gone.getsockname()[1]
     client = OidcClient(name="stub", client_id="finora", issuer=f"http://127.0.0.1:{port}")
     clock = At()
-    issuers = OidcIssuers([client], clock, QUICK, clock.seconds)
+    issuers = OidcIssuers([client], clock, SMALL, clock.seconds)
     with pytest.raises(IssuerUnavailable, match="does not answer"):
         issuers.start("stub", BACK, STATE, NONCE, VERIFIER)
     with pytest.raises(IssuerUnavailable, match="a moment ago"):
@@ -624,19 +662,19 @@ def test_https_and_nothing_less(httpserver: HTTPServer, tmp_path: Path) -> None:
     plain = Issuer(httpserver).start()
     with HTTPServer(ssl_context=server) as secure:
         issuer = Issuer(secure, scheme="https").start()
-        flow = flow_with(issuer, attrs.evolve(QUICK, context=trusting))
+        flow = flow_with(issuer, attrs.evolve(SMALL, context=trusting))
         assert flow.sign_in().issuer.startswith("https://")
         # Somebody whom nobody trusts.
         flow_with(issuer).refused(IssuerUnavailable)
         # Down to http, be it on this machine.
         for name in ("token_endpoint", "jwks_uri", "authorization_endpoint"):
             issuer.metadata = {name: f"{plain.url}/{name}"}
-            flow_with(issuer, attrs.evolve(QUICK, context=trusting)).refused(IssuerUnavailable)
+            flow_with(issuer, attrs.evolve(SMALL, context=trusting)).refused(IssuerUnavailable)
         assert plain.asked == []
     other, trusting = Authority(tmp_path).contexts([x509.DNSName("finora.example")])
     with HTTPServer(ssl_context=other) as elsewhere:
         issuer = Issuer(elsewhere, scheme="https").start()
-        flow_with(issuer, attrs.evolve(QUICK, context=trusting)).refused(IssuerUnavailable)
+        flow_with(issuer, attrs.evolve(SMALL, context=trusting)).refused(IssuerUnavailable)
         assert issuer.asked == []
 
 

@@ -101,6 +101,19 @@ def test_the_memory_and_rounds_are_those_given(passwords: Argon2Passwords) -> No
     assert passwords.outdated("not a digest")
 
 
+def test_a_password_too_long_to_be_one_is_not_taken_for_another(
+    passwords: Argon2Passwords,
+) -> None:
+    assert passwords.verify(passwords.hash(""), "")
+    assert not passwords.verify(passwords.hash(""), "x" * 257)
+
+
+def test_what_was_not_checked_is_not_kept(passwords: Argon2Passwords) -> None:
+    for password in ("x" * 257, "half a \ud800 character"):
+        with pytest.raises(ValueError):  # of the caller's making
+            passwords.hash(password)
+
+
 @pytest.mark.parametrize(
     "kept", ["", "x", "$argon2id$", "$2b$12$" + "a" * 53, "$argon2id$v=19$m=8"]
 )

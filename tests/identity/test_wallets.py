@@ -168,7 +168,8 @@ def test_no_text_takes_long_to_refuse(tail: str) -> None:
 
 @pytest.mark.parametrize(
     "changed",
-    [{"domain": "a b"}, {"domain": ""}, {"domain": "x\ny"}, {"statement": "one\ntwo"},
+    [{"domain": "a b"}, {"domain": ""}, {"domain": "https://finora.example"},
+     {"domain": "x\ny"}, {"statement": "one\ntwo"},
      {"statement": ""}, {"statement": "für"}, {"nonce": "short"}, {"nonce": "abcdefgh\nURI: x"},
      {"uri": "no uri"}, {"uri": "https://a.example\nVersion: 1"}, {"chain_id": 0},
      {"chain_id": -5}, {"statement": "x\n\nURI: https://evil.example"}],
