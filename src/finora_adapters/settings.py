@@ -461,9 +461,8 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
 
 def check_production(settings: Settings) -> None:
     """Raise BadSettings where production would run with a laptop's defaults, or nothing would."""
-    missing = storage_problems(settings) + sign_in_problems(settings)
+    missing = storage_problems(settings) + sign_in_problems(settings) + mail_problems(settings)
     missing += production_problems(settings)
-    missing = storage_problems(settings) + mail_problems(settings) + production_problems(settings)
     if missing:
         raise refusal(tuple(missing))
 
@@ -494,6 +493,9 @@ def production_problems(settings: Settings) -> list[tuple[str, str]]:
     if settings.secret_keys is None:
         said = "set it to 1: and the output of `openssl rand -hex 32`, and keep a copy elsewhere"
         problems.append(("FINORA_SECRET_KEYS", said))
+    if settings.mail_smtp_url is None and settings.mail_jmap_token is None:
+        said = "set it, or FINORA_MAIL_JMAP_TOKEN: a folder of letters is not for production"
+        problems.append(("FINORA_MAIL_SMTP_URL", said))
     return problems
 
 
@@ -523,9 +525,6 @@ def sign_in_problems(settings: Settings) -> list[tuple[str, str]]:
         ):
             said = f"{origin!r} is no https origin of {domain}"
             problems.append(("FINORA_PASSKEY_ORIGINS", said))
-    if settings.mail_smtp_url is None and settings.mail_jmap_token is None:
-        said = "set it, or FINORA_MAIL_JMAP_TOKEN: a folder of letters is not for production"
-        problems.append(("FINORA_MAIL_SMTP_URL", said))
     return problems
 
 

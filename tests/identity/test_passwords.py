@@ -36,8 +36,8 @@ def passwords() -> Iterator[Argon2Passwords]:
 @pytest.mark.spec("S2-9", partial=True)
 @pytest.mark.parametrize(
     "password",
-    ["correct horse", "ten chars!", "x" * 255 + "y", "пароль для всех", "日本語のパスワードです長い",
-     "👩‍👩‍👧 family and some", " spaces count "],
+    ["correct horse", "ten chars!", "x" * 255 + "y", "пароль для всех",
+     "日本語のパスワードです長い", "👩‍👩‍👧 family and some", " spaces count "],
 )  # fmt: skip
 def test_a_password_that_can_be_set(password: str) -> None:
     assert check_password(password) == unicodedata.normalize("NFKC", password)
@@ -99,6 +99,19 @@ def test_the_memory_and_rounds_are_those_given(passwords: Argon2Passwords) -> No
         assert others.outdated(digest)
         assert others.verify(digest, PASSWORD)
     assert passwords.outdated("not a digest")
+
+
+def test_a_password_too_long_to_be_one_is_not_taken_for_another(
+    passwords: Argon2Passwords,
+) -> None:
+    assert passwords.verify(passwords.hash(""), "")
+    assert not passwords.verify(passwords.hash(""), "x" * 257)
+
+
+def test_what_was_not_checked_is_not_kept(passwords: Argon2Passwords) -> None:
+    for password in ("x" * 257, "half a \ud800 character"):
+        with pytest.raises(ValueError):  # of the caller's making
+            passwords.hash(password)
 
 
 @pytest.mark.parametrize(

@@ -122,8 +122,10 @@ def test_messages_that_are_not_read(case: str) -> None:
 @pytest.mark.parametrize(
     ("part", "other"),
     [("", "\n"), ("Version: 1", "Version: 1\nVersion: 1"), ("Version: 1", "Version: 2"),
-     ("Chain ID: 1", "Chain ID: 01"), ("Chain ID: 1", "Chain ID: 0"), ("Chain ID: 1", "Chain ID: -1"),
-     ("Chain ID: 1", "Chain ID: １"), ("Chain ID: 1", "Chain ID: " + "9" * 200),
+     ("Chain ID: 1", "Chain ID: 01"), ("Chain ID: 1", "Chain ID: 0"),
+     ("Chain ID: 1", "Chain ID: -1"),
+     ("Chain ID: 1", "Chain ID: １"),
+     ("Chain ID: 1", "Chain ID: " + "9" * 200),
      ("\n", "\r\n"), ("Nonce: abcdefgh12345678", "Nonce: abcdefgh-2345678"),
      ("2026-11-21T12:00:00.000Z", "2026-02-30T12:00:00Z"),
      ("2026-11-21T12:00:00.000Z", "2026-11-21T25:00:00Z"),
@@ -142,15 +144,32 @@ def test_a_message_that_differs_in_one_place_is_not_read(part: str, other: str) 
         Message.read(changed)
 
 
-def test_a_huge_message_is_refused_before_it_is_read() -> None:
-    for text in (text_of() + "\n" * 100_000, "a." * 100_000, "%41" * 100_000 + " wants"):
+HEAVY = {
+    "a long URI": "URI: a://" + "a" * 7500 + " ",
+    "a long port": "URI: a://" + "a:1" * 2500 + " ",
+    "many resources": "\nResources:" + "\n- a://b:1/" * 680 + " ",
+    "long resources": ("\nResources:" + ("\n- a://" + "%41" * 600) * 4) + " ",
+    "a long request id": "\nRequest ID: " + "a:" * 3600 + " ",
+    "a long statement": "URI: a:b\n" + " " * 7500,
+    "many ats": "URI: a://" + "a@" * 3600 + " ",
+    "much too long": "\n" * 1_000_000,
+}
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("tail", HEAVY.values(), ids=HEAVY.keys())
+def test_no_text_takes_long_to_refuse(tail: str) -> None:
+    uri = "URI: https://finora.example/login"
+    whole = text_of()
+    for text in (whole + tail, whole.replace(uri, tail), tail + whole, tail):
         with pytest.raises(BadWalletMessage):
             Message.read(text)
 
 
 @pytest.mark.parametrize(
     "changed",
-    [{"domain": "a b"}, {"domain": ""}, {"domain": "x\ny"}, {"statement": "one\ntwo"},
+    [{"domain": "a b"}, {"domain": ""}, {"domain": "https://finora.example"},
+     {"domain": "x\ny"}, {"statement": "one\ntwo"},
      {"statement": ""}, {"statement": "für"}, {"nonce": "short"}, {"nonce": "abcdefgh\nURI: x"},
      {"uri": "no uri"}, {"uri": "https://a.example\nVersion: 1"}, {"chain_id": 0},
      {"chain_id": -5}, {"statement": "x\n\nURI: https://evil.example"}],

@@ -162,12 +162,13 @@ def _identified(claims: Mapping[str, Any]) -> Identified:
         email = None
     if not isinstance(name, str) or not name.isprintable() or not name.strip():
         name = None
+    verified = claims.get("email_verified")
     return Identified(
         issuer=claims["iss"],
         subject=subject,
         email=email,
         # Some issuers write it as a text.
-        email_verified=email is not None and claims.get("email_verified") in (True, "true"),
+        email_verified=email is not None and (verified is True or verified == "true"),
         name=name and name.strip()[:_MOST_NAME],
     )
 

@@ -120,7 +120,7 @@ class Published:
         listed = answer.said.get("keys")
         if answer.status != 200 or not isinstance(listed, list) or len(listed) > _MOST_KEYS:
             raise RemoteFailed(f"{self.issuer} publishes no keys")
-        return [key for each in listed if (key := _public_key(each)) is not None]
+        return [key for each in listed if (key := public_key(each)) is not None]
 
 
 class _Kept(Generic[T]):
@@ -170,7 +170,7 @@ def _fitting(keys: Sequence[PublicKey], kid: str | None, algorithm: str) -> Sequ
     return [key for key in keys if (kid is None or key.kid == kid) and key.fits(algorithm)]
 
 
-def _public_key(said: object) -> PublicKey | None:
+def public_key(said: object) -> PublicKey | None:
     """None for what is no key for signatures that is taken: a set may hold others too."""
     if not isinstance(said, dict) or said.get("use", "sig") != "sig" or "d" in said:
         return None

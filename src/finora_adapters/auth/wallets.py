@@ -18,29 +18,30 @@ _MOST = 8192
 _HALF = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
 _RECOVERY = {0: 0, 1: 1, 27: 0, 28: 1}
 
-_PLAIN = r"A-Za-z0-9\-._~!$&'()*+,;="
-_PART = rf"(?:[{_PLAIN}]|%[0-9A-Fa-f]{{2}})"
-_HOST = rf"(?:\[[0-9A-Fa-f:.]+\]|{_PART}+)"
-_AUTHORITY = rf"(?:(?:{_PART}|:)*@)?{_HOST}(?::[0-9]{{1,5}})?"
-_URI = rf"[A-Za-z][A-Za-z0-9+.\-]*:(?://{_AUTHORITY})?(?:{_PART}|[:@/?#])*"
+# Nothing here is tried in a second way once it fits (`++`, `*+`, `?>`): a stranger's text would
+# make the number of ways grow with its length.
+_PART = r"(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})"
+_HOST = rf"(?:\[[0-9A-Fa-f:.]++\]|{_PART}++)"
+_AUTHORITY = rf"(?>(?:(?:{_PART}|:)*+@)?+{_HOST}(?::[0-9]{{1,5}}+)?+)"
+_URI = rf"(?>[A-Za-z][A-Za-z0-9+.\-]*+:(?://{_AUTHORITY})?+(?:{_PART}|[:@/?#])*+)"
 _TIME = (
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?"
     r"(?:Z|[+\-][0-9]{2}:[0-9]{2})"
 )
 _MESSAGE = re.compile(
-    rf"(?:(?P<scheme>[A-Za-z][A-Za-z0-9+.\-]*)://)?(?P<domain>{_AUTHORITY})"
+    rf"(?:(?P<scheme>[A-Za-z][A-Za-z0-9+.\-]*+)://)?+(?P<domain>{_AUTHORITY})"
     r" wants you to sign in with your Ethereum account:\n"
     r"(?P<address>0x[0-9a-fA-F]{40})\n\n"
-    r"(?:(?P<statement>[\x20-\x7e]+)\n)?\n"
+    r"(?:(?P<statement>[\x20-\x7e]++)\n)?+\n"
     rf"URI: (?P<uri>{_URI})\n"
     r"Version: 1\n"
     r"Chain ID: (?P<chain_id>[1-9][0-9]{0,17})\n"
-    r"Nonce: (?P<nonce>[A-Za-z0-9]{8,})\n"
+    r"Nonce: (?P<nonce>[A-Za-z0-9]{8,}+)\n"
     rf"Issued At: (?P<issued_at>{_TIME})"
-    rf"(?:\nExpiration Time: (?P<expires_at>{_TIME}))?"
-    rf"(?:\nNot Before: (?P<not_before>{_TIME}))?"
-    rf"(?:\nRequest ID: (?P<request_id>(?:{_PART}|[:@])*))?"
-    rf"(?P<resources>\nResources:(?:\n- {_URI})*)?"
+    rf"(?:\nExpiration Time: (?P<expires_at>{_TIME}))?+"
+    rf"(?:\nNot Before: (?P<not_before>{_TIME}))?+"
+    rf"(?:\nRequest ID: (?P<request_id>(?:{_PART}|[:@])*+))?+"
+    rf"(?P<resources>\nResources:(?:\n- {_URI})*+)?+"
 )
 
 
@@ -107,7 +108,9 @@ class EthereumWallets:
             raise BadWalletAddress("an address is 0x and forty hexadecimal digits")
         right, digits = _checksum(address), address[2:]
         if address != right and digits not in (digits.lower(), digits.upper()):
-            raise BadWalletAddress("the case of the address's letters does not check: is it mistyped?")
+            raise BadWalletAddress(
+                "the case of the address's letters does not check: is it mistyped?"
+            )
         return right
 
     def message(

@@ -28,7 +28,10 @@ class TokenInvalid(Unauthenticated):
 
 
 class ProofStale(TokenInvalid):
-    """What was proven a moment ago holds no more: whoever remembered it asks anew."""
+    """What was proven a moment ago holds no more: the token was revoked, or its user's role
+    changed, while it was asked."""
+
+    code = "PROOF_STALE"
 
 
 class TokenNotFound(NotFound):

@@ -108,7 +108,7 @@ class SecretText:
         )
         return hmac.compare_digest(mine, theirs)
 
-    __hash__ = None  # type: ignore[assignment]  # a set of them would tell which are equal
+    __hash__ = None  # type: ignore[assignment]  # so says the data model
 
     def __setattr__(self, name: str, value: object) -> Never:
         raise AttributeError("a secret text does not change")
