@@ -95,7 +95,7 @@ def error_body(
 def headers_of(refusal: Refusal) -> dict[str, str]:
     match refusal:
         case Unauthenticated():
-            return {"WWW-Authenticate": "Bearer"}
+            return {"WWW-Authenticate": str(refusal.facts.get("challenge", "Bearer"))}
         case Unavailable() | Limited():
             return {"Retry-After": str(refusal.facts.get("retry_after", RETRY_AFTER_S))}
     return {}

@@ -1,5 +1,6 @@
 """Where the application is put together."""
 
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -12,12 +13,17 @@ from finora_adapters.postgres.migrate import require_current
 from finora_adapters.redis.client import RedisUnavailable, connect
 from finora_adapters.redis.versions import VersionedCache
 from finora_adapters.settings import Settings
+from finora_core.audit.service import AuditService
 from finora_core.files.ports import Objects
 from finora_core.files.service import FileService
 from finora_core.identity.service import TokenService
 from finora_core.insights.wallet.service import WalletService
+from finora_core.jobs.operators import OperatorService
 from finora_core.jobs.ports import Queue
 from finora_core.jobs.service import JobService
+from finora_core.kernel.clock import SystemClock
+from finora_core.kernel.nonces import Nonces
+from finora_core.kernel.scope import Scope
 from finora_core.ledger.service import LedgerService
 from finora_core.records.imports import MAX_PREVIEW, ImportService
 from finora_core.records.service import RecordService
@@ -26,6 +32,7 @@ from finora_web.app import Shell, create_app
 from finora_web.contract import Uploads
 from finora_web.gate import Gate
 from finora_web.health import Health
+from finora_web.operator import Operator
 from finora_web.services import Services
 
 
@@ -43,6 +50,7 @@ def build(settings: Settings, opened: Opened, metrics_folder: Path | None = None
         jobs=get(JobService),
         files=get(FileService),
         tokens=get(TokenService),
+        audit=get(AuditService),
         queue=queue,
     )
     objects: Objects = get(Objects)  # type: ignore[type-abstract]  # as above
@@ -77,10 +85,20 @@ def build(settings: Settings, opened: Opened, metrics_folder: Path | None = None
         "preview": MAX_PREVIEW,
     }
     gate = Gate(services, cache, settings.http_body_kb << 10, uploads)
+    nonces: Nonces = get(Nonces)  # type: ignore[type-abstract]  # as above
+    secret = settings.jobs_hmac_secret
+    operator = Operator(
+        service=get(OperatorService),
+        nonces=nonces,
+        clock=SystemClock(),
+        platform=partial(get, Scope),
+        secret=secret.get_secret_value().encode() if secret else None,
+    )
     origins = frozenset(filter(None, (each.strip() for each in settings.http_origins.split(","))))
     return create_app(
         Shell(
             gate=gate,
+            operator=operator,
             health=health,
             version=version("finora"),
             origins=origins,

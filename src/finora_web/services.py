@@ -2,6 +2,7 @@
 
 import attrs
 
+from finora_core.audit.service import AuditService
 from finora_core.files.service import FileService
 from finora_core.identity.service import TokenService
 from finora_core.insights.wallet.service import WalletService
@@ -21,4 +22,5 @@ class Services:
     jobs: JobService
     files: FileService
     tokens: TokenService
+    audit: AuditService
     queue: Queue

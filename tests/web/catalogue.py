@@ -55,6 +55,7 @@ class World:
     file_id: str
     announced_file: str
     token_id: str
+    actor: str
 
     @classmethod
     def of(cls, api: Api, finora: Finora, scope: Scope, word: str) -> "World":
@@ -84,6 +85,7 @@ class World:
             file_id=file["id"],
             announced_file=api.post("/files/announcements", announced)["file"]["id"],
             token_id=str(finora.tokens.create(scope, word).token.id),
+            actor=str(scope.user_id),
         )
 
     def requests(self) -> dict[str, Asked]:
@@ -147,8 +149,12 @@ class World:
             "delete_file": Asked(method="DELETE", path=file),
             "list_tokens": _get("/tokens"),
             "revoke_token": _post(f"/tokens/{self.token_id}/revocation"),
+            "list_events": _get("/events", type="account.opened", since=f"{DAY}T00:00:00Z",
+                                until="2100-01-01T00:00:00Z", actor=self.actor, after="0",
+                                limit="10"),
+            "verify_events": _get("/audit/verification", after="0"),
             "export_books": _get("/export", tool="hledger"),
-        }
+        }  # fmt: skip
 
 
 def _get(path: str, **query: str) -> Asked:

@@ -16,8 +16,8 @@ from finora_core.kernel.events import Plain
 from finora_core.kernel.scope import Scope
 
 PERMISSIONS = frozenset({
-    "books:read", "books:write", "files:read", "files:write", "jobs:read", "jobs:write",
-    "tokens:read", "tokens:write",
+    "books:read", "books:write", "events:read", "files:read", "files:write", "jobs:read",
+    "jobs:write", "tokens:read", "tokens:write",
 })  # fmt: skip
 """What a route can ask for."""
 
