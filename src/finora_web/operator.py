@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 import attrs
@@ -80,7 +80,7 @@ class ReplayIn(In):
     """One of them: this job, or all that are dead."""
 
     job_id: Id | None = None
-    all: Literal[True] | None = None
+    all: bool = False
 
 
 _JOB = TypeAdapter(Single[OperatedOut])
@@ -262,6 +262,6 @@ def _which(body: bytes) -> UUID | None:
             for each in error.errors(include_url=False, include_input=False)
         )
         raise BadRequest("the request is not right", details=wrong) from error
-    if (asked.job_id is None) == (asked.all is None):
+    if (asked.job_id is None) != asked.all:
         raise BadRequest('say {"job_id": "..."} or {"all": true}')
     return asked.job_id
