@@ -58,7 +58,7 @@ class Rows:
 
 @pytest.mark.invariant("I-51")
 @pytest.mark.invariant("I-19")
-@pytest.mark.spec("S3-39", partial=True)
+@pytest.mark.spec("S3-39")
 @pytest.mark.parametrize("name", [name for name in WRITES if name not in EXEMPT])
 def test_a_change_and_its_event_are_one_transaction(
     api: Api, finora: Finora, settings: Settings, scope: Scope, admin: Engine, name: str
