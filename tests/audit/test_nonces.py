@@ -4,14 +4,16 @@ import hashlib
 import os
 import threading
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import Engine, text
 
-from finora import Scope
+from finora import Finora, Scope
 from finora_adapters.postgres.nonces import PgNonces
+from finora_adapters.postgres.tenants import UPKEEP
 from finora_adapters.postgres.work import Postgres
+from finora_core.jobs.model import ScheduleDue
 from together import together
 
 MINUTE = timedelta(minutes=1)
@@ -76,6 +78,27 @@ def test_what_is_over_is_forgotten_and_nothing_else(nonces: PgNonces, admin: Eng
     assert good in there and over not in there
     assert not nonces.spend(good, MINUTE)
     assert nonces.spend(over, MINUTE)
+
+
+def test_the_clock_forgets_what_is_over(
+    finora: Finora, database: Postgres, nonces: PgNonces, admin: Engine
+) -> None:
+    over = digest()
+    nonces.spend(over, timedelta(milliseconds=1))
+    time.sleep(0.02)
+    upkeep = finora.scope(tenant=UPKEEP, user=UPKEEP)
+    with database.begin(upkeep) as work:
+        work.events.record(ScheduleDue("jobs.purge", datetime.now(UTC)))
+    finora.run_jobs()
+    with admin.connect() as connection:
+        job = connection.execute(
+            text("select state, result from finora.job where request_id = :r"),
+            {"r": upkeep.request_id},
+        ).one()
+        there = text("select count(*) from finora.nonce where digest = :d")
+        assert connection.scalar(there, {"d": over}) == 0
+    assert job.state == "done"
+    assert job.result["nonces"] >= 1
 
 
 @pytest.mark.invariant("I-37")
