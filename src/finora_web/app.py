@@ -31,6 +31,7 @@ from finora_web.errors import (
 )
 from finora_web.gate import Gate
 from finora_web.health import Health
+from finora_web.operator import Operator
 from finora_web.pages.routes import pages
 
 log = logging.getLogger("finora.http")
@@ -56,6 +57,7 @@ class Shell:
     """What the application is given."""
 
     gate: Gate
+    operator: Operator
     health: Health
     version: str
     origins: frozenset[str] = frozenset()
@@ -81,6 +83,7 @@ def create_app(shell: Shell) -> Flask:
         )
     _add_probes(app, shell)
     _add_documents(app, shell)
+    shell.operator.add_to(app)
     app.register_blueprint(pages(shell.gate))
     app.before_request(_begin)
     app.after_request(_end(shell))

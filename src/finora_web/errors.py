@@ -97,7 +97,7 @@ def error_body(
 def headers_of(refusal: Refusal) -> dict[str, str]:
     match refusal:
         case Unauthenticated():
-            return {"WWW-Authenticate": "Bearer"}
+            return {"WWW-Authenticate": str(refusal.facts.get("challenge", "Bearer"))}
         case AccountLocked():
             return {"Retry-After": str(refusal.facts["retry_after"])}
         case Unavailable() | Limited():

@@ -288,14 +288,14 @@ class Gate:
         content = b""
         if endpoint.body is not None:
             limit = self.body_bytes if endpoint.body_kb is None else endpoint.body_kb << 10
-            content = _body(request, limit)
+            content = body_of(request, limit)
             read_json(content)
             arguments["body"] = _validated(endpoint.body, content, wrong, endpoint.private)
         if wrong:
             said = "; ".join(f"{path}: {why}" for path, why in wrong[:5])
             raise BadRequest(f"the request is not right: {said}", details=tuple(wrong[:100]))
         if endpoint.uploads is None:
-            if endpoint.body is None and endpoint.writes and _body(request, 1024).strip():
+            if endpoint.body is None and endpoint.writes and body_of(request, 1024).strip():
                 raise BadRequest("this route takes no body")
             yield arguments, content
             return
@@ -406,7 +406,8 @@ def _query(request: Request) -> dict[str, str]:
     return found
 
 
-def _body(request: Request, limit: int) -> bytes:
+def body_of(request: Request, limit: int) -> bytes:
+    """The bytes of a JSON body. Raises BodyTooLarge, WrongMediaType, BadRequest."""
     _check_plain(request)
     if request.content_length is not None and request.content_length > limit:
         raise BodyTooLarge(f"the body has {request.content_length} bytes; at most {limit}")

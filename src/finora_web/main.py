@@ -15,6 +15,7 @@ from finora_adapters.redis.client import RedisUnavailable, connect
 from finora_adapters.redis.limits import Limits
 from finora_adapters.redis.versions import VersionedCache
 from finora_adapters.settings import Settings
+from finora_core.audit.service import AuditService
 from finora_core.files.ports import Objects
 from finora_core.files.service import FileService
 from finora_core.identity.admin.service import AdminService
@@ -25,8 +26,12 @@ from finora_core.identity.service import TokenService
 from finora_core.identity.sessions.service import SessionService
 from finora_core.identity.tenants.service import TenantService
 from finora_core.insights.wallet.service import WalletService
+from finora_core.jobs.operators import OperatorService
 from finora_core.jobs.ports import Queue
 from finora_core.jobs.service import JobService
+from finora_core.kernel.clock import SystemClock
+from finora_core.kernel.nonces import Nonces
+from finora_core.kernel.scope import Scope
 from finora_core.ledger.service import LedgerService
 from finora_core.records.imports import MAX_PREVIEW, ImportService
 from finora_core.records.service import RecordService
@@ -38,6 +43,7 @@ from finora_web.contract import Uploads
 from finora_web.gate import Gate
 from finora_web.health import Health
 from finora_web.limits import Limiter, policies_of
+from finora_web.operator import Operator
 from finora_web.services import Services
 
 
@@ -56,6 +62,7 @@ def build(settings: Settings, opened: Opened, metrics_folder: Path | None = None
         jobs=get(JobService),
         files=get(FileService),
         tokens=get(TokenService),
+        audit=get(AuditService),
         queue=queue,
         secrets=get(SecretService),
         sessions=get(SessionService),
@@ -108,10 +115,20 @@ def build(settings: Settings, opened: Opened, metrics_folder: Path | None = None
         digest_key,
         settings.http_proxies,
     )
+    nonces: Nonces = get(Nonces)  # type: ignore[type-abstract]  # as above
+    secret = settings.jobs_hmac_secret
+    operator = Operator(
+        service=get(OperatorService),
+        nonces=nonces,
+        clock=SystemClock(),
+        platform=partial(get, Scope),
+        secret=secret.get_secret_value().encode() if secret else None,
+    )
     origins = frozenset(filter(None, (each.strip() for each in settings.http_origins.split(","))))
     return create_app(
         Shell(
             gate=gate,
+            operator=operator,
             health=health,
             version=version("finora"),
             origins=origins,

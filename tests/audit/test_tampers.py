@@ -2,67 +2,18 @@
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
-from uuid import uuid4
 
-import attrs
 import pytest
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Engine, text
 
-from audit.tampers import COLUMNS, Expected, Tamper, Within
-from books import sealed
-from finora import Finora, Scope
-from finora_adapters.postgres.audit import PgEveryLog
+from audit.conftest import ANCHORED, LAST_ANCHOR, LENGTH, Sealed
+from audit.tampers import COLUMNS, Expected, Tamper
 from finora_adapters.postgres.schema import metadata
-from finora_adapters.postgres.tenants import UPKEEP
-from finora_adapters.postgres.work import Postgres
-from finora_adapters.signing import Ed25519, verifies
-from finora_adapters.storage.anchors import DirectoryAnchors
 from finora_core.audit.model import Flaw, FlawKind, Verification
-from finora_core.audit.service import AnchorService, Auditor
-from finora_core.kernel.ids import new_id
-from finora_core.ledger.model import AccountKind, AccountOpened
 
-LENGTH, LAST_ANCHOR = 26, 23
-ANCHORED = (7, 8, 15, LAST_ANCHOR)
-KEY = Ed25519(bytes(range(32)))
 TAMPERS = 1_000
-
-
-@attrs.frozen
-class Sealed:
-    """A tenant's chain of 26 links, of which 23 are anchored, between others'."""
-
-    scope: Scope
-    anchors: DirectoryAnchors
-
-    def verify(self, connection: Connection, tenant: bool = True, batch: int = 10) -> Verification:
-        auditor = Auditor(PgEveryLog(Within(connection)), verifies, batch)
-        only = self.scope.tenant_id if tenant else None
-        return auditor.verify(only, self.anchors, frozenset({KEY.public_key}))
-
-
-@pytest.fixture(scope="module")
-def chain(
-    finora: Finora, database: Postgres, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Sealed]:
-    scope, other = (finora.scope(tenant=f"tamper-{uuid4()}", user="u1") for _ in range(2))
-    anchors = DirectoryAnchors(tmp_path_factory.mktemp("anchors"))
-    service = AnchorService(database.begin, PgEveryLog(database), anchors, lambda: KEY)
-    done = 0
-    for upto in (*ANCHORED, LENGTH):
-        while done < upto:
-            # Now several in a transaction, now one.
-            for each in (scope, other):
-                with database.begin(attrs.evolve(each, request_id=str(new_id()))) as work:
-                    for _ in range(some := min(3, upto - done)):
-                        work.events.record(AccountOpened(new_id(), AccountKind.ASSET))
-            done += some
-        assert sealed(finora, scope) == upto
-        if upto in ANCHORED:
-            service.anchor(finora.scope(tenant=UPKEEP, user=UPKEEP))
-    yield Sealed(scope, anchors)
 
 
 def tampered(

@@ -194,6 +194,7 @@ def goes_on(finora: Finora) -> None:
             "where s.tenant_id = e.tenant_id and s.event_id = e.id)"
         ).fetchone()
         assert unsealed == (0,)
+    assert finora.auditor.verify().whole
     mine, theirs = (
         {account.id for account in finora.ledger.accounts(each)} for each in (scope, rival)
     )

@@ -26,6 +26,7 @@ from finora import Amount, Finora, Posting, Settings, currency
 from finora_adapters.embedded import Engines, find_postgres, open_engines
 from finora_adapters.postgres import migrate
 from finora_adapters.settings import BadSettings, from_environment
+from finora_worker.main import run as run_worker
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -343,6 +344,8 @@ def test_each_process_passes_for_production_and_refuses_a_laptops_defaults(
     with pytest.raises(BadSettings, match="FINORA_SECRET_KEYS"):
         from_environment(environment)  # The example's is nobody's.
     environment |= {"FINORA_SECRET_KEYS": f"1:{secrets.token_hex(32)}"}
+    # What is to be filled in, and has a shape of its own.
+    environment |= {"FINORA_ANCHOR_KEY": "0a" * 32} if "FINORA_ANCHOR_KEY" in environment else {}
     settings = from_environment(environment)
     assert settings.env == "production"
     assert settings.http_host == "0.0.0.0"
@@ -358,6 +361,19 @@ def test_each_process_passes_for_production_and_refuses_a_laptops_defaults(
             from_environment({k: v for k, v in environment.items() if k not in unset})
         [(named_, reason)] = caught.value.details
         assert named_ == told and reason.startswith("set it")
+
+
+@pytest.mark.parametrize(("read", "name"), PROCESSES)
+def test_workers_alone_have_the_key_of_the_anchors_and_do_not_start_without(
+    read: Any, name: str
+) -> None:
+    environment = read(name)
+    if "worker" not in name:
+        assert "FINORA_ANCHOR_KEY" not in environment
+        return
+    del environment["FINORA_ANCHOR_KEY"]
+    with pytest.raises(BadSettings, match="FINORA_ANCHOR_KEY"):
+        run_worker(from_environment(environment))
 
 
 @pytest.mark.spec("S3-44", partial=True)

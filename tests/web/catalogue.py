@@ -56,6 +56,7 @@ class World:
     announced_file: str
     token_id: str
     credential_id: str
+    actor: str
 
     @classmethod
     def of(cls, api: Api, finora: Finora, scope: Scope, word: str) -> "World":
@@ -87,6 +88,7 @@ class World:
             announced_file=api.post("/files/announcements", announced)["file"]["id"],
             token_id=str(finora.tokens.create(scope, word).token.id),
             credential_id=api.post("/credentials", credential, 200)["id"],
+            actor=str(scope.user_id),
         )
 
     def requests(self) -> dict[str, Asked]:
@@ -156,8 +158,12 @@ class World:
             "list_credentials": _get("/credentials"),
             "put_credential": _post("/credentials", credential),
             "remove_credential": Asked(method="DELETE", path=f"/credentials/{self.credential_id}"),
+            "list_events": _get("/events", type="account.opened", since=f"{DAY}T00:00:00Z",
+                                until="2100-01-01T00:00:00Z", actor=self.actor, after="0",
+                                limit="10"),
+            "verify_events": _get("/audit/verification", after="0"),
             "export_books": _get("/export", tool="hledger"),
-        }
+        }  # fmt: skip
 
 
 def _get(path: str, **query: str) -> Asked:

@@ -18,6 +18,8 @@ from web.catalogue import CSV, Asked, World, Written
 # Parameters that name a thing by text, which a format does not show. That of import_statement is
 # looked at by its job.
 BY_TEXT = [("preview_statement", "query", "account")]
+# A person's id names nothing of a tenant: who did nothing here is found nowhere here.
+A_FILTER = [("list_events", "query", "actor")]
 
 
 def document(app: Flask) -> Any:
@@ -100,7 +102,10 @@ def test_no_id_of_another_tenant_is_there_by_any_parameter(
         sent = json.dumps([asked.path, asked.query, asked.body])
         for key in (None, "k") if asked.method != "GET" else (None,):
             answer = asked.by(other, key=key)
-            assert answer.status_code in (400, 404), (place, answer.status_code, answer.text)
+            if place in A_FILTER:
+                assert answer.json["data"] == []
+            else:
+                assert answer.status_code in (400, 404), (place, answer.status_code, answer.text)
             told = [said for said in attrs.astuple(theirs) if said in answer.text]
             assert all(said in sent for said in told), (place, told)
             assert written.digest() == before, place

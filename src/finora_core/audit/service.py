@@ -246,6 +246,22 @@ class AnchorService:
         """Write the heads of all tenants where the database's owner cannot reach, signed; compare
         those of the anchor before with what is there. A crash between the store and the log leaves
         an anchor that the log does not name, which is as good."""
+        made, digest = self._make()
+        with self.begin(scope) as work:
+            work.events.record(AnchorMade(made.number, digest))
+            return work.done(made)
+
+    def require(self, scope: Scope) -> Anchored:
+        """Raises AuditBroken, with the new anchor in place, where the one before does not hold."""
+        made, digest = self._make()
+        with self.begin(scope) as work:
+            work.events.record(AnchorMade(made.number, digest))
+            # Else its job would be over, and well.
+            if not made.flaws:
+                return work.done(made)
+        raise AuditBroken("; ".join(str(each) for each in made.flaws[:10]))
+
+    def _make(self) -> tuple[Anchored, bytes]:
         signer = self.signer()
         for _ in range(_TRIES):
             number, previous, flaws = self._before()
@@ -268,16 +284,7 @@ class AnchorService:
             tenants=len(anchor.heads),
             flaws=flaws,
         )
-        with self.begin(scope) as work:
-            work.events.record(AnchorMade(anchor.number, signed.digest))
-            return work.done(made)
-
-    def require(self, scope: Scope) -> Anchored:
-        """Raises AuditBroken, with the new anchor in place, where the one before does not hold."""
-        made = self.anchor(scope)
-        if made.flaws:
-            raise AuditBroken("; ".join(str(each) for each in made.flaws[:10]))
-        return made
+        return made, signed.digest
 
     def _before(self) -> tuple[int, bytes, tuple[Flaw, ...]]:
         """The last anchor's number, its digest, and what it knows that is not there any more."""

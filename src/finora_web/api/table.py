@@ -5,6 +5,7 @@ from finora_web.api import (
     auth,
     credentials,
     entries,
+    events,
     exports,
     files,
     imports,
@@ -21,20 +22,8 @@ from finora_web.contract import Endpoint
 ENDPOINTS: tuple[Endpoint, ...] = tuple(
     endpoint
     for module in (
-        auth,
-        me,
-        tenants,
-        people,
-        accounts,
-        entries,
-        records,
-        imports,
-        wallet,
-        jobs,
-        files,
-        tokens,
-        credentials,
-        exports,
+        auth, me, tenants, people, accounts, entries, records, imports, wallet, jobs, files,
+        tokens, credentials, events, exports,
     )
     for endpoint in module.routes
-)
+)  # fmt: skip
