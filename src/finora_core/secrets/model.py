@@ -39,7 +39,7 @@ class SecretNotFound(NotFound):
 
 
 class BadSecret(Invalid):
-    """A credential has an institution, a type, and 1 to 16 named fields of up to 4096 characters."""
+    """A credential has an institution, a type, and 1 to 16 fields of up to 4096 characters."""
 
     code = "BAD_SECRET"
 
