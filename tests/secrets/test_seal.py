@@ -6,6 +6,8 @@ import json
 import logging
 import pickle
 import pprint
+import subprocess
+import sys
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -264,3 +266,24 @@ def test_a_secret_text_is_logged_by_nobody(capsys: pytest.CaptureFixture[str]) -
 def test_an_open_key_is_not_shown() -> None:
     shown = repr(OpenKey(UUID(int=1), b"0123456789")) + repr(Wrapped(1, b"0123456789"))
     assert "0123" not in shown
+
+
+def test_without_the_library_everything_but_sealing_works() -> None:
+    """It is asked for when something is sealed or opened, and the refusal says what to install."""
+    program = """
+import sys
+sys.modules["cryptography"] = None
+import finora_adapters.compose
+from finora_adapters.crypto.cipher import AesGcm, CryptographyMissing
+from finora_core.secrets.model import Sealed
+for act in (lambda: AesGcm().seal(bytes(32), b"x", b""),
+            lambda: AesGcm().open(bytes(32), Sealed(bytes(12), bytes(17)), b"")):
+    try:
+        act()
+    except CryptographyMissing as error:
+        print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.count("install finora[auth]") == 2
