@@ -284,7 +284,7 @@ def _missing(command: typing.Any, words: list[str]) -> str | None:
     """The words up to the first that names no subcommand."""
     for number, word in enumerate(words, 1):
         subcommands = getattr(command, "commands", None)
-        if not subcommands:
+        if not subcommands or word.startswith("-"):
             return None
         if word not in subcommands:
             return " ".join(words[:number])

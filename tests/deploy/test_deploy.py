@@ -372,6 +372,7 @@ def test_workers_alone_have_the_key_of_the_anchors_and_do_not_start_without(
         assert "FINORA_ANCHOR_KEY" not in environment
         return
     del environment["FINORA_ANCHOR_KEY"]
+    environment |= {"FINORA_SECRET_KEYS": f"1:{secrets.token_hex(32)}"}
     with pytest.raises(BadSettings, match="FINORA_ANCHOR_KEY"):
         run_worker(from_environment(environment))
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import subprocess
 import sys
 from collections.abc import Callable
@@ -31,6 +32,8 @@ PRODUCTION = {
     "FINORA_DATABASE_URL": "postgresql://db.acme.example/finora",
     "FINORA_REDIS_URL": "redis://cache:6379/0",
     "FINORA_STORAGE_DIRECTORY": "/srv/files",
+    "FINORA_SECRET_KEYS": f"1:{secrets.token_hex(32)}",
+    "FINORA_PUBLIC_URL": "https://money.acme.example",
 }
 
 

@@ -1,6 +1,7 @@
 """Settings of sign-in: what goes together, what production refuses, and no secret in any text."""
 
 import json
+import secrets
 from typing import Any
 
 import pytest
@@ -12,6 +13,9 @@ from finora_adapters.settings import BadSettings, OidcClient, check_production, 
 READY = {
     "FINORA_ENV": "production", "FINORA_DATABASE_URL": "postgresql://f:p@db.example.com/f",
     "FINORA_REDIS_URL": "redis://cache:6379/0", "FINORA_STORAGE_DIRECTORY": "/srv/files",
+    "FINORA_SECRET_KEYS": f"1:{secrets.token_hex(32)}", "FINORA_PUBLIC_URL": "https://money.example.com",
+    "FINORA_MAIL_SMTP_URL": "smtps://mail.example.com",
+    "FINORA_MAIL_FROM": "post@example.com",
 }  # fmt: skip
 GOOGLE = {"name": "google", "client_id": "id.apps", "client_secret": "hunter2"}
 

@@ -6,7 +6,7 @@ from sqlalchemy import Engine, text
 # Copied whole to every node: small, and read by every tenant. Their keys span all tenants.
 REFERENCE = {
     "asset", "schema_state", "seal_mark", "paused_queue", "person", "tenant", "alembic_version",
-    "key_version", "signing_key",
+    "key_version", "signing_key", "identity", "session", "challenge", "guess", "nonce",
 }  # fmt: skip
 
 # What keeps this from being a configuration: Citus takes no statement triggers (beside these, every

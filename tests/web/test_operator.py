@@ -25,10 +25,10 @@ from finora_adapters.compose import Opened
 from finora_adapters.postgres.tenants import UPKEEP
 from finora_core.jobs.operators import operator_id
 from finora_web.main import build
+from serving import Served
 from together import together
 from web.api import Api, check_envelope
 from web.catalogue import CSV
-from web.serving import Served
 
 SECRET = "operators-share-this-secret-0123456789"
 ACTOR = "ada@example.com"

@@ -357,3 +357,39 @@ def test_an_export_that_is_broken_off_gives_its_connection_back(
     app.test_client().get("/api/v1/export", headers=headers).close()
     app.test_client().head("/api/v1/export", headers=headers).close()
     assert pool() == 0
+
+
+@pytest.mark.spec("S0-11")
+def test_credentials(api: Api, other: Api) -> None:
+    """Put, listed and removed; what is secret of them comes back in no answer."""
+    body = {"institution": "kraken", "fields": {"api_key": "AK-hunter2", "api_secret": "hunter2"}}
+    ends = "2099-01-31T00:00:00Z"
+    made = api.post("/credentials", body | {"expires_at": ends}, 200)
+    assert made["fields"] == ["api_key", "api_secret"]
+    assert (made["type"], made["version"], made["expires_at"]) == ("api_key", 1, ends)
+    again = api.post("/credentials", body | {"type": "oauth"}, 200)
+    assert (again["id"], again["version"], again["type"]) == (made["id"], 2, "oauth")
+    answer = api.ask("GET", "/credentials")
+    assert [each["id"] for each in answer.json["data"]] == [made["id"]]
+    assert "hunter2" not in answer.text + json.dumps([made, again])
+    assert other.get("/credentials") == []
+    place = f"/credentials/{made['id']}"
+    assert other.refused("DELETE", place) == (404, "SECRET_NOT_FOUND")
+    assert api.ask("DELETE", place).status_code == 200
+    assert api.refused("DELETE", place) == (404, "SECRET_NOT_FOUND")
+    past = body | {"expires_at": "2020-01-31T00:00:00Z"}
+    assert api.refused("POST", "/credentials", past) == (400, "BAD_SECRET")
+
+
+@pytest.mark.invariant("I-48")
+def test_a_refused_credential_is_not_repeated(api: Api) -> None:
+    """Not even where a secret was sent as the name of something."""
+    for fields in ({"hunter2": ""}, {"Hunter2": "x"}, {"a": "hunter2" * 600}, {"hunter2": 5}):
+        answer = api.ask("POST", "/credentials", {"institution": "kraken", "fields": fields})
+        assert answer.status_code == 400
+        assert "hunter2" not in answer.text.lower()
+        assert {each["path"] for each in answer.json["error"]["details"]} == {"fields"}
+    body = {"institution": "kraken", "fields": {"a": "x"}, "hunter2": "hunter2"}
+    answer = api.ask("POST", "/credentials", body)
+    assert [each["path"] for each in answer.json["error"]["details"]] == ["body"]
+    assert "hunter2" not in answer.text

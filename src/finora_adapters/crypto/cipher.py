@@ -27,10 +27,11 @@ class AesGcm:
         return Sealed(nonce, _gcm(key).encrypt(nonce, plain, place))
 
     def open(self, key: bytes, sealed: Sealed, place: bytes) -> bytes:
+        gcm = _gcm(key)
         from cryptography.exceptions import InvalidTag
 
         try:
-            return _gcm(key).decrypt(sealed.nonce, sealed.content, place)
+            return gcm.decrypt(sealed.nonce, sealed.content, place)
         except (InvalidTag, ValueError) as error:
             # A nonce or a content of no possible length is a ValueError.
             raise NotGenuine("what was stored is not what was sealed for this place") from error

@@ -429,7 +429,7 @@ secret_field = Table(
     _to("data_key", "data_key_id"),
     CheckConstraint("name ~ '^[a-z][a-z0-9_]{0,39}$'", name="name"),
     CheckConstraint("octet_length(nonce) = 12", name="nonce"),
-    CheckConstraint("octet_length(content) between 17 and 4112", name="content"),
+    CheckConstraint("octet_length(content) between 17 and 16400", name="content"),
 )
 
 # --- audit and jobs ---

@@ -189,7 +189,8 @@ class Wallet:
 
 class Wallets(Protocol):
     def checksum(self, address: str) -> str:
-        """The address as EIP-55 writes it; one case throughout is taken too. Raises BadWalletAddress."""
+        """The address as EIP-55 writes it; one case throughout is taken too. Raises
+        BadWalletAddress."""
 
     def message(
         self,

@@ -20,7 +20,7 @@ from finora_core.kernel.events import Plain
 
 KEY_BYTES = 32
 MAX_FIELDS = 16
-MAX_FIELD_BYTES = 4_096
+MAX_FIELD_TEXT = 4_096
 MAX_AGE = timedelta(days=90)
 """After so long a key should be another."""
 GRACE = timedelta(days=7)
@@ -39,7 +39,7 @@ class SecretNotFound(NotFound):
 
 
 class BadSecret(Invalid):
-    """A credential has an institution, a type, and 1 to 16 named fields of at most 4 kB of text."""
+    """A credential has an institution, a type, and 1 to 16 fields of up to 4096 characters."""
 
     code = "BAD_SECRET"
 
@@ -108,7 +108,8 @@ class SecretText:
         )
         return hmac.compare_digest(mine, theirs)
 
-    __hash__ = None  # type: ignore[assignment]  # so says the data model
+    # A set of them would tell which are equal.
+    __hash__ = None  # type: ignore[assignment]  # as the data model has it
 
     def __setattr__(self, name: str, value: object) -> Never:
         raise AttributeError("a secret text does not change")
@@ -170,13 +171,11 @@ def checked_fields(fields: Mapping[str, str | SecretText]) -> dict[str, SecretTe
         if not _FIELD.fullmatch(name):
             raise BadSecret("a field's name has 1 to 40 of a-z, 0-9 and _, and begins with a-z")
         text = value.reveal() if isinstance(value, SecretText) else value
-        try:
-            size = len(text.encode())
-        except UnicodeEncodeError:
-            # Not chained: it would carry the text along.
-            raise BadSecret("a field is text, and this one is not") from None
-        if not 1 <= size <= MAX_FIELD_BYTES:
-            raise BadSecret(f"a field has 1 to {MAX_FIELD_BYTES} bytes")
+        if not 1 <= len(text) <= MAX_FIELD_TEXT:
+            raise BadSecret(f"a field has 1 to {MAX_FIELD_TEXT} characters")
+        # A NUL, or half a character, is no text of anybody's.
+        if any(character == "\0" or "\ud800" <= character <= "\udfff" for character in text):
+            raise BadSecret("a field is text, and this one is not")
         found[name] = SecretText(text)
     return found
 

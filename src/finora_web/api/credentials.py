@@ -1,23 +1,39 @@
 """Credentials of third parties: put, listed by what is not secret of them, removed."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 
 from finora_core.kernel.scope import Scope
-from finora_core.secrets.model import FIELD, INSTITUTION, MAX_FIELD_BYTES, MAX_FIELDS, SecretText
+from finora_core.secrets.model import FIELD, INSTITUTION, MAX_FIELD_TEXT, MAX_FIELDS, SecretText
 from finora_web.contract import In, Instant, Listed, Out, Routes, Single, whole
 from finora_web.services import Services
 
 routes = Routes("credentials")
 
+
+def _text(value: SecretStr) -> SecretStr:
+    if "\0" in value.get_secret_value():
+        raise ValueError("is not text")
+    return value
+
+
+def _as_map(schema: dict[str, Any]) -> None:
+    """As generators of clients know a map; they pass over patternProperties."""
+    [(pattern, value)] = schema.pop("patternProperties").items()
+    schema["additionalProperties"] = value
+    schema["propertyNames"] = {"pattern": pattern, "maxLength": 40}
+
+
 Slug = Annotated[str, Field(pattern=f"^{INSTITUTION}$", max_length=64)]
 FieldName = Annotated[str, Field(pattern=f"^{FIELD}$", max_length=40)]
 FieldText = Annotated[
     SecretStr,
-    Field(min_length=1, max_length=MAX_FIELD_BYTES, description="At most 4096 bytes of UTF-8."),
+    Field(min_length=1, max_length=MAX_FIELD_TEXT),
+    AfterValidator(_text),
+    Field(json_schema_extra={"pattern": "^[^\\x00]+$"}),
 ]
 
 
@@ -26,7 +42,15 @@ class CredentialIn(In):
 
     institution: Annotated[Slug, Field(examples=["kraken"])]
     type: Annotated[Slug, Field(examples=["api_key"])] = "api_key"
-    fields: Annotated[dict[FieldName, FieldText], Field(min_length=1, max_length=MAX_FIELDS)]
+    fields: Annotated[
+        dict[FieldName, FieldText],
+        Field(
+            min_length=1,
+            max_length=MAX_FIELDS,
+            examples=[{"api_key": "...", "api_secret": "..."}],
+            json_schema_extra=_as_map,
+        ),
+    ]
     expires_at: Instant | None = None
 
 
@@ -56,7 +80,7 @@ def list_credentials(app: Services, scope: Scope) -> object:
     return app.secrets.list(scope)
 
 
-@routes.post("/credentials", "credentials:write", Single[CredentialOut], private=True, body_kb=256)
+@routes.post("/credentials", "credentials:write", Single[CredentialOut], private=True, body_kb=512)
 def put_credential(app: Services, scope: Scope, body: CredentialIn) -> object:
     """Keep a credential, in place of the asker's one for the institution."""
     return app.secrets.put(

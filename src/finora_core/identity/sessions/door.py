@@ -85,9 +85,13 @@ class Door:
                 raise AccountBanned("an administrator closed this account")
             right = strong or self._code(work, person, code)
             if right:
-                return self._open(work, found, client, kind, method)
-        # The wrong guess is counted, and so committed.
-        raise FactorRefused("the one-time code is wrong, or was used before")
+                session, known = self._open(work, found, client, kind, method)
+        if not right:
+            # The wrong guess is counted, and so committed.
+            raise FactorRefused("the one-time code is wrong, or was used before")
+        # Not in the transaction: the signing key may have to be read, on another connection.
+        device = None if known else self._device(found, session.created_at)
+        return self.tokens_of(session, found.home_id, device)
 
     def tokens_of(self, session: Session, home_id: UUID, device: str | None) -> SignedIn:
         """The session's tokens at its present generation: the same each time they are made."""
@@ -154,7 +158,8 @@ class Door:
 
     def _open(
         self, work: IdentityWork, found: Found, client: Client, kind: SessionKind, method: str
-    ) -> SignedIn:
+    ) -> tuple[Session, bool]:
+        """The session, and whether its device signed in before."""
         now = work.now
         session = Session(
             id=new_id(),
@@ -175,7 +180,7 @@ class Door:
         device = self.device_of(client)
         known = device is not None and device[0] == found.user_id
         work.events.record(SessionOpened(found.user_id, session.id, method, known))
-        return self.tokens_of(session, found.home_id, None if known else self._device(found, now))
+        return session, known
 
     def _device(self, found: Found, now: datetime) -> str:
         said = {"sub": str(found.user_id), "did": str(new_id())}

@@ -147,19 +147,21 @@ class SessionService:
             if person is None or person.banned_at is not None:
                 raise AccountBanned("an administrator closed this account")
             same = (client.agent[:200], client.network) == (session.agent, session.network)
-            match turn(session, generation, same, work.now):
+            worth = turn(session, generation, same, work.now)
+            match worth:
                 case Turn.ROTATE:
                     work.sessions.rotate(session_id, generation + 1, work.now)
                     session = attrs.evolve(session, generation=generation + 1, rotated_at=work.now)
-                    return self.door.tokens_of(session, home_id, None)
                 case Turn.REPEAT:
-                    return self.door.tokens_of(session, home_id, None)
+                    pass
                 case Turn.REUSED:
                     work.sessions.end(session_id, "reused")
                     work.events.record(SessionEnded(user_id, session_id, "reused"))
                 case Turn.ENDED:
                     raise RefreshInvalid("sign in again")
-        raise RefreshReused("this token was used before; the session was ended: sign in again")
+        if worth is Turn.REUSED:
+            raise RefreshReused("this token was used before; the session was ended: sign in again")
+        return self.door.tokens_of(session, home_id, None)
 
     def prove(
         self,

@@ -66,7 +66,7 @@ CREATE TABLE finora.secret_field (
 	CONSTRAINT secret_field_data_key_fkey FOREIGN KEY(tenant_id, data_key_id) REFERENCES finora.data_key (tenant_id, id),
 	CONSTRAINT secret_field_name_check CHECK (name ~ '^[a-z][a-z0-9_]{0,39}$'),
 	CONSTRAINT secret_field_nonce_check CHECK (octet_length(nonce) = 12),
-	CONSTRAINT secret_field_content_check CHECK (octet_length(content) between 17 and 4112)
+	CONSTRAINT secret_field_content_check CHECK (octet_length(content) between 17 and 16400)
 );
 
 grant select, insert (tenant_id, id, kek_version, wrapped), delete, update (kek_version, wrapped) on finora.data_key to finora_api;
