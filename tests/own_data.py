@@ -55,7 +55,8 @@ class OwnData:
     ) -> "subprocess.Popen[str]":
         """`finora` in a process of its own."""
         env = {name: value for name, value in os.environ.items() if "FINORA_" not in name}
-        env |= {"FINORA_DATA": str(self.folder), "FINORA_ENV": "test", **more}
+        env |= {"FINORA_DATA": str(self.folder), "FINORA_ENV": "test"}
+        env |= {"FINORA_RATE_LIMITS": "all=1000000/60", **more}
         if keys:
             env["FINORA_SECRET_KEYS"] = ",".join(keys)
         to: Any = log.open("w") if log else subprocess.PIPE

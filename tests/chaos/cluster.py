@@ -93,7 +93,8 @@ class Cluster:
         """`finora serve`, through the proxy; always at one port, so that clients find it again."""
         self.started += 1
         said = {"data": self.data, "env": "test", "database_url": self.proxy.dsn(),
-                "http_port": self.port, "http_processes": 2, "drain_s": 5}  # fmt: skip
+                "http_port": self.port, "http_processes": 2, "drain_s": 5,
+                "rate_limits": "all=1000000/60"}  # fmt: skip
         given = {f"FINORA_{name.upper()}": str(value) for name, value in said.items()}
         with (self.folder / f"api-{self.started}.log").open("w") as log:
             self.api = subprocess.Popen(

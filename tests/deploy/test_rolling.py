@@ -64,7 +64,8 @@ def test_it_also_starts_anew_and_serves(
         url = f"postgresql://finora_app@/{name}?host={host}"
         owner = f"postgresql://postgres@/{name}?host={host}"
         given = Settings(data=settings.data, env="test", database_url=SecretStr(url),
-                         database_direct_url=SecretStr(owner))  # fmt: skip
+                         database_direct_url=SecretStr(owner),
+                         rate_limits="all=1000000/60")  # fmt: skip
         Finora.migrate(given)
         with Finora.open(given) as finora:
             with psycopg.connect(owner) as connection:

@@ -1,6 +1,7 @@
 """Key-encryption keys and data keys: where they come from, how old they are, others in their place
 while people write, processes die, and keys are missing."""
 
+import itertools
 import json
 import os
 import stat
@@ -71,6 +72,8 @@ def under(own: OwnData) -> dict[int, int]:
         ("1:" + "0123456789abcdef" * 4, "repeats itself"),
         ("2:" + (same := key(1)[2:]) + ",1:" + same.upper(), "same as another"),
     ],
+    # The keys are random; every process that runs tests must call them the same.
+    ids=itertools.count(),
 )
 def test_keys_that_are_not_sound_are_refused_without_showing_them(text: str, said: str) -> None:
     with pytest.raises(BadSettings) as caught:
