@@ -12,6 +12,7 @@ _RECENT = text(
     "select tenant_id, number from finora.version "
     "where changed_at > clock_timestamp() - make_interval(secs => :seconds)"
 )
+_TENANTS = text("select tenant_id from finora.version where not closed")
 
 
 @attrs.frozen
@@ -19,9 +20,9 @@ class PgVersions:
     database: Control
 
     def tenants(self) -> Sequence[UUID]:
-        """Those that ever wrote anything."""
+        """Those that ever wrote anything, and are there still."""
         with self.database.control() as connection:
-            return connection.scalars(text("select tenant_id from finora.version")).all()
+            return connection.scalars(_TENANTS).all()
 
     def recent(self, seconds: int) -> Mapping[UUID, int]:
         """The versions that were raised in the last seconds."""
