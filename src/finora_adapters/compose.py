@@ -61,6 +61,7 @@ from finora_core.audit.service import AnchorService, Auditor, AuditService
 from finora_core.files.ports import Objects
 from finora_core.files.service import FileService
 from finora_core.files.sweep import FileSweeper
+from finora_core.identity.addresses.service import AddressService
 from finora_core.identity.admin.service import AdminService
 from finora_core.identity.factors.service import FactorService
 from finora_core.identity.people.letters import Letters as SentLetters
@@ -279,6 +280,11 @@ class Doors(Module):
     @provider
     def people(self, door: Door, letters: SentLetters, passwords: Passwords) -> PeopleService:
         return PeopleService(door, letters, passwords)
+
+    @singleton
+    @provider
+    def addresses(self, door: Door) -> AddressService:
+        return AddressService(door)
 
     @singleton
     @provider

@@ -17,6 +17,7 @@ from finora_adapters.redis.versions import VersionedCache
 from finora_adapters.settings import Settings
 from finora_core.files.ports import Objects
 from finora_core.files.service import FileService
+from finora_core.identity.addresses.service import AddressService
 from finora_core.identity.admin.service import AdminService
 from finora_core.identity.factors.service import FactorService
 from finora_core.identity.people.letters import Letters
@@ -60,6 +61,7 @@ def build(settings: Settings, opened: Opened, metrics_folder: Path | None = None
         secrets=get(SecretService),
         sessions=get(SessionService),
         people=get(PeopleService),
+        addresses=get(AddressService),
         letters=get(Letters),
         tenants=get(TenantService),
         admin=get(AdminService),

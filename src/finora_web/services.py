@@ -3,6 +3,7 @@
 import attrs
 
 from finora_core.files.service import FileService
+from finora_core.identity.addresses.service import AddressService
 from finora_core.identity.admin.service import AdminService
 from finora_core.identity.factors.service import FactorService
 from finora_core.identity.people.letters import Letters
@@ -32,6 +33,7 @@ class Services:
     secrets: SecretService
     sessions: SessionService
     people: PeopleService
+    addresses: AddressService
     letters: Letters
     tenants: TenantService
     admin: AdminService

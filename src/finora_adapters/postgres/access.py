@@ -149,10 +149,14 @@ def grants() -> dict[tuple[str, str], str]:
         for role in RUNTIME
     }
     control = {(table, CONTROL): rights for table, rights in _CONTROL_GRANTS.items()}
-    return runtime | control | {
-        (table, ERASER): _ERASER_GRANTS.get(table, f"select ({_owner(table)}), delete")
-        for table in _owned()
-    }
+    return (
+        runtime
+        | control
+        | {
+            (table, ERASER): _ERASER_GRANTS.get(table, f"select ({_owner(table)}), delete")
+            for table in _owned()
+        }
+    )
 
 
 def _owned() -> Iterator[str]:

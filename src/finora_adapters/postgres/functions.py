@@ -338,8 +338,8 @@ begin
   return new;
 end $$"""
 
-# A person who leaves takes facts along, with all else of the tenant. Whoever runs this, a trigger of
-# a statement, is the role that the statement is run by.
+# A person who leaves takes facts along, with all else of the tenant. The trigger runs as the role
+# that its statement is run by.
 REFUSE_CHANGE = f"""create function {SCHEMA}.refuse_change() returns trigger
 language plpgsql {_SAFE} as $$
 begin

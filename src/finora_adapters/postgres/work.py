@@ -13,6 +13,7 @@ import psycopg
 from sqlalchemy import Connection, Engine, text
 
 from finora_adapters.postgres import access
+from finora_adapters.postgres.addresses import PgAddresses
 from finora_adapters.postgres.audit import PgLog
 from finora_adapters.postgres.driver import Statement, run, run_all
 from finora_adapters.postgres.errors import translated
@@ -220,6 +221,10 @@ class PgWork:
     @cached_property
     def people(self) -> PgPeople:
         return PgPeople(self.connection, self.person)
+
+    @cached_property
+    def addresses(self) -> PgAddresses:
+        return PgAddresses(self.connection, self.person)
 
     @cached_property
     def sessions(self) -> PgSessions:

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from finora_core.identity.addresses.model import Address
 from finora_core.identity.model import Token
 from finora_core.identity.people.model import (
     Challenge,
@@ -55,7 +56,7 @@ class People(Protocol):
 
     def change(self, **columns: object) -> None:
         """Set columns of the person: name, locale, currency, roles, password, codes, code_step,
-        banned_at."""
+        banned_at, preferences."""
 
     def page(self, after: UUID | None, limit: int, words: str) -> Sequence[Listing]:
         """People whose name or address contains the words, by id; for administrators."""
@@ -83,6 +84,23 @@ class People(Protocol):
         """Take it, if nobody did before."""
 
     def count_try(self, challenge_id: UUID) -> None: ...
+
+
+class Addresses(Protocol):
+    """Of the transaction's person."""
+
+    def list(self) -> Sequence[Address]:
+        """Oldest first."""
+
+    def add(self, address: Address) -> None: ...
+
+    def change(self, address: Address) -> None:
+        """All of it but whether it is the default."""
+
+    def make_default(self, address_id: UUID | None) -> None:
+        """This one, or none, in place of the one that was."""
+
+    def remove(self, address_id: UUID) -> None: ...
 
 
 class Sessions(Protocol):
@@ -165,6 +183,9 @@ class IdentityWork(Work, Protocol):
 
     @property
     def people(self) -> People: ...
+
+    @property
+    def addresses(self) -> Addresses: ...
 
     @property
     def sessions(self) -> Sessions: ...

@@ -45,6 +45,33 @@ def change_me(app: Services, scope: Scope, body: Profile) -> object:
     return app.people.change(scope, name=body.name, locale=body.locale, currency=body.currency)
 
 
+class PreferencesOut(Out):
+    preferences: dict[str, str | bool | int]
+
+
+def _preferences(found: Any) -> object:
+    return {"data": {"preferences": found}}
+
+
+@routes.get("/me/preferences", "self:read", Single[PreferencesOut], shape=_preferences)
+def get_preferences(app: Services, scope: Scope) -> object:
+    """What pages keep of the person."""
+    return app.people.preferences(scope)
+
+
+class PreferencesIn(In):
+    preferences: dict[str, str | bool | int | None] = Field(
+        description="What is not named stays as it is; null takes one away."
+    )
+
+
+@routes.patch("/me/preferences", "self:write", Single[PreferencesOut], shape=_preferences,
+              private=True)  # fmt: skip
+def change_preferences(app: Services, scope: Scope, body: PreferencesIn) -> object:
+    """Texts, truth values and whole numbers: at most 50, in 4 kB."""
+    return app.people.change_preferences(scope, body.preferences)
+
+
 class NewPassword(In):
     password: Password
 

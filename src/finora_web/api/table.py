@@ -2,6 +2,7 @@
 
 from finora_web.api import (
     accounts,
+    addresses,
     auth,
     credentials,
     entries,
@@ -23,6 +24,7 @@ ENDPOINTS: tuple[Endpoint, ...] = tuple(
     for module in (
         auth,
         me,
+        addresses,
         tenants,
         people,
         accounts,
