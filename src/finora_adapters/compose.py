@@ -47,6 +47,7 @@ from finora_adapters.postgres.migrate import (
     revision_of,
 )
 from finora_adapters.postgres.nonces import PgNonces
+from finora_adapters.postgres.outdated import PgOutdated
 from finora_adapters.postgres.secrets import PgKeyHolders
 from finora_adapters.postgres.signing import PgSigningKeys
 from finora_adapters.postgres.tenants import UPKEEP, PgTenants
@@ -63,6 +64,7 @@ from finora_core.files.service import FileService
 from finora_core.files.sweep import FileSweeper
 from finora_core.identity.addresses.service import AddressService
 from finora_core.identity.admin.service import AdminService
+from finora_core.identity.erasure.service import ERASE, ErasureService
 from finora_core.identity.factors.service import FactorService
 from finora_core.identity.people.letters import Letters as SentLetters
 from finora_core.identity.people.links import Links
@@ -298,6 +300,11 @@ class Doors(Module):
 
     @singleton
     @provider
+    def erasure(self, door: Door, objects: Objects) -> ErasureService:
+        return ErasureService(door, objects.forget)
+
+    @singleton
+    @provider
     def factors(self, door: Door, nonces: Nonces) -> FactorService:
         settings, passkeys, telegram = self.settings, None, None
         if settings.passkeys is not None:
@@ -436,6 +443,7 @@ class Capabilities(Module):
         sweeper: FileSweeper,
         keys: KeyService,
         notices: NoticeService,
+        erasure: ErasureService,
         anchors: Anchors,
         anchoring: AnchorService,
         auditor: Auditor,
@@ -452,8 +460,9 @@ class Capabilities(Module):
             PgNonces(database).forget,
             anchoring.require,
             audit,
+            PgOutdated(database).forget,
         )
-        handlers |= {REWRAP: keys.rewrap, RESEAL: keys.reseal}
+        handlers |= {REWRAP: keys.rewrap, RESEAL: keys.reseal, ERASE: erasure.run}
         handlers |= notices_reactions.handlers(notices)
         pauses = {each.job: each.pause_s for each in SUBSCRIPTIONS}
         limit_s = self.settings.job_limit_s

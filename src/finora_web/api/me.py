@@ -90,6 +90,20 @@ def ask_verification(app: Services, scope: Scope) -> None:
     app.people.ask_again(scope)
 
 
+class ErasureIn(In):
+    confirmation: Annotated[str, Field(max_length=254)] = Field(
+        description="The address of the account, or the word ERASE."
+    )
+
+
+@routes.post("/me/erasure", "self:write", Single[Done], shape=done, status=202, step_up=True,
+             limit="strict", private=True)  # fmt: skip
+def erase_me(app: Services, scope: Scope, body: ErasureIn) -> None:
+    """Be forgotten, with the personal tenant and every other that nobody else is in. There is no
+    way back."""
+    app.erasure.ask(scope, body.confirmation)
+
+
 # --- sessions ---
 
 

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from finora_core.identity.roles import PlatformRole
 from finora_core.kernel.scope import Scope
+from finora_web.api.auth import Done, done
 from finora_web.contract import In, Listed, Out, Paged, Routes, Single, listed
 from finora_web.services import Services
 
@@ -64,6 +65,47 @@ def unlock_person(app: Services, scope: Scope, user_id: UUID) -> Any:
 def force_reset(app: Services, scope: Scope, user_id: UUID) -> Any:
     """Forget the password, end all sessions, and send a link to set another."""
     return app.admin.force_reset(scope, user_id)
+
+
+class TenantFate(Out):
+    id: UUID
+    kind: Literal["personal", "business", "host"]
+    name: str
+    fate: Literal["erased", "left", "hinders"]
+
+
+class DependenciesOut(Out):
+    user_id: UUID
+    erasable: bool
+    tenants: list[TenantFate]
+    rows: dict[str, int] = Field(description="What would go, by table.")
+
+
+def _dependencies(found: Any) -> object:
+    fates = {"erased": found.plan.whole, "left": found.plan.left, "hinders": found.plan.hindering}
+    return {"data": {
+        "user_id": found.user_id,
+        "erasable": not found.plan.hindering,
+        "tenants": [
+            {"id": each.id, "kind": each.kind.value, "name": each.name, "fate": fate}
+            for fate, tenants in fates.items() for each in tenants
+        ],
+        "rows": found.rows,
+    }}  # fmt: skip
+
+
+@routes.get("/people/{user_id}/dependencies", "people:read", Single[DependenciesOut],
+            shape=_dependencies)  # fmt: skip
+def list_dependencies(app: Services, scope: Scope, user_id: UUID) -> Any:
+    """What would be deleted with a person, and which tenants hinder it."""
+    return app.erasure.dependencies(scope, user_id)
+
+
+@routes.delete("/people/{user_id}", "people:write", Single[Done], shape=done, status=202,
+               step_up=True)  # fmt: skip
+def erase_person(app: Services, scope: Scope, user_id: UUID) -> None:
+    """Let a person be forgotten; never an administrator. There is no way back."""
+    app.erasure.ask_of(scope, user_id)
 
 
 class RolesIn(In):
