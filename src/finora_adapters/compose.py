@@ -63,7 +63,7 @@ from finora_core.files.ports import Objects
 from finora_core.files.service import FileService
 from finora_core.files.sweep import FileSweeper
 from finora_core.identity.addresses.service import AddressService
-from finora_core.identity.admin.service import AdminService
+from finora_core.identity.admin.service import AdminService, PeopleOperator
 from finora_core.identity.erasure.service import ERASE, ErasureService
 from finora_core.identity.factors.service import FactorService
 from finora_core.identity.people.letters import Letters as SentLetters
@@ -297,6 +297,12 @@ class Doors(Module):
     @provider
     def admins(self, door: Door) -> AdminService:
         return AdminService(door)
+
+    @singleton
+    @provider
+    def operating(self, door: Door, tokens: Tokens) -> PeopleOperator:
+        admin = AdminService(door, operator=True)
+        return PeopleOperator(admin, Links(tokens), self.settings.site)
 
     @singleton
     @provider

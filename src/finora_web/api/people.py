@@ -8,7 +8,7 @@ from pydantic import Field
 
 from finora_core.identity.roles import PlatformRole
 from finora_core.kernel.scope import Scope
-from finora_web.api.auth import Done, done
+from finora_web.api.auth import Done, Email, done
 from finora_web.contract import In, Listed, Out, Paged, Routes, Single, listed
 from finora_web.services import Services
 
@@ -41,6 +41,28 @@ class PeopleQuery(Paged):
 def list_people(app: Services, scope: Scope, query: PeopleQuery) -> object:
     """Everybody who signed up, oldest first; `words` are looked for in names and addresses."""
     return app.admin.people(scope, words=query.words, cursor=query.cursor, limit=query.limit)
+
+
+class NewPerson(In):
+    email: Email
+    name: Annotated[str, Field(max_length=200)] = ""
+    locale: Annotated[str, Field(max_length=35)] = "en"
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "EUR"
+    roles: list[PlatformRoleName] = Field(default_factory=list, max_length=5)
+
+
+@routes.post("/people", "people:write", Single[ListedOut], status=201, step_up=True, private=True)
+def create_person(app: Services, scope: Scope, body: NewPerson) -> Any:
+    """A person, whom a letter asks to set a password. Administrators are made by the command
+    only."""
+    return app.admin.create(
+        scope,
+        body.email,
+        name=body.name,
+        roles=[PlatformRole(each) for each in body.roles],
+        locale=body.locale,
+        currency=body.currency,
+    )
 
 
 @routes.post("/people/{user_id}/ban", "people:write", Single[StateOut], step_up=True)

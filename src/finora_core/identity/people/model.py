@@ -82,6 +82,12 @@ class AdminProtected(Forbidden):
     code = "ADMIN_PROTECTED"
 
 
+class UnknownRole(Invalid):
+    """There is no role of this name."""
+
+    code = "UNKNOWN_ROLE"
+
+
 class StepUpRequired(Forbidden):
     """This needs a fresh proof of who asks: POST /auth/step-up, then again."""
 
