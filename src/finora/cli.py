@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from finora.commands import audit, backup, books, keys, mail, serving, statements, upkeep
+from finora.commands import admin, audit, backup, books, keys, mail, serving, statements, upkeep
 
 app = typer.Typer(
     name="finora",
@@ -34,6 +34,7 @@ app.command("serve")(serving.serve)
 app.command("worker")(serving.worker)
 app.add_typer(serving.token, name="token")
 app.add_typer(serving.queue, name="queue")
+app.add_typer(admin.admin, name="admin")
 app.add_typer(keys.keys, name="keys")
 app.add_typer(mail.mail, name="mail")
 app.add_typer(audit.audit, name="audit")

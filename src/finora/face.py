@@ -20,6 +20,7 @@ from finora_adapters.postgres.tenants import PgTenants
 from finora_adapters.settings import Settings, from_environment
 from finora_core.audit.service import AnchorService, Auditor, AuditService
 from finora_core.files.service import FileService
+from finora_core.identity.admin.service import PeopleOperator
 from finora_core.identity.service import TokenService
 from finora_core.insights.wallet.service import WalletService
 from finora_core.jobs.model import Job, JobStateConflict
@@ -57,6 +58,7 @@ class Finora:
         self.tokens = services.get(TokenService)
         self.secrets = services.get(SecretService)
         self.keys = services.get(KeyService)
+        self.operator = services.get(PeopleOperator)
         self.audit = services.get(AuditService)
         self.auditor = services.get(Auditor)
         self.anchoring = services.get(AnchorService)

@@ -40,6 +40,7 @@ from finora_adapters.postgres.migrate import (
     revision_of,
 )
 from finora_adapters.postgres.nonces import PgNonces
+from finora_adapters.postgres.outdated import PgOutdated
 from finora_adapters.postgres.secrets import PgKeyHolders
 from finora_adapters.postgres.signing import PgSigningKeys
 from finora_adapters.postgres.tenants import UPKEEP, PgTenants
@@ -54,7 +55,9 @@ from finora_core.audit.service import AnchorService, Auditor, AuditService
 from finora_core.files.ports import Objects
 from finora_core.files.service import FileService
 from finora_core.files.sweep import FileSweeper
-from finora_core.identity.admin.service import AdminService
+from finora_core.identity.addresses.service import AddressService
+from finora_core.identity.admin.service import AdminService, PeopleOperator
+from finora_core.identity.erasure.service import ERASE, ErasureService
 from finora_core.identity.factors.service import FactorService
 from finora_core.identity.people.letters import Letters as SentLetters
 from finora_core.identity.people.links import Links
@@ -282,6 +285,11 @@ class Doors(Module):
 
     @singleton
     @provider
+    def addresses(self, door: Door) -> AddressService:
+        return AddressService(door)
+
+    @singleton
+    @provider
     def tenancy(self, door: Door, tokens: Tokens) -> TenantService:
         return TenantService(door, Invitations(tokens))
 
@@ -289,6 +297,17 @@ class Doors(Module):
     @provider
     def admins(self, door: Door) -> AdminService:
         return AdminService(door)
+
+    @singleton
+    @provider
+    def operating(self, door: Door, tokens: Tokens) -> PeopleOperator:
+        admin = AdminService(door, operator=True)
+        return PeopleOperator(admin, Links(tokens), self.settings.site)
+
+    @singleton
+    @provider
+    def erasure(self, door: Door, objects: Objects) -> ErasureService:
+        return ErasureService(door, objects.forget)
 
     @singleton
     @provider
@@ -435,6 +454,7 @@ class Capabilities(Module):
         sweeper: FileSweeper,
         keys: KeyService,
         notices: ProviderOf[NoticeService],
+        erasure: ErasureService,
         anchors: Anchors,
         anchoring: AnchorService,
         auditor: Auditor,
@@ -451,8 +471,9 @@ class Capabilities(Module):
             PgNonces(database).forget,
             anchoring.require,
             audit,
+            PgOutdated(database).forget,
         )
-        handlers |= {REWRAP: keys.rewrap, RESEAL: keys.reseal}
+        handlers |= {REWRAP: keys.rewrap, RESEAL: keys.reseal, ERASE: erasure.run}
         handlers |= notices_reactions.handlers(notices.get)
         pauses = {each.job: each.pause_s for each in SUBSCRIPTIONS}
         limit_s = self.settings.job_limit_s

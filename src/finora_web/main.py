@@ -18,7 +18,9 @@ from finora_adapters.settings import Settings
 from finora_core.audit.service import AuditService
 from finora_core.files.ports import Objects
 from finora_core.files.service import FileService
+from finora_core.identity.addresses.service import AddressService
 from finora_core.identity.admin.service import AdminService
+from finora_core.identity.erasure.service import ErasureService
 from finora_core.identity.factors.service import FactorService
 from finora_core.identity.people.letters import Letters
 from finora_core.identity.people.service import PeopleService
@@ -67,6 +69,8 @@ def build(settings: Settings, opened: Opened, metrics_folder: Path | None = None
         secrets=get(SecretService),
         sessions=get(SessionService),
         people=get(PeopleService),
+        addresses=get(AddressService),
+        erasure=get(ErasureService),
         letters=get(Letters),
         tenants=get(TenantService),
         admin=get(AdminService),

@@ -4,7 +4,9 @@ import attrs
 
 from finora_core.audit.service import AuditService
 from finora_core.files.service import FileService
+from finora_core.identity.addresses.service import AddressService
 from finora_core.identity.admin.service import AdminService
+from finora_core.identity.erasure.service import ErasureService
 from finora_core.identity.factors.service import FactorService
 from finora_core.identity.people.letters import Letters
 from finora_core.identity.people.service import PeopleService
@@ -34,6 +36,8 @@ class Services:
     secrets: SecretService
     sessions: SessionService
     people: PeopleService
+    addresses: AddressService
+    erasure: ErasureService
     letters: Letters
     tenants: TenantService
     admin: AdminService

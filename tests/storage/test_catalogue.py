@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 GLOBAL_UNIQUES = {"tenant_key_key", "person_key_key", "identity_kind_issuer_subject_key"}
 GLOBAL_UNIQUES |= {f"{table}_pkey" for table in access.PEOPLE}
 GLOBAL_UNIQUES |= {f"{table}_pkey" for table in access.GLOBAL} | {"alembic_version_pkc"}
+GLOBAL_UNIQUES |= {"address_default_key"}  # One a person.
 
 # Functions that run with the owner's rights. Row security holds for them too: it is forced.
 DEFINERS = {
@@ -25,7 +26,7 @@ DEFINERS = {
     "finora.guesses", "finora.guessed_wrong", "finora.guessed_right",
 }  # fmt: skip
 
-RUN_TIME = ("finora_api", "finora_worker", "finora_control", "finora_app")
+RUN_TIME = ("finora_api", "finora_worker", "finora_control", "finora_eraser", "finora_app")
 
 
 @pytest.fixture
@@ -101,7 +102,10 @@ def test_a_role_has_one_policy_a_table_that_reads_and_writes_alike(catalogue: Ca
         own = f"{column} = ( SELECT finora.finora_{setting}() AS finora_{setting})"
         looked_up = {"tenant", "person", "membership", "identity"}
         owner_looks_up = role == access.MIGRATOR and table in looked_up
-        wanted = "true" if role == access.CONTROL or owner_looks_up else f"({own})"
+        # By its address alone, in whatever tenant it is.
+        invited = (role, table) == (access.ERASER, "invite")
+        sees_all = role == access.CONTROL or owner_looks_up or invited
+        wanted = "true" if sees_all else f"({own})"
         assert using == wanted, (table, role)
 
 
@@ -113,7 +117,7 @@ def test_no_role_is_granted_a_table_without_a_policy(catalogue: Catalogue) -> No
         where r.rolname = any(:roles) and c.relkind in ('r', 'p', 'v') and (
           has_table_privilege(r.oid, c.oid, 'select, insert, update, delete, truncate, references,'
             'trigger') or has_any_column_privilege(r.oid, c.oid, 'select, insert, update'))""",
-        roles=[access.API, access.WORKER, access.CONTROL],
+        roles=list(access.TAKEN),
     )
     policies = {(policy.table, policy.role) for policy in access.policies()}
     assert {pair for pair in granted if pair[0] not in access.GLOBAL} <= policies
@@ -144,7 +148,7 @@ def test_the_login_has_rights_only_in_a_transaction_that_takes_a_role(
     )
     assert sorted(memberships) == [
         ("finora_app", role, False, False)
-        for role in ("finora_api", "finora_control", "finora_worker")
+        for role in ("finora_api", "finora_control", "finora_eraser", "finora_worker")
     ]
     readable = catalogue.column(
         f"select relname from pg_class c {OURS} "
@@ -221,8 +225,40 @@ def test_only_named_functions_can_be_called_and_none_by_everybody(catalogue: Cat
     named = {signature.replace(", ", ",") for signature in functions.CALLABLE}
     assert by_role == {
         "finora_api": named, "finora_worker": named, "finora_control": set(), "finora_app": set(),
-        "public": set(),
+        "finora_eraser": {"finora_tenant()", "finora_user()"}, "public": set(),
     }  # fmt: skip
+
+
+@pytest.mark.invariant("I-34")
+@pytest.mark.spec("S0-36", partial=True)
+def test_who_erases_deletes_and_reads_only_whose_a_row_is(catalogue: Catalogue) -> None:
+    members = catalogue.column(
+        "select pg_get_userbyid(member) from pg_auth_members "
+        "where pg_get_userbyid(roleid) = 'finora_eraser' and not (select rolsuper from pg_roles "
+        "where oid = member)"
+    )
+    assert members == {"finora_app"}
+    asked = "has_table_privilege('finora_eraser', c.oid, '{0}')"
+    deletes = catalogue.column(
+        f"select relname from pg_class c {OURS} where relkind = 'r' and {asked.format('delete')}"
+    )
+    owned = {name for name, in catalogue.rows(
+        f"select relname from pg_class c {OURS} where relkind = 'r'")} - access.GLOBAL  # fmt: skip
+    # A person's row and a tenant's number stay, with nothing else in them.
+    assert deletes == owned - {"person", "version", "alembic_version"}
+    for right in ("select", "insert", "update", "truncate", "references", "trigger"):
+        whole = f"select relname from pg_class c {OURS} where relkind = 'r' and "
+        assert catalogue.column(whole + asked.format(right)) == set(), right
+    columns = (
+        f"select c.relname || '.' || a.attname from pg_class c {OURS} join pg_attribute a "
+        "on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped where relkind = 'r' "
+        "and has_column_privilege('finora_eraser', c.oid, a.attnum, '{0}')"
+    )
+    read = {str(name) for name in catalogue.column(columns.format("select"))}
+    known = {name for name in read if name.split(".")[1] not in ("tenant_id", "user_id")}
+    assert known == {"invite.id", "invite.email", "command.reply", "version.number"}
+    changed = {str(name).split(".")[0] for name in catalogue.column(columns.format("update"))}
+    assert changed == {"person", "version"}
 
 
 # --- I-35 ----------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 `api` and `worker` run the use cases: they own nothing, bypass nothing, and see the rows of the
 tenant that `begin` set. `control` sees all tenants, on jobs, events, seals and commands only.
+`eraser` deletes what is a person's or a tenant's, facts too, and reads nothing but whose a row is.
 `migrator` owns the schema; its definer functions meet the same row security.
 """
 
@@ -12,14 +13,17 @@ import attrs
 from finora_adapters.postgres.schema import SCHEMA, metadata
 
 MIGRATOR, API, WORKER, CONTROL = "finora_migrator", "finora_api", "finora_worker", "finora_control"
-ROLES = (MIGRATOR, API, WORKER, CONTROL)
+ERASER = "finora_eraser"
+ROLES = (MIGRATOR, API, WORKER, CONTROL, ERASER)
 RUNTIME = (API, WORKER)
+TAKEN = (*RUNTIME, CONTROL, ERASER)
+"""What the login of a process takes, a transaction at a time."""
 
 GLOBAL = frozenset({
     "asset", "schema_state", "seal_mark", "paused_queue", "guess", "key_version", "signing_key",
     "nonce",
 })  # fmt: skip
-PEOPLE = frozenset({"person", "identity", "session", "challenge"})
+PEOPLE = frozenset({"person", "identity", "session", "challenge", "address"})
 """Whose rows belong to a person, and to no tenant."""
 
 # In a select of their own, so that they are found once a statement and not once a row.
@@ -30,6 +34,7 @@ EVERY = "true"
 # The database says when, and in which transaction, a row was written; its writer cannot.
 _STAMPS = frozenset({
     "tx", "recorded_at", "opened_at", "created_at", "taken_at", "paused_at", "first_used_at",
+    "erased_at",
 })  # fmt: skip
 
 _READ_ADD = "select, insert"
@@ -38,13 +43,15 @@ _RUNTIME_GRANTS = {
     "schema_state": "select",
     "tenant": "select, insert, update (name, base_asset)",
     "person": "select, insert, update (name, locale, currency, roles, password, codes, code_step, "
-    "banned_at)",
+    "banned_at, preferences)",
     "membership": "select, insert, delete, update (role)",
     "invite": "select, insert, update (accepted_at, withdrawn_at)",
     "identity": "select, insert, delete, update (label, data, verified_at, used_at)",
     "session": "select, insert, update (seen_at, proven_at, generation, rotated_at, ended_at, "
     "reason)",
     "challenge": "select, insert, update (used_at, tries)",
+    "address": "select, insert, delete, update (label, name, lines, city, region, postal_code, "
+    "country, phone, is_default)",
     "nonce": "insert",
     "event": _READ_ADD,
     "seal": "select",
@@ -98,12 +105,23 @@ _CONTROL_GRANTS = {
     "guess": "select, delete",
     "session": "select, delete",
     "challenge": "select, delete",
+    "invite": "select (expires_at), delete",
     "key_version": "select, insert (version, check_value)",
     # Made, replaced and moved here only: what runs a use case can read them and not add one.
     "signing_key": "select, insert (kid, kek_version, wrapped, retires_at), delete, "
     "update (kek_version, wrapped, retires_at)",
     # How many there are and how old; of no use to unwrap.
     "data_key": "select (tenant_id, id, kek_version, created_at)",
+}
+# Beside `select` of whose a row is, and `delete`, on every table of a tenant or a person.
+_ERASER_GRANTS = {
+    "person": "select (user_id), update (home_id, name, locale, currency, roles, password, codes, "
+    "code_step, banned_at, preferences, erased_at)",
+    "version": "select (tenant_id, number), insert (tenant_id, number, closed), "
+    "update (number, changed_at, closed)",
+    "membership": "select (tenant_id, user_id), delete",
+    "invite": "select (tenant_id, id, email), delete",
+    "command": "select (tenant_id, user_id, reply), delete",
 }
 
 
@@ -130,7 +148,24 @@ def grants() -> dict[tuple[str, str], str]:
         for table, rights in _RUNTIME_GRANTS.items()
         for role in RUNTIME
     }
-    return runtime | {(table, CONTROL): rights for table, rights in _CONTROL_GRANTS.items()}
+    control = {(table, CONTROL): rights for table, rights in _CONTROL_GRANTS.items()}
+    return (
+        runtime
+        | control
+        | {
+            (table, ERASER): _ERASER_GRANTS.get(table, f"select ({_owner(table)}), delete")
+            for table in _owned()
+        }
+    )
+
+
+def _owned() -> Iterator[str]:
+    """The tables whose rows are a tenant's or a person's."""
+    return (name for name in sorted(t.name for t in metadata.tables.values()) if name not in GLOBAL)
+
+
+def _owner(table: str) -> str:
+    return "user_id" if table in PEOPLE else "tenant_id"
 
 
 def _unstamped(table: str, rights: str) -> str:
@@ -145,21 +180,21 @@ def policies() -> Iterator[Policy]:
     """One for every table of a tenant or a person and every role that is granted anything on it."""
     # Definer functions look these up before a tenant or a person is known.
     found_by_key = {"tenant", "person", "membership", "identity"}
-    for name in sorted(table.name for table in metadata.tables.values()):
-        if name in GLOBAL:
-            continue
+    for name in _owned():
         own = OWN_USER if name in PEOPLE else OWN_TENANT
         yield Policy(name, MIGRATOR, EVERY if name in found_by_key else own)
         for role in RUNTIME:
             yield Policy(name, role, own)
         if (name, CONTROL) in grants():
             yield Policy(name, CONTROL, EVERY)
+        # An invitation knows its person by an address only, in whatever tenant it is.
+        yield Policy(name, ERASER, EVERY if name == "invite" else own)
 
 
 def statements() -> Iterator[str]:
     """The SQL that gives each role its rights, and no other role any."""
     yield f"revoke all on schema {SCHEMA} from public"
-    yield f"grant usage on schema {SCHEMA} to {API}, {WORKER}, {CONTROL}"
+    yield f"grant usage on schema {SCHEMA} to {', '.join(TAKEN)}"
     for (table, role), rights in sorted(grants().items()):
         yield f"grant {rights} on {SCHEMA}.{table} to {role}"
     for policy in policies():

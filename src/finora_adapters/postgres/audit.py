@@ -20,6 +20,7 @@ from finora_core.audit.model import (
     Unsealed,
 )
 from finora_core.audit.ports import UNSEALED_S
+from finora_core.identity.erasure.model import TenantErased
 
 _LAST = text("select coalesce(max(seq), 0) from finora.seal where tenant_id = :tenant")
 _FEED = text("""
@@ -162,6 +163,7 @@ join finora.seal s on s.tenant_id = wanted.tenant_id and s.seq = wanted.seq
 _LAST_ANCHOR = text(
     "select payload from finora.event where type = :type order by tx desc, id desc limit 1"
 )
+_ERASED = text("select payload->>'tenant' from finora.event where type = :type")
 _BEFORE_ALL = UUID(int=0)
 
 
@@ -200,6 +202,10 @@ class PgEveryLog:
         with self.database.control() as connection:
             rows = connection.execute(_AT, values)
             return {(row.tenant_id, row.seq): bytes(row.hash) for row in rows}
+
+    def erased(self) -> frozenset[UUID]:
+        with self.database.control() as connection:
+            return frozenset(map(UUID, connection.scalars(_ERASED, {"type": TenantErased.type})))
 
     def last_anchor(self) -> int:
         with self.database.control() as connection:

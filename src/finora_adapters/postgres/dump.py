@@ -432,7 +432,7 @@ def _compare(connection: Connection, manifest: Mapping[str, Any], links: Path) -
 
 def _let_in(connection: Connection) -> None:
     connection.execute(text(f"revoke all on schema {SCHEMA} from public"))
-    roles = f"{access.API}, {access.WORKER}, {access.CONTROL}"
+    roles = ", ".join(access.TAKEN)
     connection.execute(text(f"grant usage on schema {SCHEMA} to {roles}"))
 
 

@@ -338,9 +338,14 @@ begin
   return new;
 end $$"""
 
+# A person who leaves takes facts along, with all else of the tenant. The trigger runs as the role
+# that its statement is run by.
 REFUSE_CHANGE = f"""create function {SCHEMA}.refuse_change() returns trigger
 language plpgsql {_SAFE} as $$
 begin
+  if tg_op = 'DELETE' and current_user = 'finora_eraser' then
+    return null;
+  end if;
   raise exception using errcode = 'FN008', message = 'FACT_IMMUTABLE';
 end $$"""
 
@@ -426,4 +431,10 @@ def access_statements() -> list[str]:
     """Nobody but the run-time roles calls our functions, and those only the named ones."""
     revoke = f"revoke all on all functions in schema {SCHEMA} from public"
     calls = ", ".join(f"{SCHEMA}.{signature}" for signature in CALLABLE)
-    return [revoke, f"grant execute on function {calls} to finora_api, finora_worker"]
+    return [
+        revoke,
+        f"grant execute on function {calls} to finora_api, finora_worker",
+        # What its policies ask.
+        f"grant execute on function {SCHEMA}.finora_tenant(), {SCHEMA}.finora_user() "
+        "to finora_eraser",
+    ]

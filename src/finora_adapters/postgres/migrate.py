@@ -108,7 +108,7 @@ def require_current(connection: Connection) -> None:
 def require_roles(connection: Connection) -> None:
     """Raise SchemaBehind unless this login may act as the run-time roles; asked before any of them
     is taken, which would be a plain error where they do not exist."""
-    if not _can_act(connection, (*access.RUNTIME, access.CONTROL)):
+    if not _can_act(connection, access.TAKEN):
         raise SchemaBehind("this login was not given Finora's roles here: run `finora migrate`")
 
 
@@ -174,7 +174,7 @@ def ensure_roles(connection: Connection, login: str | None) -> None:
     # Not inherited: a login has a role's rights only in a transaction that took the role.
     wanted.append(f'grant {roles} to "{me}" with inherit false, set true')
     if login and login != me:
-        runtime = ", ".join((*access.RUNTIME, access.CONTROL))
+        runtime = ", ".join(access.TAKEN)
         wanted.append(f'grant {runtime} to "{login}" with inherit false, set true')
     for statement in wanted:
         try:
@@ -250,7 +250,7 @@ select line from (
   union all select format('role %s login=%s super=%s bypass=%s create=%s,%s', r.rolname,
     r.rolcanlogin, r.rolsuper, r.rolbypassrls, r.rolcreaterole, r.rolcreatedb)
     from pg_roles r where r.rolname = any (array['finora_migrator', 'finora_api', 'finora_worker',
-      'finora_control'])
+      'finora_control', 'finora_eraser'])
   union all select format('function %s definer=%s owner=%s acl=%s md5=%s', p.oid::regprocedure,
     p.prosecdef, pg_get_userbyid(p.proowner),
     (select string_agg(a::text, ',' order by a::text) from unnest(p.proacl) a),

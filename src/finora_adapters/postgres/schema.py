@@ -218,11 +218,20 @@ person = Table(
     Column("codes", LargeBinary),
     Column("code_step", BigInteger),
     Column("banned_at", INSTANT),
+    Column("preferences", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    # From then on the row is only an id, which rows of others name.
+    Column("erased_at", INSTANT),
     UniqueConstraint("key"),
     ForeignKeyConstraint(["home_id"], [f"{SCHEMA}.tenant.tenant_id"]),
     CheckConstraint("length(key) between 1 and 200", name="key"),
     CheckConstraint("length(name) <= 200", name="name"),
     CheckConstraint("starts_with(password, '$argon2id$')", name="password"),
+    CheckConstraint("octet_length(preferences::text) <= 8192", name="preferences"),
+    CheckConstraint(
+        "erased_at is null or (home_id is null and name = '' and password is null "
+        "and codes is null and roles = '' and preferences = '{}'::jsonb)",
+        name="erased_at",
+    ),
 )
 
 membership = Table(
@@ -353,6 +362,30 @@ challenge = Table(
     _one_of("purpose", "verify", "reset", "magic", "code"),
 )
 
+# Where things are sent to a person.
+address = Table(
+    "address",
+    metadata,
+    _id("user_id"),
+    _id(),
+    Column("label", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("lines", JSONB, nullable=False),
+    Column("city", Text, nullable=False),
+    Column("region", Text, nullable=False),
+    Column("postal_code", Text, nullable=False),
+    Column("country", Text, nullable=False),
+    Column("phone", Text),
+    Column("is_default", Boolean, nullable=False, server_default="false"),
+    _at("created_at"),
+    PrimaryKeyConstraint("user_id", "id"),
+    ForeignKeyConstraint(["user_id"], [f"{SCHEMA}.person.user_id"]),
+    CheckConstraint("country ~ '^[A-Z]{2}$'", name="country"),
+    CheckConstraint("jsonb_array_length(lines) between 1 and 4", name="lines"),
+    # One default, whoever sets it at the same moment.
+    Index("address_default_key", "user_id", unique=True, postgresql_where=text("is_default")),
+)
+
 # How often somebody guessed wrong, by a digest of what was guessed at, whether it exists or not.
 # Only definer functions touch it.
 guess = Table(
@@ -442,6 +475,8 @@ version = Table(
     _tenant(),
     Column("number", BigInteger, nullable=False),
     _at("changed_at"),
+    # The tenant was erased: nobody writes in it any more.
+    Column("closed", Boolean, nullable=False, server_default="false"),
     PrimaryKeyConstraint("tenant_id"),
 )
 

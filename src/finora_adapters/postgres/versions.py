@@ -4,14 +4,31 @@ from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 import attrs
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
+from finora_adapters.postgres.driver import run
 from finora_adapters.postgres.events import Control
+from finora_core.identity.tenants.model import TenantGone
 
 _RECENT = text(
     "select tenant_id, number from finora.version "
     "where changed_at > clock_timestamp() - make_interval(secs => :seconds)"
 )
+_TENANTS = text("select tenant_id from finora.version where not closed")
+_RAISE = (
+    "insert into finora.version as v (tenant_id, number) values (%(tenant)s, 1) "
+    "on conflict (tenant_id) do update set number = v.number + 1, changed_at = clock_timestamp() "
+    "where not v.closed returning number"
+)
+
+
+def raise_version(connection: Connection, tenant_id: UUID) -> int:
+    """The tenant's new version. Locks its row until the transaction ends; every writer passes here.
+    Raises TenantGone."""
+    row = run(connection, _RAISE, {"tenant": tenant_id}).fetchone()
+    if row is None:
+        raise TenantGone("this tenant was erased a moment ago")
+    return int(row[0])
 
 
 @attrs.frozen
@@ -19,9 +36,9 @@ class PgVersions:
     database: Control
 
     def tenants(self) -> Sequence[UUID]:
-        """Those that ever wrote anything."""
+        """Those that ever wrote anything, and are there still."""
         with self.database.control() as connection:
-            return connection.scalars(text("select tenant_id from finora.version")).all()
+            return connection.scalars(_TENANTS).all()
 
     def recent(self, seconds: int) -> Mapping[UUID, int]:
         """The versions that were raised in the last seconds."""

@@ -13,8 +13,10 @@ import psycopg
 from sqlalchemy import Connection, Engine, text
 
 from finora_adapters.postgres import access
+from finora_adapters.postgres.addresses import PgAddresses
 from finora_adapters.postgres.audit import PgLog
 from finora_adapters.postgres.driver import Statement, run, run_all
+from finora_adapters.postgres.erasure import PgErasure
 from finora_adapters.postgres.errors import translated
 from finora_adapters.postgres.events import PgEvents
 from finora_adapters.postgres.files import PgFiles
@@ -28,6 +30,7 @@ from finora_adapters.postgres.secrets import PgDataKeys, PgSecrets
 from finora_adapters.postgres.sessions import PgSessions
 from finora_adapters.postgres.statements import PgImports, PgStaging
 from finora_adapters.postgres.tokens import PgTokens
+from finora_adapters.postgres.versions import raise_version
 from finora_adapters.postgres.wallet import PgTotals
 from finora_core.identity.model import ProofStale
 from finora_core.identity.sessions.model import IDLE_LASTS
@@ -97,11 +100,6 @@ _FINISH = (
 
 
 _VERSION = text("select number from finora.version where tenant_id = :tenant")
-_RAISE = (
-    "insert into finora.version as v (tenant_id, number) values (%(tenant)s, 1) "
-    "on conflict (tenant_id) do update set number = v.number + 1, changed_at = clock_timestamp() "
-    "returning number"
-)
 
 
 _CONNECTIONS = 3
@@ -132,6 +130,8 @@ class PgWork:
     now: datetime
     subscriptions: Mapping[str, tuple[Subscription, ...]]
     closed: bool = False
+    raised: dict[UUID, int] = attrs.field(factory=dict)
+    """Of other tenants that it wrote in, the new versions."""
 
     @cached_property
     def events(self) -> PgEvents:
@@ -201,11 +201,11 @@ class PgWork:
 
     def raise_version(self) -> int | None:
         """The tenant's new version, if this transaction wrote an event. The last thing it does: the
-        row is locked until commit, and every writer of the tenant passes here."""
+        row is locked until commit, and every writer of the tenant passes here. Raises
+        TenantGone."""
         if not self.events.recorded:
             return None
-        row = run(self.connection, _RAISE, {"tenant": self.scope.tenant_id}).fetchone()
-        return int(row[0]) if row else None
+        return raise_version(self.connection, self.scope.tenant_id)
 
     @cached_property
     def tokens(self) -> PgTokens:
@@ -222,12 +222,20 @@ class PgWork:
         return PgPeople(self.connection, self.person)
 
     @cached_property
+    def addresses(self) -> PgAddresses:
+        return PgAddresses(self.connection, self.person)
+
+    @cached_property
     def sessions(self) -> PgSessions:
         return PgSessions(self.connection, self.person)
 
     @cached_property
     def members(self) -> PgMembers:
         return PgMembers(self.connection, self.scope.tenant_id)
+
+    @cached_property
+    def erasure(self) -> PgErasure:
+        return PgErasure(self.connection, self.scope, self.subscriptions, self.raised)
 
     @cached_property
     def guesses(self) -> PgGuesses:
@@ -293,6 +301,8 @@ class Postgres:
             version = work.raise_version()
         if version is not None:
             self.committed(scope.tenant_id, version)
+        for tenant_id, number in work.raised.items():
+            self.committed(tenant_id, number)
 
     @contextmanager
     def look(self) -> Iterator[Connection]:

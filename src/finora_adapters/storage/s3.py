@@ -94,6 +94,11 @@ class S3Objects:
         with _translated(key):
             self._client.delete_object(Bucket=self.bucket, Key=name)
 
+    def forget(self, tenant_id: UUID) -> None:
+        for key in self.names(f"{tenant_id}/"):
+            if KEY.fullmatch(key):
+                self.delete(tenant_id, key)
+
     def pages(self) -> Iterator[Sequence[Listed]]:
         more: dict[str, str] = {}
         while True:

@@ -51,6 +51,9 @@ class EveryLog(Protocol):
     def at(self, heads: Sequence[Head]) -> Mapping[tuple[UUID, int], bytes]:
         """The hashes that are now at the places of these heads, as far as there is any."""
 
+    def erased(self) -> frozenset[UUID]:
+        """Tenants whose log went with them, as the log of the platform's own tenant says."""
+
     def last_anchor(self) -> int:
         """The number of the anchor that was made last, as the log has it; 0 without one."""
 

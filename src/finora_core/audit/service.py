@@ -203,12 +203,16 @@ class Places:
     log: EveryLog
     only: UUID | None = None
     _good: dict[UUID, Head] = attrs.field(factory=dict)
+    _erased: frozenset[UUID] = frozenset()
+    _gone: set[UUID] = attrs.field(factory=set)
 
     def compare(self, anchor: Anchor) -> Iterator[Flaw]:
         news = (
             head
             for head in anchor.heads
-            if self.only in (None, head.tenant_id) and self._good.get(head.tenant_id) != head
+            if self.only in (None, head.tenant_id)
+            and self._good.get(head.tenant_id) != head
+            and head.tenant_id not in self._gone
         )
         while batch := tuple(islice(news, _HEADS)):
             there = self.log.at(batch)
@@ -216,8 +220,17 @@ class Places:
                 found = there.get((head.tenant_id, head.seq))
                 if found == head.hash:
                     self._good[head.tenant_id] = head
-                else:
+                elif found is not None or not self._is_erased(head.tenant_id):
                     yield self._flaw(anchor.number, head, found)
+
+    def _is_erased(self, tenant_id: UUID) -> bool:
+        """Whether the whole log is gone, as it was asked for."""
+        if tenant_id not in self._erased:
+            # Asked anew: it may have gone while this reads.
+            self._erased = self.log.erased()
+        if tenant_id in self._erased and self.log.last(tenant_id) == 0:
+            self._gone.add(tenant_id)
+        return tenant_id in self._gone
 
     def _flaw(self, number: int, head: Head, found: bytes | None) -> Flaw:
         good = self._good.get(head.tenant_id)

@@ -88,6 +88,9 @@ class Objects(Protocol):
     def delete(self, tenant_id: UUID, key: str) -> None:
         """Forget it, if it is there."""
 
+    def forget(self, tenant_id: UUID) -> None:
+        """Delete every object of the tenant. To be called when no row refers to one."""
+
     def pages(self) -> Iterator[Sequence[Listed]]:
         """Every object of every tenant, in the order of (tenant, key) as text, a thousand at a
         time. What Finora did not put there is not shown."""

@@ -1,10 +1,12 @@
 """What identity needs of a transaction and of the outside."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from finora_core.identity.addresses.model import Address
+from finora_core.identity.erasure.model import Tie
 from finora_core.identity.model import Token
 from finora_core.identity.people.model import (
     Challenge,
@@ -17,6 +19,7 @@ from finora_core.identity.people.model import (
 from finora_core.identity.roles import Role
 from finora_core.identity.sessions.model import Session, Standing
 from finora_core.identity.tenants.model import Invite, Member, Tenant
+from finora_core.kernel.events import Event
 from finora_core.kernel.scope import Scope
 from finora_core.kernel.work import Work
 
@@ -55,7 +58,7 @@ class People(Protocol):
 
     def change(self, **columns: object) -> None:
         """Set columns of the person: name, locale, currency, roles, password, codes, code_step,
-        banned_at."""
+        banned_at, preferences."""
 
     def page(self, after: UUID | None, limit: int, words: str) -> Sequence[Listing]:
         """People whose name or address contains the words, by id; for administrators."""
@@ -83,6 +86,54 @@ class People(Protocol):
         """Take it, if nobody did before."""
 
     def count_try(self, challenge_id: UUID) -> None: ...
+
+
+class Addresses(Protocol):
+    """Of the transaction's person."""
+
+    def list(self) -> Sequence[Address]:
+        """Oldest first."""
+
+    def add(self, address: Address) -> None: ...
+
+    def change(self, address: Address) -> None:
+        """All of it but whether it is the default."""
+
+    def make_default(self, address_id: UUID | None) -> None:
+        """This one, or none, in place of the one that was."""
+
+    def remove(self, address_id: UUID) -> None: ...
+
+
+class Erasure(Protocol):
+    """All that is a person's, whatever tenant it is in, within one transaction; deleted by a role
+    that is there for nothing else."""
+
+    def person(self, user_id: UUID) -> Person | None:
+        """Nobody else changes it until the transaction ends, and no session of it is opened."""
+
+    def mails(self, user_id: UUID) -> Sequence[str]:
+        """Keys of the person's addresses."""
+
+    def ties(self, user_id: UUID, *, lock: bool = False) -> Sequence[Tie]:
+        """With `lock`, nobody joins or leaves until the transaction ends."""
+
+    def rows_of(self, user_id: UUID) -> Mapping[str, int]:
+        """How many rows are the person's, by table."""
+
+    def rows_in(self, tenant_id: UUID) -> Mapping[str, int]:
+        """How many rows are the tenant's, by table."""
+
+    def forget(self, user_id: UUID, mails: Sequence[str]) -> int:
+        """Delete all of the person that is in no tenant, and what was sent to those addresses; the
+        person's row stays as an id. How many rows there were."""
+
+    def erase(self, tenant_id: UUID) -> int:
+        """Wait for who writes in the tenant, let nobody write there any more, and delete all of it;
+        how many rows there were."""
+
+    def leave(self, tenant_id: UUID, user_id: UUID, event: Event) -> None:
+        """Delete what is the person's in a tenant of others, and record the event there."""
 
 
 class Sessions(Protocol):
@@ -167,7 +218,13 @@ class IdentityWork(Work, Protocol):
     def people(self) -> People: ...
 
     @property
+    def addresses(self) -> Addresses: ...
+
+    @property
     def sessions(self) -> Sessions: ...
+
+    @property
+    def erasure(self) -> Erasure: ...
 
     @property
     def guesses(self) -> Guesses: ...

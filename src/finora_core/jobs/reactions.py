@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
+from finora_core.identity.erasure.model import ErasureAsked
 from finora_core.jobs.model import Handler, Progress, Schedule, Subscription
 from finora_core.jobs.ports import JobWork, Queue
 from finora_core.kernel.events import Plain
@@ -15,9 +16,10 @@ SCHEDULES = (
     Schedule(name="files.sweep", cron="41 * * * *"),
     Schedule(name="audit.anchor", cron="3 * * * *"),
     Schedule(name="audit.verify", cron="23 3 * * *"),
+    Schedule(name="people.tidy", cron="29 * * * *"),
 )
 
-# Of a slice that knows no jobs; its service has the handlers.
+# Of slices that know no jobs; their services have the handlers.
 SUBSCRIPTIONS = (
     Subscription(
         event=RewrapAsked.type,
@@ -27,6 +29,13 @@ SUBSCRIPTIONS = (
         subject="version",
     ),
     Subscription(event=ResealAsked.type, job="secrets.reseal", queue="schedules", subject="before"),
+    Subscription(
+        event=ErasureAsked.type,
+        job="people.erase",
+        queue="schedules",
+        attempts=1,
+        subject="user",
+    ),
 )
 
 
@@ -38,11 +47,12 @@ def handlers(
     forget: Callable[[], int],
     anchor: Callable[[Scope], object],
     audit: Callable[[], object],
+    outdated: Callable[[], object],
 ) -> dict[str, Handler]:
     """`verify` raises when the books are broken, and else says how many tenants it looked at;
     `sweep` takes away what is left of files, and says how much; `forget` deletes nonces whose time
-    is over; `anchor` writes one and ends its job, `audit` checks the logs, and both raise where
-    they are not as they were."""
+    is over, `outdated` sessions, links, guesses and invitations; `anchor` writes one and ends its
+    job, `audit` checks the logs, and both raise where they are not as they were."""
 
     def purge(scope: Scope, payload: Mapping[str, Plain], progress: Progress) -> object:
         return {"forgotten": queue.purge(), "nonces": forget()}
@@ -56,10 +66,19 @@ def handlers(
     def look(scope: Scope, payload: Mapping[str, Plain], progress: Progress) -> object:
         return audit()
 
+    def part(scope: Scope, payload: Mapping[str, Plain], progress: Progress) -> object:
+        return outdated()
+
     def note(scope: Scope, payload: Mapping[str, Plain], progress: Progress) -> object:
         return anchor(scope)
 
-    found = {"jobs.purge": purge, "books.verify": check, "files.sweep": tidy, "audit.verify": look}
+    found = {
+        "jobs.purge": purge,
+        "books.verify": check,
+        "files.sweep": tidy,
+        "audit.verify": look,
+        "people.tidy": part,
+    }
     return {name: _ended(begin, handler) for name, handler in found.items()} | {
         "audit.anchor": note
     }

@@ -45,6 +45,33 @@ def change_me(app: Services, scope: Scope, body: Profile) -> object:
     return app.people.change(scope, name=body.name, locale=body.locale, currency=body.currency)
 
 
+class PreferencesOut(Out):
+    preferences: dict[str, str | bool | int]
+
+
+def _preferences(found: Any) -> object:
+    return {"data": {"preferences": found}}
+
+
+@routes.get("/me/preferences", "self:read", Single[PreferencesOut], shape=_preferences)
+def get_preferences(app: Services, scope: Scope) -> object:
+    """What pages keep of the person."""
+    return app.people.preferences(scope)
+
+
+class PreferencesIn(In):
+    preferences: dict[str, str | bool | int | None] = Field(
+        description="What is not named stays as it is; null takes one away."
+    )
+
+
+@routes.patch("/me/preferences", "self:write", Single[PreferencesOut], shape=_preferences,
+              private=True)  # fmt: skip
+def change_preferences(app: Services, scope: Scope, body: PreferencesIn) -> object:
+    """Texts, truth values and whole numbers: at most 50, in 4 kB."""
+    return app.people.change_preferences(scope, body.preferences)
+
+
 class NewPassword(In):
     password: Password
 
@@ -61,6 +88,20 @@ def set_password(app: Services, scope: Scope, body: NewPassword) -> None:
 def ask_verification(app: Services, scope: Scope) -> None:
     """Have the link that verifies the address sent again."""
     app.people.ask_again(scope)
+
+
+class ErasureIn(In):
+    confirmation: Annotated[str, Field(max_length=254)] = Field(
+        description="The address of the account, or the word ERASE."
+    )
+
+
+@routes.post("/me/erasure", "self:write", Single[Done], shape=done, status=202, step_up=True,
+             limit="strict", private=True)  # fmt: skip
+def erase_me(app: Services, scope: Scope, body: ErasureIn) -> None:
+    """Be forgotten, with the personal tenant and every other that nobody else is in. There is no
+    way back."""
+    app.erasure.ask(scope, body.confirmation)
 
 
 # --- sessions ---

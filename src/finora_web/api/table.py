@@ -2,6 +2,7 @@
 
 from finora_web.api import (
     accounts,
+    addresses,
     auth,
     credentials,
     entries,
@@ -22,8 +23,8 @@ from finora_web.contract import Endpoint
 ENDPOINTS: tuple[Endpoint, ...] = tuple(
     endpoint
     for module in (
-        auth, me, tenants, people, accounts, entries, records, imports, wallet, jobs, files,
-        tokens, credentials, events, exports,
+        auth, me, addresses, tenants, people, accounts, entries, records, imports, wallet, jobs,
+        files, tokens, credentials, events, exports,
     )
     for endpoint in module.routes
 )  # fmt: skip

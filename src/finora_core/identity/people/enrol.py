@@ -17,9 +17,14 @@ from finora_core.identity.tenants.model import Tenant, TenantKind
 from finora_core.kernel.ids import new_id
 
 
-def enrol(work: IdentityWork, person: Person, identity: Identity) -> Person:
-    """Write the person, the personal tenant, and the identity. The transaction is that person's,
-    in that tenant. Raises EmailTaken, IdentityTaken."""
+def enrol(
+    work: IdentityWork,
+    person: Person,
+    identity: Identity,
+    letter: Purpose | None = Purpose.VERIFY,
+) -> Person:
+    """Write the person, the personal tenant, and the identity, and let the address be sent a
+    letter. The transaction is that person's, in that tenant. Raises EmailTaken, IdentityTaken."""
     assert person.home_id is not None
     tenant = Tenant(
         id=person.home_id,
@@ -32,8 +37,8 @@ def enrol(work: IdentityWork, person: Person, identity: Identity) -> Person:
     work.members.add(person.user_id, Role.OWNER)
     work.people.add_identity(identity)
     work.events.record(PersonRegistered(person.user_id, identity.kind.value))
-    if identity.kind is IdentityKind.EMAIL and identity.verified_at is None:
-        challenge(work, person.user_id, identity.id, Purpose.VERIFY)
+    if identity.kind is IdentityKind.EMAIL and identity.verified_at is None and letter is not None:
+        challenge(work, person.user_id, identity.id, letter)
     return person
 
 

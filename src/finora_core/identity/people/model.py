@@ -1,5 +1,6 @@
 """People and the identities by which they sign in."""
 
+import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -11,8 +12,14 @@ import attrs
 from finora_core.identity.roles import PlatformRole
 from finora_core.kernel.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
 from finora_core.kernel.events import Plain
+from finora_core.kernel.plain import canonical
 
 CODE_TRIES = 5
+MOST_PREFERENCES, MOST_PREFERENCE_BYTES = 50, 4096
+
+Preferences = Mapping[str, str | bool | int]
+"""What pages keep of a person; Finora reads none of it."""
+_PREFERENCE = re.compile(r"[A-Za-z0-9._:-]{1,64}", re.ASCII)
 
 
 class EmailTaken(Conflict):
@@ -51,6 +58,12 @@ class BadProfile(Invalid):
     code = "BAD_PROFILE"
 
 
+class BadPreferences(Invalid):
+    """Preferences are texts, truth values and whole numbers under names, in all at most 4 kB."""
+
+    code = "BAD_PREFERENCES"
+
+
 class LinkInvalid(Invalid):
     """The link or code is not one of ours, was used, or its time has run out."""
 
@@ -67,6 +80,12 @@ class AdminProtected(Forbidden):
     """What is asked for cannot be done to an administrator, or to make one, over the API."""
 
     code = "ADMIN_PROTECTED"
+
+
+class UnknownRole(Invalid):
+    """There is no role of this name."""
+
+    code = "UNKNOWN_ROLE"
 
 
 class StepUpRequired(Forbidden):
@@ -138,6 +157,9 @@ class Person:
     code_step: int | None = None
     """The last time step whose code was used: none is taken twice."""
     banned_at: datetime | None = None
+    preferences: Preferences = attrs.field(factory=dict)
+    erased_at: datetime | None = None
+    """From then on there is nobody: rows of others name the id, and that is all there is."""
     created_at: datetime | None = None
 
     def __attrs_post_init__(self) -> None:
@@ -145,6 +167,45 @@ class Person:
             raise BadProfile("a name has at most 200 printable characters")
         if not 2 <= len(self.locale) <= 35 or not self.locale.replace("-", "").isalnum():
             raise BadProfile(f"{self.locale[:40]!r} is not a locale such as en or de-AT")
+
+
+def require_person(person: Person | None) -> Person:
+    """Raise PersonNotFound for nobody, a host's own user, and who was erased."""
+    if person is None or person.home_id is None:
+        raise PersonNotFound("whoever asks did not sign up here")
+    return person
+
+
+def with_preferences(known: Preferences, change: Mapping[str, object]) -> Preferences:
+    """Those known, as the change says: None takes one away. Raises BadPreferences."""
+    found = {name: value for name, value in known.items() if name not in change}
+    for name, value in change.items():
+        if not _PREFERENCE.fullmatch(name):
+            said = "a name has 1 to 64 of A-Z, a-z, 0-9, `.`, `_`, `:` and `-`"
+            raise BadPreferences(said, details=((name[:64], said),))
+        match value:
+            case None:
+                continue
+            case bool():
+                good = True
+            case int():
+                # What a page reads as a number stays what it is.
+                good = abs(value) < 1 << 53
+            case str():
+                good = not any(ord(each) == 0 or 0xD800 <= ord(each) < 0xE000 for each in value)
+            case _:
+                good = False
+        if not isinstance(value, str | bool | int) or not good:
+            said = "this is no text, truth value or whole number that can be kept"
+            raise BadPreferences(said, details=((name, said),))
+        found[name] = value
+    size = len(canonical(found).encode())
+    if len(found) > MOST_PREFERENCES or size > MOST_PREFERENCE_BYTES:
+        raise BadPreferences(
+            f"at most {MOST_PREFERENCES} preferences, in {MOST_PREFERENCE_BYTES} bytes; these "
+            f"would be {len(found)} in {size}"
+        )
+    return found
 
 
 @attrs.frozen(kw_only=True)
@@ -264,7 +325,8 @@ class PersonChanged:
 
     user_id: UUID
     change: str
-    """profile, password, codes_on, codes_off, banned, unbanned, unlocked, roles, reset."""
+    """profile, preferences, password, codes_on, codes_off, banned, unbanned, unlocked, roles,
+    reset."""
 
     def payload(self) -> Mapping[str, Plain]:
         return {"user": str(self.user_id), "change": self.change}

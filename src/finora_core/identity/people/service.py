@@ -1,6 +1,6 @@
 """Signing up, and what a person changes about the person."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 from uuid import UUID
@@ -17,14 +17,17 @@ from finora_core.identity.people.model import (
     LastIdentity,
     Person,
     PersonChanged,
-    PersonNotFound,
+    Preferences,
     Purpose,
+    require_person,
+    with_preferences,
 )
 from finora_core.identity.ports import IdentityWork
 from finora_core.identity.sessions.door import Door, at_home, digest, own_session
 from finora_core.identity.sessions.model import SessionEnded
 from finora_core.identity.verifiers import Passwords, check_password
 from finora_core.kernel.ids import new_id
+from finora_core.kernel.plain import canonical
 from finora_core.kernel.scope import Scope
 from finora_core.kernel.work import retried
 from finora_core.mail.model import address_key
@@ -108,6 +111,24 @@ class PeopleService:
                 work.people.change(**given)
                 work.events.record(PersonChanged(scope.user_id, "profile"))
             return work.done(attrs.evolve(found, person=changed))
+
+    def preferences(self, scope: Scope) -> Preferences:
+        """Of who asks. Raises PersonNotFound."""
+        with self._home(scope) as work:
+            return require_person(work.people.get()).preferences
+
+    @retried
+    def change_preferences(self, scope: Scope, change: Mapping[str, object]) -> Preferences:
+        """What is not named stays, None takes one away. Raises BadPreferences, PersonNotFound."""
+        with self._home(scope) as work:
+            # Locked: of two changes at once neither is lost.
+            known = require_person(work.people.get(lock=True)).preferences
+            changed = with_preferences(known, change)
+            # As text: a truth value equals its number.
+            if canonical(changed) != canonical(known):
+                work.people.change(preferences=changed)
+                work.events.record(PersonChanged(scope.user_id, "preferences"))
+            return work.done(changed)
 
     def set_password(self, scope: Scope, password: str) -> None:
         """Another password; every other session of the person ends. Raises PasswordWeak,
@@ -208,7 +229,5 @@ class PeopleService:
 
 
 def _profile(work: IdentityWork) -> Profile:
-    person = work.people.get()
-    if person is None or person.home_id is None:
-        raise PersonNotFound("whoever asks did not sign up here")
+    person = require_person(work.people.get())
     return Profile(person=person, identities=tuple(work.people.identities()))

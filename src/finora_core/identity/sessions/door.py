@@ -23,6 +23,7 @@ from finora_core.identity.sessions.model import (
     SESSION_LASTS,
     AccountLocked,
     Client,
+    ProofInvalid,
     Session,
     SessionKind,
     SessionNotFound,
@@ -76,10 +77,12 @@ class Door:
     ) -> SignedIn:
         """Open a session. `check` is run first, in the same transaction, on the locked person.
         `strong`: what was proven needs no one-time code beside it. Raises AccountBanned,
-        FactorMissing, FactorRefused, AccountLocked."""
+        FactorMissing, FactorRefused, AccountLocked, ProofInvalid."""
         with self.begin(self.scope_of(found, request_id)) as work:
             person = work.people.get(lock=True)
-            assert person is not None
+            if person is None or person.erased_at is not None:
+                # Found a moment ago, and forgotten since.
+                raise ProofInvalid("nobody is known by this")
             check(work, person)
             if person.banned_at is not None:
                 raise AccountBanned("an administrator closed this account")

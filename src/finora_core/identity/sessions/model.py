@@ -19,6 +19,8 @@ from finora_core.kernel.events import Plain
 ACCESS_LASTS = timedelta(minutes=15)
 IDLE_LASTS = timedelta(days=7)
 SESSION_LASTS = timedelta(days=30)
+KEPT_AFTER = timedelta(days=30)
+"""How long the row of a session that is over is kept."""
 RENEW_EVERY = timedelta(days=1)
 """A browser's session is renewed at most as often as this."""
 RETRY_WITHIN = timedelta(seconds=10)

@@ -21,6 +21,12 @@ class NotAMember(Forbidden):
     code = "NOT_A_MEMBER"
 
 
+class TenantGone(Conflict):
+    """The tenant was erased a moment ago, and all that was in it."""
+
+    code = "TENANT_GONE"
+
+
 class RoleForbidden(Forbidden):
     """The caller's role may not give or take that role."""
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import attrs
 
-from finora_core.identity.people.model import IdentityKind
+from finora_core.identity.people.model import IdentityKind, require_person
 from finora_core.identity.ports import IdentityWork
 from finora_core.identity.roles import Role, may_give
 from finora_core.identity.sessions.door import Door, at_home
@@ -56,6 +56,8 @@ class TenantService:
             role=Role.OWNER,
         )
         with self.door.begin(scope.at(tenant_id, scope.user_id)) as work:
+            # Locked: who is being forgotten owns nothing new.
+            require_person(work.people.get(lock=True))
             if work.members.tenant() is None:
                 work.members.add_tenant(tenant, key=f"finora:tenant:{tenant_id}")
                 work.members.add(scope.user_id, Role.OWNER)
@@ -171,6 +173,7 @@ class TenantService:
         """Join the tenant that invited. Raises InviteInvalid, InviteForAnother, AlreadyMember."""
         tenant_id, invite_id = self.invitations.read(link, self.door.clock.now())
         with self.door.begin(scope.at(tenant_id, scope.user_id)) as work:
+            require_person(work.people.get(lock=True))
             work.members.lock()
             found = work.members.invite(invite_id)
             if found is None or not found.open(work.now):

@@ -1,0 +1,1 @@
+"""Forgetting a person, with all that is the person's alone."""
