@@ -70,12 +70,13 @@ from finora_core.identity.tenants.service import TenantService
 from finora_core.identity.verifiers import Passwords, Tokens
 from finora_core.insights.wallet.service import WalletService
 from finora_core.jobs import reactions as jobs_reactions
-from finora_core.jobs.model import Schedule, Subscription
+from finora_core.jobs.model import Handler, Progress, Schedule, Subscription
 from finora_core.jobs.operators import OperatorService
 from finora_core.jobs.ports import Queue
 from finora_core.jobs.service import JobRunner, JobService, Scheduler
 from finora_core.kernel.clock import SystemClock
 from finora_core.kernel.errors import Unavailable
+from finora_core.kernel.events import Plain
 from finora_core.kernel.nonces import Nonces
 from finora_core.kernel.scope import Scope
 from finora_core.ledger.service import LedgerService
@@ -454,7 +455,7 @@ class Capabilities(Module):
         sweeper: FileSweeper,
         keys: KeyService,
         notices: ProviderOf[NoticeService],
-        erasure: ErasureService,
+        erasure: ProviderOf[ErasureService],
         anchors: Anchors,
         anchoring: AnchorService,
         auditor: Auditor,
@@ -473,7 +474,7 @@ class Capabilities(Module):
             audit,
             PgOutdated(database).forget,
         )
-        handlers |= {REWRAP: keys.rewrap, RESEAL: keys.reseal, ERASE: erasure.run}
+        handlers |= {REWRAP: keys.rewrap, RESEAL: keys.reseal, ERASE: _erase(erasure)}
         handlers |= notices_reactions.handlers(notices.get)
         pauses = {each.job: each.pause_s for each in SUBSCRIPTIONS}
         limit_s = self.settings.job_limit_s
@@ -500,6 +501,15 @@ def compose(settings: Settings, opened: "Opened") -> Injector:
         Capabilities(settings),
     ]
     return Injector(modules, auto_bind=False)
+
+
+def _erase(erasure: ProviderOf[ErasureService]) -> Handler:
+    """Made when somebody is to be erased: it needs what sign-in rests on."""
+
+    def run(scope: Scope, payload: Mapping[str, Plain], progress: Progress) -> object:
+        return erasure.get().run(scope, payload, progress)
+
+    return run
 
 
 @attrs.frozen

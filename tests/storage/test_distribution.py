@@ -7,6 +7,7 @@ from sqlalchemy import Engine, text
 REFERENCE = {
     "asset", "schema_state", "seal_mark", "paused_queue", "person", "tenant", "alembic_version",
     "key_version", "signing_key", "identity", "session", "challenge", "guess", "nonce",
+    "address",
 }  # fmt: skip
 
 # What keeps this from being a configuration: Citus takes no statement triggers (beside these, every
