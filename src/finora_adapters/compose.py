@@ -8,7 +8,7 @@ from uuid import UUID
 
 import attrs
 import psycopg
-from injector import Injector, Module, provider, singleton
+from injector import Injector, Module, ProviderOf, provider, singleton
 from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import Connection, Engine, create_engine, text
 
@@ -251,8 +251,10 @@ class Doors(Module):
 
     @singleton
     @provider
-    def door(self, database: Postgres, tokens: Tokens, ring: KeyRing, upkeep: Scope) -> Door:
-        return Door(database.begin, tokens, TotpCodes(), RingBox(ring), SystemClock(), upkeep)
+    def door(
+        self, database: Postgres, tokens: Tokens, ring: KeyRing, upkeep: ProviderOf[Scope]
+    ) -> Door:
+        return Door(database.begin, tokens, TotpCodes(), RingBox(ring), SystemClock(), upkeep.get)
 
     @singleton
     @provider

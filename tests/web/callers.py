@@ -64,7 +64,8 @@ class People:
 
     def join(self, person: Person, tenant_id: UUID, role: str) -> None:
         self.write(
-            "insert into finora.membership (tenant_id, user_id, role) values (:tenant, :user, :role)",
+            "insert into finora.membership (tenant_id, user_id, role) "
+            "values (:tenant, :user, :role)",
             tenant=tenant_id, user=person.user_id, role=role,
         )  # fmt: skip
 
@@ -127,11 +128,13 @@ class Owner:
 
     people: People
     word: str = "mine"
+    administers: bool = True
 
     @cached_property
     def person(self) -> Person:
         person = self.people.register(self.word)
-        self.people.promote(person, "admin")
+        if self.administers:
+            self.people.promote(person, "admin")
         return person
 
     @cached_property

@@ -60,6 +60,8 @@ class Asked:
         if self.content is not None:
             headers["Content-Type"] = "application/octet-stream"
         given = {"query": self.query, "raw": self.content, "body": self.body} | more
+        if "raw" in more:
+            del given["body"]
         return api.ask(self.method, self.path, headers=headers, **given)
 
 
@@ -473,6 +475,9 @@ class Written:
     but: frozenset[str] = frozenset()
     """Tables that are not looked at."""
 
+    def seen(self) -> "Seen":
+        return Seen(self, self.mark(), self.digest())
+
     def mark(self) -> int:
         """Two that are equal have no transaction between them that could have written; of two that
         differ the digests must be compared."""
@@ -519,6 +524,23 @@ class Written:
             return json.dumps([list(row) for row in rows])
 
 
+@attrs.define
+class Seen:
+    """What there was, to be compared after each of many requests."""
+
+    written: Written
+    mark: int
+    digest: str
+
+    def still(self) -> bool:
+        """Whether it is there, and no more."""
+        mark = self.written.mark()
+        same = mark == self.mark or self.written.digest() == self.digest
+        self.mark = mark
+        return same
+
+
 UPKEEP = frozenset({"seal", "seal_mark"})
-
-
+COUNTED = frozenset({"guess", "event", "version", "nonce"})
+"""What a wrong guess leaves: its count, the event that tells of it in the log of whom it was aimed
+at, and that a ticket was spent by it. Nothing else that is refused writes anything."""

@@ -62,15 +62,21 @@ def people(app: Flask, admin: Engine) -> Iterator[People]:
         assert violations(connection) == []
 
 
-Worlds = Callable[[str], World]
+Worlds = Callable[..., World]
 
 
 @pytest.fixture
 def worlds(people: People, finora: Finora, issuer: Issuer, settings: Settings) -> Worlds:
-    """Worlds of an owner each, by their word."""
+    """Worlds of an owner each, by a word; the owner administers the platform, or not."""
     assert settings.passkeys is not None
     _, [origin] = settings.passkeys
-    return lambda word: World(Owner(people, word), finora, issuer, origin)
+
+    def make(word: str, administers: bool = True) -> World:
+        world = World(Owner(people, word, administers), finora, issuer, origin)
+        assert world.api.tenant  # The owner is there; the rest comes when it is asked for.
+        return world
+
+    return make
 
 
 @pytest.fixture

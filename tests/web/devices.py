@@ -157,7 +157,10 @@ class Issuer:
 
     def _token(self, request: Request) -> Response:
         form = dict(parse_qsl(request.get_data(as_text=True)))
-        said = json.loads(base64.urlsafe_b64decode(form["code"] + "=="))
+        try:
+            said = json.loads(base64.urlsafe_b64decode(form["code"] + "=="))
+        except ValueError:
+            said = {"challenge": None}
         digest = hashlib.sha256(form["code_verifier"].encode()).digest()
         if b64(digest) != said["challenge"]:
             return Response('{"error": "invalid_grant"}', 400, mimetype="application/json")

@@ -69,9 +69,7 @@ def known_names(operation: Any, document: Any) -> set[str]:
 
 @pytest.mark.invariant("I-36")
 @pytest.mark.spec("S2-2", partial=True)
-def test_what_proves_nobody_gets_nothing(
-    worlds: Worlds, people: People, written: Written
-) -> None:
+def test_what_proves_nobody_gets_nothing(worlds: Worlds, people: People, written: Written) -> None:
     """None, noise, revoked, another's secret with the tenant's ids, an ended session, a token of
     another kind: 401, and nothing is written."""
     world, other = worlds("mine"), worlds("theirs")

@@ -25,7 +25,8 @@ def test_granian_serves_it(
         process = subprocess.Popen(
             [sys.executable, "-m", "granian", *command.split(), "--host", "127.0.0.1",
              "--port", str(port), "finora_web.wsgi:application"],
-            env=os.environ | {"FINORA_DATA": str(settings.data), "FINORA_ENV": "test"},
+            env=os.environ | {"FINORA_DATA": str(settings.data), "FINORA_ENV": "test",
+                              "FINORA_RATE_LIMITS": settings.rate_limits},
             stdin=subprocess.DEVNULL, stdout=log, stderr=log,
         )  # fmt: skip
     try:

@@ -14,13 +14,12 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import events, from_schema
 
-from finora import Finora, Scope, Settings
+from finora import Settings
 from finora_adapters.compose import Opened
 from finora_web.api.table import ENDPOINTS
 from finora_web.main import build
 from finora_web.openapi import ROOT
 from web.api import Api
-from web.catalogue import World
 
 
 @pytest.fixture(scope="session")
