@@ -162,9 +162,8 @@ class Cast:
     callers: Mapping[str, Api]
 
     @classmethod
-    def of(cls, people: People) -> "Cast":
-        owner = Owner(people, "the tenant")
-        tenant_id = owner.tenant_id
+    def of(cls, owner: Owner) -> "Cast":
+        people, tenant_id = owner.people, owner.tenant_id
         found = {}
         for role in MEMBERS:
             found[role] = people.register(role)

@@ -92,8 +92,9 @@ def owner(world: World) -> Api:
 
 
 @pytest.fixture
-def cast(people: People) -> Cast:
-    return Cast.of(people)
+def cast(world: World) -> Cast:
+    """Callers of every part, in that world's tenant."""
+    return Cast.of(world.owner)
 
 
 @pytest.fixture
