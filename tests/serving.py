@@ -33,6 +33,7 @@ class Served:
             self.port: int = free.getsockname()[1]
         self.log = folder / "served.log"
         said = {"data": data, "env": "test", "http_processes": 2, "http_threads": 4, "drain_s": 30,
+                # What is not being tested must not wait for it.
                 "rate_limits": "all=1000000/60"}  # fmt: skip
         environment = {
             f"FINORA_{name.upper()}": str(value) for name, value in (said | settings).items()

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -58,7 +59,7 @@ class Finora:
         self.tokens = services.get(TokenService)
         self.secrets = services.get(SecretService)
         self.keys = services.get(KeyService)
-        self.operator = services.get(PeopleOperator)
+        self._services = services
         self.audit = services.get(AuditService)
         self.auditor = services.get(Auditor)
         self.anchoring = services.get(AnchorService)
@@ -120,6 +121,11 @@ class Finora:
         """The books as lines of a beancount file or of an hledger journal, streamed. Close it if
         you do not read it to the end: it holds a transaction open."""
         return self.ledger.export(scope, tool)
+
+    @cached_property
+    def operator(self) -> PeopleOperator:
+        """What whoever runs the installation does about people; needs what sign-in rests on."""
+        return self._services.get(PeopleOperator)
 
     def run_jobs(self, limit: int | None = None) -> Counter[str]:
         """Run ready jobs in this process until there are none; counts how they ended."""

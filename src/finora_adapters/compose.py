@@ -251,10 +251,12 @@ class Doors(Module):
 
     @singleton
     @provider
-    def door(self, database: Postgres, tokens: Tokens, ring: KeyRing, upkeep: Scope) -> Door:
+    def door(
+        self, database: Postgres, tokens: Tokens, ring: KeyRing, upkeep: ProviderOf[Scope]
+    ) -> Door:
         from finora_adapters.auth.codes import TotpCodes
 
-        return Door(database.begin, tokens, TotpCodes(), RingBox(ring), SystemClock(), upkeep)
+        return Door(database.begin, tokens, TotpCodes(), RingBox(ring), SystemClock(), upkeep.get)
 
     @singleton
     @provider

@@ -19,14 +19,17 @@ ROOT = "/api/v1"
 PASSWORD = "correct horse battery"
 
 
+NOBODY = UUID(int=0)
+
+
 @attrs.define
 class Caller:
     """Somebody with a bearer token, or nobody."""
 
     app: Flask
     token: str | None = None
-    user_id: UUID = UUID(int=0)
-    home_id: UUID = UUID(int=0)
+    user_id: UUID = NOBODY
+    home_id: UUID = NOBODY
     email: str = ""
 
     def ask(

@@ -14,10 +14,12 @@ ROOT = "/api/v1"
 
 @attrs.frozen
 class Api:
-    """Asks with one token. Every answer is checked to be in the envelope, naming its request."""
+    """Asks with one token, in the tenant that it names, if it does. Every answer is checked to be
+    in the envelope, naming its request."""
 
     app: Flask
     token: str | None
+    tenant: str | None = None
 
     def ask(
         self,
@@ -34,6 +36,8 @@ class Api:
         sent = dict(headers or {})
         if self.token is not None:
             sent.setdefault("Authorization", f"Bearer {self.token}")
+        if self.tenant is not None:
+            sent.setdefault("X-Tenant-Id", self.tenant)
         if key is not None:
             sent["Idempotency-Key"] = key
         if body is not None:

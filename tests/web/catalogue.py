@@ -1,203 +1,579 @@
-"""One good request for every route, over things of a tenant of which there is one of each kind.
+"""One good request for every route, over things of a tenant and of a person of which there is one
+of each kind.
 
 Tests that hold for every route go through this; a new route without an entry fails them all.
 """
 
 import json
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
+from uuid import UUID, uuid4
 
 import attrs
+import pyotp
 from sqlalchemy import Engine, text
 from werkzeug.test import TestResponse
 
-from finora import Finora, Scope
+from finora import Finora
+from finora_core.identity.people.model import Purpose
+from finora_core.identity.tenants.model import Invite
+from finora_web.api.table import ENDPOINTS
+from finora_web.contract import Endpoint
 from web.api import Api, euros
+from web.callers import PASSWORD, Owner, People, Person
+from web.devices import ISSUER, Authenticator, Issuer, Telegram, Wallet
 
 CSV = b"Date,Amount,Description\n2026-01-30,-4.50,Bakery\n2026-01-31,1200.00,Salary\n"
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(40)
 DAY = "2026-01-31"
+BY_NAME: dict[str, Endpoint] = {endpoint.name: endpoint for endpoint in ENDPOINTS}
+BACK = "https://app.example/back"
 
 
 @attrs.frozen(kw_only=True)
 class Asked:
     """A request. `content` is that of an upload, which has no body."""
 
-    method: str
+    endpoint: Endpoint
     path: str
-    status: int = 200
     query: dict[str, Any] = attrs.field(factory=dict)
     body: Any = None
     content: bytes | None = None
+    tenant: str | None = None
+    """Named instead of the caller's, if any."""
+
+    @property
+    def name(self) -> str:
+        return self.endpoint.name
+
+    @property
+    def method(self) -> str:
+        return self.endpoint.method
 
     def by(self, api: Api, **more: Any) -> TestResponse:
+        if self.endpoint.permission is None:
+            api = attrs.evolve(api, token=None, tenant=None)
+        elif self.tenant is not None:
+            api = attrs.evolve(api, tenant=self.tenant)
         headers = dict(more.pop("headers", {}))
         if self.content is not None:
             headers["Content-Type"] = "application/octet-stream"
         given = {"query": self.query, "raw": self.content, "body": self.body} | more
+        if "raw" in more:
+            del given["body"]
         return api.ask(self.method, self.path, headers=headers, **given)
 
 
-@attrs.frozen(kw_only=True)
+@attrs.define(slots=False)
 class World:
-    """Ids of one tenant's things; `word` is in every text of it."""
+    """Things of one owner and of the tenant that is the owner's; `word` is in every text of them.
+    Each is made when it is first asked for."""
 
-    word: str
-    account_id: str
-    second_account: str
-    entry_id: str
-    record_id: str
-    other: str
-    """The record at the other end of a transfer."""
-    import_id: str
-    job_id: str
-    """Waits."""
-    refused_job: str
-    file_id: str
-    announced_file: str
-    token_id: str
-    credential_id: str
-    actor: str
+    owner: Owner
+    finora: Finora
+    issuer: Issuer
+    origin: str
+    """Of the site, as browsers write it."""
+    made: dict[str, Asked] = attrs.field(factory=dict)
 
-    @classmethod
-    def of(cls, api: Api, finora: Finora, scope: Scope, word: str) -> "World":
-        account, second = api.open(f"{word} one", asset="EUR"), api.open(f"{word} two", asset="EUR")
-        postings = [{"account_id": account, "amount": euros("-1.00")},
-                    {"account_id": second, "amount": euros("1.00")}]  # fmt: skip
-        entry = api.post("/entries", {"postings": postings, "on_date": DAY, "reference": word})
-        said = {"description": word, "counterparty": word, "category": word}
-        record = api.enter(account, DAY, "-2.00", **said)
-        other = api.enter(second, DAY, "2.00", **said)
-        refused = api.upload("/imports", word.encode(), 202, query={"name": f"{word}.bin"})
-        finora.run_jobs()
-        query = {"name": f"{word}.csv", "account": account}
-        taken = api.upload("/imports", CSV, 202, query=query)
-        file = api.upload("/files", PNG, 201, query={"name": f"{word}.png"})
-        announced = {"name": f"{word}.png", "size": len(PNG)}
-        credential = {"institution": word, "fields": {"api_key": "k"}}
-        return cls(
-            word=word,
-            account_id=account,
-            second_account=second,
-            entry_id=entry["id"],
-            record_id=record["id"],
-            other=other["id"],
-            import_id=taken["import_id"],
-            job_id=taken["job_id"],
-            refused_job=refused["job_id"],
-            file_id=file["id"],
-            announced_file=api.post("/files/announcements", announced)["file"]["id"],
-            token_id=str(finora.tokens.create(scope, word).token.id),
-            credential_id=api.post("/credentials", credential, 200)["id"],
-            actor=str(scope.user_id),
-        )
+    @property
+    def word(self) -> str:
+        return self.owner.word
+
+    @property
+    def api(self) -> Api:
+        return self.owner.api
+
+    @property
+    def people(self) -> People:
+        return self.owner.people
+
+    @property
+    def me(self) -> Person:
+        return self.owner.person
+
+    def asked(self, name: str) -> Asked:
+        """The request of that route. Each alone is good; one may undo what another is about."""
+        if name not in self.made:
+            given = REQUESTS[name](self)
+            path = BY_NAME[name].path
+            for each in BY_NAME[name].parameters:
+                path = path.replace(f"{{{each}}}", str(self.sample(name, each)))
+            self.made[name] = Asked(endpoint=BY_NAME[name], path=path, **given)
+        return self.made[name]
 
     def requests(self) -> dict[str, Asked]:
-        """By the name of the route. Each alone is good; one may undo what another is about."""
-        record, file = f"/records/{self.record_id}", f"/files/{self.file_id}"
-        account = f"/accounts/{self.account_id}"
-        legs = [{"account_id": self.account_id, "amount": euros("-1.00")},
+        return {name: self.asked(name) for name in REQUESTS}
+
+    def sample(self, name: str, parameter: str) -> str:
+        """The id that the route's request has in that parameter. KeyError where none is known."""
+        return str(getattr(self, SAMPLES.get((name, parameter)) or SAMPLES["", parameter]))
+
+    # --- of the tenant ---
+
+    @cached_property
+    def account_id(self) -> str:
+        return self.api.open(f"{self.word} one", asset="EUR")
+
+    @cached_property
+    def second_account(self) -> str:
+        return self.api.open(f"{self.word} two", asset="EUR")
+
+    @cached_property
+    def entry_id(self) -> str:
+        body = {"postings": self.legs, "on_date": DAY, "reference": self.word}
+        return str(self.api.post("/entries", body)["id"])
+
+    @property
+    def legs(self) -> list[Any]:
+        return [{"account_id": self.account_id, "amount": euros("-1.00")},
                 {"account_id": self.second_account, "amount": euros("1.00")}]  # fmt: skip
-        new = {"account_id": self.account_id, "on_date": DAY, "amount": euros("-3.00"),
-               "description": "x", "counterparty": "y", "category": "z",
-               "type": "expense"}  # fmt: skip
-        change = new | {"account_id": self.second_account, "revision": 0}
-        del change["category"]
-        entry = {"postings": legs, "on_date": DAY, "reference": "r"}
-        statement = {"name": "a.csv", "account": self.account_id, "currency": "EUR"}
-        days = {"since": DAY, "until": DAY}
-        credential = {"institution": "broker", "type": "password",
-                      "fields": {"name": "ada", "password": "p"},
-                      "expires_at": "2099-01-31T00:00:00Z"}  # fmt: skip
-        return {
-            "list_accounts": _get("/accounts"),
-            "open_account": _post("/accounts", {"name": "new", "asset": "EUR", "floor": "-5"}, 201),
-            "get_account": _get(account),
-            "list_balances": _get(f"{account}/balances"),
-            "account_statement": _get(f"{account}/statement", **days),
-            "post_entry": _post("/entries", entry, 201),
-            "get_entry": _get(f"/entries/{self.entry_id}"),
-            "reverse_entry": _post(f"/entries/{self.entry_id}/reversal", None, 201),
-            "trial_balance": _get("/trial-balance", on=DAY, known_at=f"{DAY}T00:00:00Z"),
-            "balance_sheet": _get("/balance-sheet", on=DAY, known_at=f"{DAY}T00:00:00Z"),
-            "list_records": _get("/records", account_id=self.account_id, **days),
-            "create_record": _post("/records", new, 201),
-            "get_record": _get(record),
-            "change_record": Asked(method="PATCH", path=record, body=change),
-            "delete_record": Asked(method="DELETE", path=record),
-            "categorise_record": _post(f"{record}/category", {"category": "c"}),
-            "link_transfer": _post(f"{record}/transfer", {"other": self.other, "linked": True}),
-            "import_statement": Asked(
-                method="POST", path="/imports", status=202, query=statement, content=CSV
-            ),
-            "preview_statement": Asked(
-                method="POST", path="/imports/preview", query=statement, content=CSV
-            ),
-            "get_import": _get(f"/imports/{self.import_id}"),
-            "wallet_summary": _get("/wallet/summary", period="year"),
-            "wallet_cashflow": _get("/wallet/cashflow", **days),
-            "wallet_networth": _get("/wallet/networth", months="2"),
-            "list_jobs": _get("/jobs", state="waiting"),
-            "get_job": _get(f"/jobs/{self.job_id}"),
-            "replay_job": _post(f"/jobs/{self.refused_job}/replay"),
-            "cancel_job": _post(f"/jobs/{self.job_id}/cancel"),
-            "dismiss_job": _post(f"/jobs/{self.refused_job}/dismiss"),
-            "list_files": _get("/files", limit="10"),
-            "keep_file": Asked(
-                method="POST", path="/files", status=201, query={"name": "b.png"}, content=PNG
-            ),
-            "announce_file": _post("/files/announcements", {"name": "c.png", "size": 9}, 201),
-            "upload_file": Asked(
-                method="POST", path=f"/files/{self.announced_file}/content", content=PNG
-            ),
-            "confirm_file": _post(f"/files/{self.file_id}/confirmation"),
-            "get_file": _get(file),
-            "download_file": _get(f"{file}/content"),
-            "delete_file": Asked(method="DELETE", path=file),
-            "list_tokens": _get("/tokens"),
-            "revoke_token": _post(f"/tokens/{self.token_id}/revocation"),
-            "list_credentials": _get("/credentials"),
-            "put_credential": _post("/credentials", credential),
-            "remove_credential": Asked(method="DELETE", path=f"/credentials/{self.credential_id}"),
-            "list_events": _get("/events", type="account.opened", since=f"{DAY}T00:00:00Z",
-                                until="2100-01-01T00:00:00Z", actor=self.actor, after="0",
-                                limit="10"),
-            "verify_events": _get("/audit/verification", after="0"),
-            "export_books": _get("/export", tool="hledger"),
-        }  # fmt: skip
+
+    @property
+    def texts(self) -> dict[str, str]:
+        return {"description": self.word, "counterparty": self.word, "category": self.word}
+
+    @cached_property
+    def record_id(self) -> str:
+        return str(self.api.enter(self.account_id, DAY, "-2.00", **self.texts)["id"])
+
+    @cached_property
+    def other(self) -> str:
+        """The record at the other end of a transfer."""
+        return str(self.api.enter(self.second_account, DAY, "2.00", **self.texts)["id"])
+
+    @property
+    def actor(self) -> str:
+        return str(self.me.user_id)
+
+    @property
+    def address(self) -> dict[str, Any]:
+        return {"label": "home", "name": self.word, "lines": ["1 Mill Lane"], "city": "Vienna",
+                "region": "W", "postal_code": "1010", "country": "AT",
+                "phone": "+43 1 234567"}  # fmt: skip
+
+    @cached_property
+    def address_id(self) -> str:
+        return str(self.api.post("/me/addresses", self.address)["id"])
+
+    @cached_property
+    def refused_job(self) -> str:
+        query = {"name": f"{self.word}.bin"}
+        refused = self.api.upload("/imports", self.word.encode(), 202, query=query)
+        self.finora.run_jobs()
+        return str(refused["job_id"])
+
+    @cached_property
+    def taken(self) -> Any:
+        assert self.refused_job  # First: making it runs what waits.
+        query = {"name": f"{self.word}.csv", "account": self.account_id}
+        return self.api.upload("/imports", CSV, 202, query=query)
+
+    @property
+    def import_id(self) -> str:
+        return str(self.taken["import_id"])
+
+    @property
+    def job_id(self) -> str:
+        """Waits."""
+        return str(self.taken["job_id"])
+
+    @cached_property
+    def file_id(self) -> str:
+        return str(self.api.upload("/files", PNG, 201, query={"name": f"{self.word}.png"})["id"])
+
+    @cached_property
+    def announced_file(self) -> str:
+        body = {"name": f"{self.word}.png", "size": len(PNG)}
+        return str(self.api.post("/files/announcements", body)["file"]["id"])
+
+    @cached_property
+    def token(self) -> Any:
+        return self.api.post("/tokens", {"name": self.word})
+
+    @property
+    def token_id(self) -> str:
+        return str(self.token["token"]["id"])
+
+    @cached_property
+    def credential_id(self) -> str:
+        body = {"institution": self.word, "fields": {"api_key": self.word}}
+        return str(self.api.post("/credentials", body, 200)["id"])
+
+    @cached_property
+    def member(self) -> UUID:
+        person = self.people.register(self.word)
+        self.people.join(person, self.owner.tenant_id, "accountant")
+        return person.user_id
+
+    @cached_property
+    def invite_id(self) -> str:
+        body = {"email": f"{uuid4().hex}@example.org", "role": "viewer"}
+        return str(self.api.post("/invites", body)["id"])
+
+    # --- of the person ---
+
+    @cached_property
+    def session_id(self) -> UUID:
+        """Another than the one that asks."""
+        return self.people.sign_in(self.me.email).session_id
+
+    @cached_property
+    def identity_id(self) -> str:
+        """Another than the address."""
+        return str(self.api.post("/me/wallets", self.signed(Wallet()))["id"])
+
+    @cached_property
+    def somebody(self) -> Person:
+        """Whom requests are about that are nobody's yet, and administrators'."""
+        return self.people.register(self.word)
+
+    @property
+    def user_id(self) -> UUID:
+        return self.somebody.user_id
+
+    @property
+    def public(self) -> Api:
+        return Api(self.people.app, None)
+
+    def letter(self, purpose: Purpose) -> None:
+        body = {"email": self.somebody.email, "kind": purpose.value}
+        self.public.post("/auth/letters", body, 202)
+
+    def signed(self, wallet: Wallet) -> dict[str, str]:
+        """A wallet's answer to an offer."""
+        body = {"address": wallet.address, "chain_id": 1}
+        offer = self.public.post("/auth/wallet/message", body, 200)
+        return {"ticket": offer["ticket"], "message": offer["message"],
+                "signature": wallet.sign(offer["message"])}  # fmt: skip
+
+    def passkey(self, api: Api) -> Authenticator:
+        """One that is the asker's."""
+        key = Authenticator(self.origin)
+        offer = api.post("/me/passkeys/options", status=200)
+        body = {"ticket": offer["ticket"], "response": key.make(offer["options"])}
+        api.post("/me/passkeys", body)
+        return key
+
+    def returned(self) -> dict[str, str]:
+        """What one comes back with from the issuer."""
+        body = {"issuer": ISSUER, "redirect_uri": BACK}
+        begun = self.public.post("/auth/oidc/start", body, 200)
+        return {"ticket": begun["ticket"], **self.issuer.visit(begun["url"], uuid4().hex)}
+
+    def codes(self) -> dict[str, str]:
+        """An authenticator app's answer to an offer."""
+        offer = self.api.post("/me/codes/offer", status=200)
+        return {"ticket": offer["ticket"], "code": pyotp.TOTP(offer["secret"]).now()}
+
+    @cached_property
+    def elsewhere(self) -> UUID:
+        """A tenant that the owner is in, which is somebody else's."""
+        tenant = UUID(self.people.api(self.somebody).post("/tenants", {"name": self.word})["id"])
+        self.people.join(self.me, tenant, "viewer")
+        return tenant
+
+    @cached_property
+    def invitation(self) -> str:
+        """To somebody else's tenant, for the owner's address."""
+        self.people.verify(self.me)
+        theirs = self.people.register(self.word)
+        tenant = UUID(self.people.api(theirs).post("/tenants", {"name": self.word})["id"])
+        services = self.people.services.tenants
+        api = self.people.api(theirs, tenant)
+        api.post("/invites", {"email": self.me.email, "role": "viewer"})
+        proof = self.people.services.sessions.prove(theirs.signed_in.access, "r", tenant_id=tenant)
+        [invite] = services.invites(proof.scope)
+        assert isinstance(invite, Invite)
+        return self.people.invitation(tenant, invite)
 
 
-def _get(path: str, **query: str) -> Asked:
-    return Asked(method="GET", path=path, query=query)
+def _login(w: World) -> dict[str, Any]:
+    person = w.somebody
+    return {"body": {"email": person.email, "password": PASSWORD, "code": "123456",
+                     "device": person.signed_in.device}}  # fmt: skip
 
 
-def _post(path: str, body: Any = None, status: int = 200) -> Asked:
-    return Asked(method="POST", path=path, body=body, status=status)
+def _by_letter(purpose: Purpose) -> Callable[[World], dict[str, Any]]:
+    def request(w: World) -> dict[str, Any]:
+        w.letter(purpose)
+        device = {"code": "123456", "device": w.somebody.signed_in.device}
+        if purpose is Purpose.CODE:
+            sent = w.people.code(w.somebody, purpose)
+            return {"body": {"email": w.somebody.email, "sent": sent, **device}}
+        link = w.people.link(w.somebody, purpose)
+        if purpose is Purpose.RESET:
+            return {"body": {"password": "another horse", "link": link, "email": w.somebody.email,
+                             "code": "123456"}}  # fmt: skip
+        return {"body": {"link": link, **device}}
+
+    return request
+
+
+def _passkey_login(w: World) -> dict[str, Any]:
+    key = w.passkey(w.people.api(w.somebody))
+    offer = w.public.post("/auth/passkey/options", status=200)
+    return {"body": {"ticket": offer["ticket"], "response": key.use(offer["options"]),
+                     "device": w.somebody.signed_in.device}}  # fmt: skip
+
+
+def _new_passkey(w: World) -> dict[str, Any]:
+    offer = w.api.post("/me/passkeys/options", status=200)
+    made = Authenticator(w.origin).make(offer["options"])
+    return {"body": {"ticket": offer["ticket"], "response": made, "name": "Laptop"}}
+
+
+def _record(w: World) -> dict[str, Any]:
+    return {"account_id": w.account_id, "on_date": DAY, "amount": euros("-3.00"),
+            "description": "x", "counterparty": "y", "category": "z",
+            "type": "expense"}  # fmt: skip
+
+
+def _change(w: World) -> dict[str, Any]:
+    change = _record(w) | {"account_id": w.second_account, "revision": 0}
+    del change["category"]
+    return {"body": change}
+
+
+def _leave(w: World) -> dict[str, Any]:
+    return {"tenant": str(w.elsewhere)}
+
+
+def _nothing(w: World) -> dict[str, Any]:
+    return {}
+
+
+def _query(**query: str) -> Callable[[World], dict[str, Any]]:
+    return lambda w: {"query": query}
+
+
+def _body(**body: Any) -> Callable[[World], dict[str, Any]]:
+    return lambda w: {"body": body}
+
+
+def _statement(w: World) -> dict[str, Any]:
+    return {"query": {"name": "a.csv", "account": w.account_id, "currency": "EUR"}, "content": CSV}
+
+
+_DAYS = {"since": DAY, "until": DAY}
+_CODES = {"code": "123456", "device": "x"}
+
+REQUESTS: dict[str, Callable[[World], dict[str, Any]]] = {
+    "register": lambda w: {"body": {"email": f"{uuid4().hex}@example.org", "password": PASSWORD,
+                                    "name": "Ada", "locale": "de-AT", "currency": "CHF"}},
+    "verify_address": lambda w: {"body": {"link": w.people.link(w.somebody, Purpose.VERIFY)}},
+    "login": _login,
+    "refresh": lambda w: {"body": {"refresh_token": w.somebody.signed_in.refresh}},
+    "ask_letter": lambda w: {"body": {"email": w.somebody.email, "kind": "reset"}},
+    "login_by_link": _by_letter(Purpose.MAGIC),
+    "login_by_code": _by_letter(Purpose.CODE),
+    "reset_password": _by_letter(Purpose.RESET),
+    "offer_passkey_login": _nothing,
+    "login_by_passkey": _passkey_login,
+    "offer_wallet_login": lambda w: {"body": {"address": Wallet().address, "chain_id": 1}},
+    "login_by_wallet": lambda w: {"body": w.signed(Wallet()) | _CODES},
+    "list_issuers": _nothing,
+    "start_oidc": _body(issuer=ISSUER, redirect_uri=BACK),
+    "login_by_oidc": lambda w: {"body": w.returned() | {"one_time": "123456", "device": "x"}},
+    "login_by_telegram": lambda w: {"body": {"init_data": Telegram().launch(),
+                                             "widget": Telegram().button(), **_CODES}},
+    "logout": _nothing,
+    "step_up": _body(password=PASSWORD, code="123456"),
+    "get_me": _nothing,
+    "change_me": _body(name="Grace", locale="en", currency="USD"),
+    "set_password": _body(password="another horse battery"),
+    "ask_verification": _nothing,
+    "list_sessions": _nothing,
+    "end_session": _nothing,
+    "end_other_sessions": _nothing,
+    "list_identities": _nothing,
+    "remove_identity": _nothing,
+    "offer_codes": _nothing,
+    "turn_on_codes": lambda w: {"body": w.codes()},
+    "turn_off_codes": _nothing,
+    "offer_passkey": _nothing,
+    "add_passkey": _new_passkey,
+    "add_wallet": lambda w: {"body": w.signed(Wallet()) | _CODES},
+    "add_account": lambda w: {"body": w.returned() | {"one_time": "123456", "device": "x"}},
+    "add_telegram": lambda w: {"body": {"init_data": Telegram().launch(),
+                                        "widget": Telegram().button(), **_CODES}},
+    "list_tenants": _nothing,
+    "create_tenant": _body(name="Acme", base_asset="CHF"),
+    "get_tenant": _nothing,
+    "change_tenant": _body(name="Acme", base_asset="USD"),
+    "list_members": _nothing,
+    "change_role": _body(role="admin"),
+    "remove_member": _nothing,
+    "leave_tenant": _leave,
+    "list_invites": _nothing,
+    "invite_member": lambda w: {"body": {"email": f"{uuid4().hex}@example.org", "role": "viewer"}},
+    "withdraw_invite": _nothing,
+    "accept_invite": lambda w: {"body": {"link": w.invitation}},
+    "list_people": _query(words="a", limit="2"),
+    "ban_person": _nothing,
+    "unban_person": _nothing,
+    "unlock_person": _nothing,
+    "force_reset": _nothing,
+    "set_platform_roles": _body(roles=["guard", "buyer"]),
+    "list_accounts": _nothing,
+    "open_account": _body(name="new", asset="EUR", floor="-5"),
+    "get_account": _nothing,
+    "list_balances": _nothing,
+    "account_statement": _query(**_DAYS),
+    "post_entry": lambda w: {"body": {"postings": w.legs, "on_date": DAY, "reference": "r"}},
+    "get_entry": _nothing,
+    "reverse_entry": _nothing,
+    "trial_balance": _query(on=DAY, known_at=f"{DAY}T00:00:00Z"),
+    "balance_sheet": _query(on=DAY, known_at=f"{DAY}T00:00:00Z"),
+    "list_records": lambda w: {"query": {"account_id": w.account_id, **_DAYS}},
+    "create_record": lambda w: {"body": _record(w)},
+    "get_record": _nothing,
+    "change_record": _change,
+    "delete_record": _nothing,
+    "categorise_record": _body(category="c"),
+    "link_transfer": lambda w: {"body": {"other": w.other, "linked": True}},
+    "import_statement": _statement,
+    "preview_statement": _statement,
+    "get_import": _nothing,
+    "wallet_summary": _query(period="year"),
+    "wallet_cashflow": _query(**_DAYS),
+    "wallet_networth": _query(months="2"),
+    "list_jobs": _query(state="waiting"),
+    "get_job": _nothing,
+    "replay_job": _nothing,
+    "cancel_job": _nothing,
+    "dismiss_job": _nothing,
+    "list_files": _query(limit="10"),
+    "keep_file": lambda w: {"query": {"name": "b.png"}, "content": PNG},
+    "announce_file": _body(name="c.png", size=9),
+    "upload_file": lambda w: {"content": PNG},
+    "confirm_file": _nothing,
+    "get_file": _nothing,
+    "download_file": _nothing,
+    "delete_file": _nothing,
+    "create_token": _body(name="t", expires_at="2099-01-31T00:00:00Z", permissions=["books:read"]),
+    "list_tokens": _nothing,
+    "revoke_token": _nothing,
+    "list_credentials": _nothing,
+    "put_credential": _body(institution="broker", type="password",
+                            fields={"name": "ada", "password": "p"},
+                            expires_at="2099-01-31T00:00:00Z"),
+    "remove_credential": _nothing,
+    "list_events": lambda w: {"query": {
+        "type": "account.opened", "since": f"{DAY}T00:00:00Z", "until": "2100-01-01T00:00:00Z",
+        "actor": w.actor, "after": "0", "limit": "10"}},
+    "verify_events": _query(after="0"),
+    "export_books": _query(tool="hledger"),
+    "get_preferences": _nothing,
+    "change_preferences": _body(preferences={"theme": "dark"}),
+    "erase_me": _body(confirmation="ERASE"),
+    "list_addresses": _nothing,
+    "add_address": lambda w: {"body": w.address | {"is_default": True}},
+    "change_address": lambda w: {"body": w.address},
+    "remove_address": _nothing,
+    "make_default_address": _nothing,
+    "create_person": lambda w: {"body": {"email": f"{uuid4().hex}@example.org", "name": "Ada",
+                                         "locale": "de-AT", "currency": "CHF",
+                                         "roles": ["guard"]}},
+    "list_dependencies": _nothing,
+    "erase_person": _nothing,
+}  # fmt: skip
+
+SAMPLES: dict[tuple[str, str], str] = {
+    **{("", name): name for name in (
+        "account_id", "entry_id", "record_id", "import_id", "job_id", "file_id", "token_id",
+        "credential_id", "session_id", "identity_id", "invite_id", "other", "user_id",
+        "address_id",
+    )},
+    ("", "account"): "account_id",
+    ("", "actor"): "actor",
+    ("replay_job", "job_id"): "refused_job",
+    ("dismiss_job", "job_id"): "refused_job",
+    ("upload_file", "file_id"): "announced_file",
+    ("change_role", "user_id"): "member",
+    ("remove_member", "user_id"): "member",
+}  # fmt: skip
+"""What of a world is in a parameter of that name: of a route, or of all."""
 
 
 @attrs.frozen
 class Written:
-    """What tenants have in the database: count and checksum of their rows in every table, but for
-    the seals that upkeep puts under them."""
+    """What there is in the database: count and checksum of the rows of every table, of these
+    tenants and people alone or of everybody, but for the seals that upkeep puts under them."""
 
     admin: Engine
-    tenants: tuple[object, ...]
+    places: Sequence[object] | None = None
+    """None: of everybody."""
+    but: frozenset[str] = frozenset()
+    """Tables that are not looked at."""
+
+    def seen(self) -> "Seen":
+        return Seen(self, self.mark(), self.digest())
+
+    def mark(self) -> int:
+        """Two that are equal have no transaction between them that could have written; of two that
+        differ the digests must be compared."""
+        with self.admin.connect() as connection:
+            found = connection.scalar(
+                text("select pg_snapshot_xmax(pg_current_snapshot())::text::bigint")
+            )
+            assert found is not None
+            return int(found)
 
     def digest(self) -> str:
         """Two that are equal have nothing written between them."""
+        whose = "true"
+        columns = ("tenant_id",)
+        if self.places is not None:
+            columns = ("tenant_id", "user_id")
         with self.admin.connect() as connection:
-            names = connection.scalars(
+            found: dict[str, list[str]] = {}
+            for table, column in connection.execute(
                 text(
-                    "select c.table_name from information_schema.columns c "
+                    "select c.table_name, c.column_name from information_schema.columns c "
                     "join information_schema.tables t using (table_schema, table_name) "
-                    "where table_schema = 'finora' and column_name = 'tenant_id' "
-                    "and table_type = 'BASE TABLE' and c.table_name <> 'seal' order by 1"
+                    "where table_schema = 'finora' and table_type = 'BASE TABLE' order by 1"
                 )
+            ):
+                found.setdefault(table, []).append(column)
+            parts = []
+            for table, names in found.items():
+                if table in self.but or table in UPKEEP:
+                    continue
+                if self.places is not None:
+                    whose = " or ".join(f"{each} = any(:places)" for each in columns
+                                        if each in names)  # fmt: skip
+                if whose:
+                    parts.append(
+                        f"select '{table}', count(*)::text, "
+                        "coalesce(sum(hashtextextended(t::text, 0)), 0)::text "
+                        f"from finora.{table} t where {whose}"
+                    )
+            rows = connection.execute(
+                text(" union all ".join(parts)), {"places": list(self.places or ())}
             ).all()
-            union = " union all ".join(
-                f"select '{name}', count(*), md5(string_agg(t::text, ',' order by t::text)) "
-                f"from finora.{name} t where tenant_id = any(:tenants)"
-                for name in names
-            )
-            found = connection.execute(text(union), {"tenants": list(self.tenants)}).all()
-            assert len(found) > 10
-            return json.dumps([list(row) for row in found])
+            assert len(rows) > 20
+            return json.dumps([list(row) for row in rows])
+
+
+@attrs.define
+class Seen:
+    """What there was, to be compared after each of many requests."""
+
+    written: Written
+    mark: int
+    digest: str
+
+    def still(self) -> bool:
+        """Whether it is there, and no more."""
+        mark = self.written.mark()
+        same = mark == self.mark or self.written.digest() == self.digest
+        self.mark = mark
+        return same
+
+
+UPKEEP = frozenset({"seal", "seal_mark"})
+COUNTED = frozenset({"guess", "event", "version", "nonce"})
+"""What a wrong guess leaves: its count, the event that tells of it in the log of whom it was aimed
+at, and that a ticket was spent by it. Nothing else that is refused writes anything."""

@@ -1,16 +1,22 @@
-"""The application over the run's own Postgres and Valkey, and callers of two tenants."""
+"""The application over the run's own Postgres and Valkey, and who asks it."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 
 import pytest
 from flask import Flask
+from pydantic import SecretStr
+from pytest_httpserver import HTTPServer
 from sqlalchemy import Engine
 
 from finora import Finora, Scope, Settings
 from finora_adapters.compose import Opened, open_database
+from finora_adapters.postgres.invariants import violations
 from finora_web.main import build
 from web.api import Api
-from web.catalogue import Written
+from web.callers import Cast, Owner, People
+from web.catalogue import World, Written
+from web.devices import BOT_TOKEN, Issuer
 
 
 @pytest.fixture(scope="session")
@@ -21,24 +27,79 @@ def opened(settings: Settings, finora: Finora) -> Iterator[Opened]:
 
 
 @pytest.fixture(scope="session")
-def app(settings: Settings, opened: Opened) -> Flask:
-    return build(settings, opened)
+def issuer() -> Iterator[Issuer]:
+    """Where people have an account to sign in with."""
+    with HTTPServer(threaded=True) as server:
+        yield Issuer(server).open()
+
+
+@pytest.fixture(scope="session")
+def app(settings: Settings, opened: Opened, issuer: Issuer) -> Flask:
+    """With every way to sign in."""
+    more = {
+        "telegram_bot_token": SecretStr(BOT_TOKEN),
+        "oidc_issuers": SecretStr(json.dumps([issuer.client])),
+    }
+    return build(settings.model_copy(update=more), opened)
 
 
 @pytest.fixture
 def api(app: Flask, finora: Finora, scope: Scope) -> Api:
+    """A program, with a token of its tenant's owner."""
     return Api(app, finora.tokens.create(scope, "test").text)
 
 
 @pytest.fixture
 def other(app: Flask, finora: Finora, stranger: Scope) -> Api:
-    """A caller of another tenant."""
+    """A program of another tenant."""
     return Api(app, finora.tokens.create(stranger, "other").text)
 
 
 @pytest.fixture
-def written(admin: Engine, scope: Scope) -> Written:
-    return Written(admin, (scope.tenant_id,))
+def people(app: Flask, admin: Engine) -> Iterator[People]:
+    yield People(app, admin)
+    with admin.connect() as connection:
+        assert violations(connection) == []
+
+
+Worlds = Callable[..., World]
+
+
+@pytest.fixture
+def worlds(people: People, finora: Finora, issuer: Issuer, settings: Settings) -> Worlds:
+    """Worlds of an owner each, by a word; the owner administers the platform, or not."""
+    assert settings.passkeys is not None
+    _, [origin] = settings.passkeys
+
+    def make(word: str, administers: bool = True) -> World:
+        world = World(Owner(people, word, administers), finora, issuer, origin)
+        assert world.api.tenant  # The owner is there; the rest comes when it is asked for.
+        return world
+
+    return make
+
+
+@pytest.fixture
+def world(worlds: Worlds) -> World:
+    """Of somebody who signed in, owns the tenant, and administers the platform."""
+    return worlds("mine")
+
+
+@pytest.fixture
+def owner(world: World) -> Api:
+    """That somebody: nobody may do more."""
+    return world.api
+
+
+@pytest.fixture
+def cast(world: World) -> Cast:
+    """Callers of every part, in that world's tenant."""
+    return Cast.of(world.owner)
+
+
+@pytest.fixture
+def written(admin: Engine) -> Written:
+    return Written(admin)
 
 
 @pytest.fixture

@@ -20,11 +20,17 @@ from finora_web.services import Services
 
 routes = Routes("auth")
 
-Email = Annotated[str, Field(min_length=3, max_length=254, examples=["ada@example.org"])]
+# What is signed, random or a URL is of ASCII that prints; nothing else need be looked at.
+PLAIN = r"^[!-~]+$"
+Email = Annotated[
+    str,
+    Field(min_length=3, max_length=254, pattern=r"^[^\x00-\x1f\x7f]+$",
+          examples=["ada@example.org"]),
+]  # fmt: skip
 Password = Annotated[str, Field(min_length=1, max_length=1_024, examples=["correct horse battery"])]
-Signed = Annotated[str, Field(min_length=1, max_length=4_096)]
+Signed = Annotated[str, Field(max_length=4_096, pattern=PLAIN)]
 SixDigits = Annotated[str, Field(pattern=r"^[0-9]{6}$", examples=["123456"])]
-Device = Annotated[str, Field(max_length=4_096)]
+Device = Annotated[str, Field(max_length=4_096, pattern=PLAIN)]
 
 
 class Done(Out):
@@ -253,7 +259,7 @@ def login_by_passkey(app: Services, asked: Asked, body: Answer) -> SignedIn:
 
 
 class WalletIn(In):
-    address: Annotated[str, Field(max_length=64)]
+    address: Annotated[str, Field(max_length=64, pattern=PLAIN)]
     chain_id: Annotated[int, Field(ge=1, le=2**53)] = 1
 
 
@@ -264,8 +270,8 @@ class WalletOfferOut(Out):
 
 class SignedMessage(In):
     ticket: Signed
-    message: Annotated[str, Field(max_length=4_096)]
-    signature: Annotated[str, Field(max_length=1_024)]
+    message: Annotated[str, Field(max_length=4_096, pattern=r"^[^\x00]+$")]
+    signature: Annotated[str, Field(max_length=1_024, pattern=PLAIN)]
     code: SixDigits | None = None
     device: Device | None = None
 
@@ -300,8 +306,8 @@ def list_issuers(app: Services, asked: Asked) -> object:
 
 
 class StartIn(In):
-    issuer: Annotated[str, Field(max_length=64)]
-    redirect_uri: Annotated[str, Field(max_length=500)]
+    issuer: Annotated[str, Field(max_length=64, pattern=PLAIN)]
+    redirect_uri: Annotated[str, Field(max_length=500, pattern=PLAIN)]
 
 
 class PassingOut(Out):
@@ -319,9 +325,9 @@ class Returned(In):
     """What the issuer sent the browser back with, and the ticket of the start."""
 
     ticket: Signed
-    state: Annotated[str, Field(max_length=500)]
-    code: Annotated[str, Field(max_length=4_096)]
-    iss: Annotated[str, Field(max_length=500)] | None = None
+    state: Annotated[str, Field(max_length=500, pattern=PLAIN)]
+    code: Annotated[str, Field(max_length=4_096, pattern=r"^[ -~]+$")]
+    iss: Annotated[str, Field(max_length=500, pattern=PLAIN)] | None = None
     one_time: SixDigits | None = None
     device: Device | None = None
 
@@ -341,7 +347,7 @@ def login_by_oidc(app: Services, asked: Asked, body: Returned) -> SignedIn:
 
 
 class TelegramIn(In):
-    init_data: Annotated[str, Field(max_length=8_192)] | None = Field(
+    init_data: Annotated[str, Field(max_length=8_192, pattern=PLAIN)] | None = Field(
         None, description="A mini app's `initData`, as it came."
     )
     widget: dict[str, str | int] | None = Field(None, description="What the login button gave.")

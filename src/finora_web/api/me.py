@@ -207,7 +207,8 @@ def turn_off_codes(app: Services, scope: Scope) -> None:
     app.factors.turn_off_codes(scope)
 
 
-@routes.post("/me/passkeys/options", "self:write", Single[PasskeyOfferOut], step_up=True)
+@routes.post("/me/passkeys/options", "self:write", Single[PasskeyOfferOut], step_up=True,
+             kept=False)  # fmt: skip
 def offer_passkey(app: Services, scope: Scope) -> object:
     """What a browser needs to make a passkey."""
     return app.factors.offer_passkey(scope)

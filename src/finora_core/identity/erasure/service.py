@@ -118,13 +118,13 @@ class ErasureService:
     @retried
     def _record(self, scope: Scope, user_id: UUID) -> None:
         """In the platform's tenant: the person's own goes, and the job with it."""
-        with self.door.begin(scope.at(self.door.platform.tenant_id, user_id)) as work:
+        with self.door.begin(scope.at(self.door.platform().tenant_id, user_id)) as work:
             work.events.record(ErasureAsked(user_id))
             work.done(None)
 
     def _other(self, scope: Scope, user_id: UUID) -> AbstractContextManager[IdentityWork]:
         return self.door.begin(
-            attrs.evolve(scope, cause=None).at(self.door.platform.tenant_id, user_id)
+            attrs.evolve(scope, cause=None).at(self.door.platform().tenant_id, user_id)
         )
 
 

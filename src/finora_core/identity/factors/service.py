@@ -136,6 +136,7 @@ class FactorService:
         self, scope: Scope, ticket: str, response: Mapping[str, Any], label: str
     ) -> Identity:
         """Raises TicketInvalid, BadPasskey, IdentityTaken."""
+        self._not_done(scope)
         said = self._read("passkey-new", ticket)
         if said.get("sub") != str(scope.user_id):
             raise TicketInvalid("this ticket is another person's")
@@ -187,6 +188,7 @@ class FactorService:
     def step_up(self, scope: Scope, ticket: str, response: Mapping[str, Any]) -> None:
         """Prove again who asks, by a passkey. Raises TicketInvalid, PasskeyRefused."""
         session_id = own_session(scope)
+        self._not_done(scope)
         challenge, subject = self._asked(ticket, response)
         self._spend(ticket)
         with self._home(scope) as work:
@@ -233,6 +235,7 @@ class FactorService:
 
     def add_wallet(self, scope: Scope, ticket: str, message: str, signature: str) -> Identity:
         """Raises TicketInvalid, WalletRefused, BadWalletMessage, IdentityTaken."""
+        self._not_done(scope)
         return self._link(scope, self._wallet(ticket, message, signature))
 
     # --- issuers ---
@@ -272,6 +275,7 @@ class FactorService:
         self, scope: Scope, ticket: str, state: str, code: str, iss: str | None
     ) -> Identity:
         """Raises TicketInvalid, IssuerRefused, IssuerUnavailable, IdentityTaken."""
+        self._not_done(scope)
         identity, _ = self._account(ticket, state, code, iss)
         return self._link(scope, identity)
 
@@ -293,6 +297,7 @@ class FactorService:
 
     def add_telegram(self, scope: Scope, sent: str | Mapping[str, str | int]) -> Identity:
         """What was sent is good once. Raises TelegramRefused, TicketInvalid, IdentityTaken."""
+        self._not_done(scope)
         user = self._telegram(sent)
         if not self.nonces.spend(user.digest, _LAUNCH):
             raise TicketInvalid("this was sent before")
@@ -398,6 +403,11 @@ class FactorService:
         with self.door.begin(self.door.scope_of(found, request_id)) as work:
             enrol(work, person, identity)
         return found
+
+    def _not_done(self, scope: Scope) -> None:
+        """A repeat gets the first answer: it would find its ticket spent. Raises Replayed."""
+        with self._home(scope):
+            pass
 
     @retried
     def _link(self, scope: Scope, identity: Identity) -> Identity:

@@ -54,11 +54,11 @@ class Door:
     codes: OneTimeCodes
     box: Box
     clock: Clock
-    platform: Scope
-    """For what happens before anybody is known."""
+    platform: Callable[[], Scope]
+    """For what happens before anybody is known; of the database, which may be away at first."""
 
     def anybody(self, request_id: str) -> Scope:
-        return attrs.evolve(self.platform, request_id=request_id)
+        return attrs.evolve(self.platform(), request_id=request_id)
 
     def scope_of(self, found: Found, request_id: str) -> Scope:
         return Scope(tenant_id=found.home_id, user_id=found.user_id, request_id=request_id)

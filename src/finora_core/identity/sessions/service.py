@@ -266,11 +266,12 @@ class SessionService:
                 work.sessions.proven(session_id, work.now)
                 method = "password" if password is not None else "code"
                 work.events.record(SessionProven(scope.user_id, session_id, method))
+                work.done(None)
             else:
+                # Counted, and so committed; not done, or a repeat would be told that it was.
                 standing = work.guesses.wrong(subject)
                 failed = SignInFailed(scope.user_id, standing.just_locked, "step-up")
                 work.events.record(failed)
-            work.done(None)
         if not right:
             if password is None:
                 raise FactorRefused("the one-time code is wrong, or was used before")
