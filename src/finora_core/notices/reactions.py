@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from finora_core.identity.people.model import ChallengeMade, PersonChanged
+from finora_core.identity.people.model import ChallengeMade, LetterAsked, PersonChanged
 from finora_core.identity.sessions.model import SessionEnded, SessionOpened, SignInFailed
 from finora_core.identity.tenants.model import MemberInvited
 from finora_core.jobs.model import Handler, Progress, Subscription
@@ -19,6 +19,7 @@ _NOTICES: Mapping[str, tuple[str, tuple[str, Plain]]] = {
 }
 
 SUBSCRIPTIONS = (
+    Subscription(event=LetterAsked.type, job="mail.asked", queue=QUEUE),
     Subscription(event=ChallengeMade.type, job="mail.challenge", queue=QUEUE, subject="challenge"),
     Subscription(event=MemberInvited.type, job="mail.invite", queue=QUEUE, subject="invite"),
     *(
@@ -36,4 +37,8 @@ def handlers(notices: NoticeService) -> dict[str, Handler]:
         return run
 
     found = {f"mail.{kind}": tell(kind) for kind in _NOTICES}
-    return found | {"mail.challenge": notices.challenge, "mail.invite": notices.invite}
+    return found | {
+        "mail.asked": notices.asked,
+        "mail.challenge": notices.challenge,
+        "mail.invite": notices.invite,
+    }

@@ -2,16 +2,17 @@
 and noted in another; sent twice after a crash, it has the same id."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from urllib.parse import quote
 from uuid import UUID
 
 import attrs
 
+from finora_core.identity.people.letters import send
 from finora_core.identity.people.links import Links
 from finora_core.identity.people.model import Challenge, Identity, IdentityKind, Person, Purpose
 from finora_core.identity.ports import IdentityWork
-from finora_core.identity.sessions.model import LOCK_LASTS
+from finora_core.identity.sessions.model import LOCK_LASTS, Session
 from finora_core.identity.tenants.links import Invitations
 from finora_core.identity.tenants.model import INVITE_LASTS
 from finora_core.jobs.model import Progress
@@ -22,6 +23,7 @@ from finora_core.kernel.work import Begin
 from finora_core.mail.model import Letter
 from finora_core.mail.ports import Letters, Mailer
 
+_NEW = timedelta(hours=1)
 _PAGES = {Purpose.VERIFY: "verify", Purpose.RESET: "reset", Purpose.MAGIC: "enter"}
 
 
@@ -34,6 +36,18 @@ class NoticeService:
     invitations: Invitations
     site: str
     """URL that links begin with."""
+
+    def asked(self, scope: Scope, payload: Mapping[str, Plain], progress: Progress) -> object:
+        """Make the link or code that somebody asked for, if the address is somebody's still."""
+        if payload["user"] is None:
+            return self._done(scope, sent=False)
+        scope = _of_person(scope, payload)
+        identity_id = UUID(str(payload["identity"]))
+        with self.begin(scope) as work:
+            if any(each.id == identity_id for each in work.people.identities()):
+                user_id = UUID(str(payload["user"]))
+                send(work, user_id, identity_id, Purpose(str(payload["purpose"])))
+            return work.done({"sent": False})
 
     def challenge(self, scope: Scope, payload: Mapping[str, Plain], progress: Progress) -> object:
         """Send a link or code, unless it was used or came too late."""
@@ -60,8 +74,10 @@ class NoticeService:
             session = payload.get("session")
             row = None if session is None else work.sessions.get(UUID(str(session)))
             first = len(work.sessions.list()) <= 1
+        if found is None or found[1] is None:
+            return self._done(scope, sent=False)
         # Whoever just signed up knows of the first sign-in.
-        if found is None or found[1] is None or (kind == "new_sign_in" and first):
+        if kind == "new_sign_in" and first and _is_new(found[0], row):
             return self._done(scope, sent=False)
         said = {
             "when": _when(now),
@@ -144,6 +160,11 @@ def _who(work: IdentityWork) -> tuple[Person, Identity | None] | None:
         return None
     mails = [each for each in work.people.identities() if each.kind is IdentityKind.EMAIL]
     return person, min(mails, key=lambda each: each.verified_at is None, default=None)
+
+
+def _is_new(person: Person, session: Session | None) -> bool:
+    begun = person.created_at
+    return not (begun and session) or session.created_at - begun < _NEW
 
 
 def _when(now: datetime) -> str:

@@ -9,6 +9,7 @@ import attrs
 
 from finora_core.identity.model import TokenRevoked
 from finora_core.identity.people.enrol import challenge
+from finora_core.identity.people.letters import forget_guesses
 from finora_core.identity.people.model import (
     AdminProtected,
     IdentityKind,
@@ -20,7 +21,7 @@ from finora_core.identity.people.model import (
 )
 from finora_core.identity.ports import IdentityWork
 from finora_core.identity.roles import PlatformRole
-from finora_core.identity.sessions.door import Door, digest
+from finora_core.identity.sessions.door import Door
 from finora_core.identity.sessions.model import SessionEnded
 from finora_core.kernel.page import Page, checked_limit, decode_cursor, encode_cursor
 from finora_core.kernel.scope import Scope
@@ -76,11 +77,7 @@ class AdminService:
     def unlock(self, scope: Scope, user_id: UUID) -> Person:
         """Forget the wrong guesses at the person's password and codes. Raises PersonNotFound."""
         with self._person(scope, user_id, protected=False) as (work, person):
-            for each in work.people.identities():
-                if each.kind is IdentityKind.EMAIL:
-                    work.guesses.right(digest("email", each.subject))
-            for kind in ("codes", "step-up"):
-                work.guesses.right(digest(kind, str(user_id)))
+            forget_guesses(work, user_id)
             work.events.record(PersonChanged(user_id, "unlocked"))
             return work.done(person)
 
@@ -103,6 +100,7 @@ class AdminService:
         PersonNotFound, AdminProtected."""
         with self._person(scope, user_id) as (work, person):
             work.people.change(password=None)
+            work.people.use_challenges()
             self._end_sessions(work, user_id, "password")
             work.events.record(PersonChanged(user_id, "reset"))
             mails = [e for e in work.people.identities() if e.kind is IdentityKind.EMAIL]

@@ -31,6 +31,7 @@ from finora_core.identity.people.model import (
     Identity,
     IdentityChanged,
     IdentityKind,
+    IdentityTaken,
     Person,
     PersonChanged,
     PersonNotFound,
@@ -294,6 +295,9 @@ class FactorService:
     def add_telegram(self, scope: Scope, sent: str | Mapping[str, str | int]) -> Identity:
         """What was sent is good once. Raises TelegramRefused, TicketInvalid, IdentityTaken."""
         user = self._telegram(sent)
+        with self._home(scope) as work:
+            if any(each.kind is IdentityKind.TELEGRAM for each in work.people.identities()):
+                raise IdentityTaken("another Telegram account is linked; remove it first")
         if not self.nonces.spend(user.digest, _LAUNCH):
             raise TicketInvalid("this was sent before")
         return self._link(scope, _telegram(user))
