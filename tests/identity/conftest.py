@@ -5,11 +5,13 @@ from collections.abc import Iterator
 import pytest
 from flask import Flask
 from injector import Injector
+from pydantic import SecretStr
 from sqlalchemy import Engine
 
 from finora import Finora, Settings
 from finora_adapters.compose import Opened, compose, open_database
 from finora_web.main import build
+from identity.devices import BOT
 from identity.persons import Person, Site
 
 
@@ -22,8 +24,9 @@ def opened(settings: Settings, finora: Finora) -> Iterator[Opened]:
 
 @pytest.fixture(scope="session")
 def at_home(settings: Settings) -> Settings:
-    """With a bot, whose Telegram people sign in by."""
-    return settings.model_copy(update={"password_waiting": 100})
+    """With a bot, whose Telegram people sign in by; and nobody is sent away for the crowd."""
+    changed = {"password_waiting": 100, "telegram_bot_token": SecretStr(BOT)}
+    return settings.model_copy(update=changed)
 
 
 @pytest.fixture(scope="session")
