@@ -60,6 +60,7 @@ from finora_core.identity.admin.service import AdminService, PeopleOperator
 from finora_core.identity.erasure.service import ERASE, ErasureService
 from finora_core.identity.factors.service import FactorService
 from finora_core.identity.people.letters import Letters as SentLetters
+from finora_core.identity.people.letters import send
 from finora_core.identity.people.links import Links
 from finora_core.identity.people.service import PeopleService
 from finora_core.identity.service import TokenService
@@ -344,7 +345,7 @@ class Doors(Module):
     ) -> NoticeService:
         links, invitations = Links(tokens), Invitations(tokens)
         site = self.settings.site
-        return NoticeService(database.begin, mailer, letters, links, invitations, site)
+        return NoticeService(database.begin, mailer, letters, links, invitations, site, send)
 
 
 @attrs.define(slots=False)  # injector writes to it

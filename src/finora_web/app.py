@@ -181,7 +181,7 @@ def _end(shell: Shell) -> Callable[[Response], Response]:
             headers["Vary"] = "Origin"
             headers["Access-Control-Allow-Methods"] = "GET, POST, PATCH, DELETE"
             headers["Access-Control-Allow-Headers"] = (
-                "Authorization, Content-Type, Idempotency-Key, X-Request-Id"
+                "Authorization, Content-Type, Idempotency-Key, X-Device, X-Request-Id, X-Tenant-Id"
             )
             headers["Access-Control-Allow-Credentials"] = "true"
             headers["Access-Control-Expose-Headers"] = (

@@ -20,13 +20,14 @@ from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from finora_adapters.redis.limits import Use
-from finora_adapters.redis.versions import VersionedCache
+from finora_adapters.redis.versions import VersionedCache, number
 from finora_core.identity.model import PREFIX, Proof, ProofStale, TokenInvalid
 from finora_core.identity.people.model import StepUpRequired
+from finora_core.identity.roles import SELF
 from finora_core.identity.sessions.model import FRESH_FOR, Client, SessionKind
 from finora_core.identity.tenants.model import NotAMember
 from finora_core.kernel.errors import Forbidden, Unauthenticated
-from finora_core.kernel.scope import Command, Scope, TokenCredential
+from finora_core.kernel.scope import Command, Scope, SessionCredential, TokenCredential
 from finora_core.kernel.work import Replayed
 from finora_web.contract import Endpoint, In, Uploads, as_json
 from finora_web.errors import BadRequest, BodyTooLarge, PermissionMissing, WrongMediaType
@@ -38,6 +39,7 @@ COOKIE, DEVICE_COOKIE, TENANT_COOKIE = "finora", "finora_device", "finora_tenant
 _MEMO = 10_000
 _SPOOL = 1 << 20
 _CHUNK = 1 << 16
+_MARK = 32
 _KEY = re.compile(r"[!-~]{1,200}")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 
@@ -97,7 +99,8 @@ class Gate:
     body_bytes: int
     upload_bytes: Mapping[Uploads, int]
     digest_key: Callable[[], bytes]
-    """With which private bodies are told apart: a plain digest of a password could be guessed."""
+    """With which private bodies are told apart, for a plain digest of a password could be guessed;
+    and with which kept answers are marked as ours."""
     proxies: int = 0
     """How many of our own stand in front and say who asked them."""
     proven: Proven = attrs.field(factory=Proven)
@@ -250,13 +253,15 @@ class Gate:
             answer = self._answer(endpoint, scope, arguments)
         # What was read is at least as new as the version, which was read before it.
         body = answer.get_data()
-        version = proof.versions[scope.tenant_id]
-        self.cache.put(scope.tenant_id, version, name, body, endpoint.cache_s)
+        tenant_id = _place(endpoint, scope)
+        version = proof.versions[tenant_id]
+        kept = self._mark(tenant_id, version, name, body) + body
+        self.cache.put(tenant_id, version, name, kept, endpoint.cache_s)
         return answer
 
     def _kept(self, endpoint: Endpoint, request: Request, known: Proof, name: str) -> bytes | None:
         """One round trip: count the request, read the bytes, and see that the proof still holds."""
-        tenant_id = known.scope.tenant_id
+        tenant_id = _place(endpoint, known.scope)
         others = [each for each in known.versions if each != tenant_id]
         uses = self._uses(endpoint, request, known)
         said = self.cache.asker.ask(
@@ -269,9 +274,18 @@ class Gate:
         if said is None or found.version != known.versions[tenant_id]:
             return None
         for other, answer in zip(others, said[2:], strict=True):
-            if answer is None or int(answer) != known.versions[other]:
+            if number(answer) != known.versions[other]:
                 return None
-        return found.body
+        if found.body is None:
+            return None
+        mark, body = found.body[:_MARK], found.body[_MARK:]
+        right = self._mark(tenant_id, known.versions[tenant_id], name, body)
+        return body if hmac.compare_digest(mark, right) else None
+
+    def _mark(self, tenant_id: UUID, version: int, name: str, body: bytes) -> bytes:
+        """Kept before the bytes: whoever can write to Redis cannot make us show other ones."""
+        said = f"kept\n{tenant_id}\n{version}\n{name}\n".encode() + body
+        return hmac.digest(self.digest_key(), said, "sha256")
 
     @contextmanager
     def _arguments(
@@ -374,6 +388,14 @@ def _allowed(endpoint: Endpoint, scope: Scope) -> Scope:
     if endpoint.step_up and not fresh(scope):
         raise StepUpRequired("prove again who you are: POST /api/v1/auth/step-up, then ask again")
     return scope
+
+
+def _place(endpoint: Endpoint, scope: Scope) -> UUID:
+    """The tenant whose data an answer is made of: of what is about the person, the personal one."""
+    credential = scope.credential
+    if endpoint.permission in SELF and isinstance(credential, SessionCredential):
+        return credential.home_id
+    return scope.tenant_id
 
 
 def fresh(scope: Scope) -> bool:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -40,6 +40,27 @@ class SignedTokens:
         expires_at: datetime,
         issued_at: datetime,
     ) -> str:
+        payload = self._payload(kind, claims, expires_at, issued_at)
+        return self._sign(kind, payload, self._keys.current())
+
+    def signed(
+        self,
+        kind: str,
+        claims: Mapping[str, str | int],
+        *,
+        expires_at: datetime,
+        issued_at: datetime,
+    ) -> Sequence[str]:
+        payload = self._payload(kind, claims, expires_at, issued_at)
+        return [self._sign(kind, payload, key) for key in self._keys.all()]
+
+    def _payload(
+        self,
+        kind: str,
+        claims: Mapping[str, str | int],
+        expires_at: datetime,
+        issued_at: datetime,
+    ) -> str:
         if not _KIND.fullmatch(kind):
             raise ValueError(f"{kind!r} is no kind of token")
         if _REGISTERED & claims.keys() or not _plain(claims):
@@ -51,8 +72,9 @@ class SignedTokens:
             "iat": _seconds(issued_at),
             "exp": _seconds(expires_at),
         }
-        payload = json.dumps(said, sort_keys=True, separators=(",", ":"))
-        key = self._keys.current()
+        return json.dumps(said, sort_keys=True, separators=(",", ":"))
+
+    def _sign(self, kind: str, payload: str, key: SigningKey) -> str:
         text = serialize_compact(
             _header(kind, key.kid), payload, self._key(kind, key), registry=_REGISTRY
         )

@@ -47,8 +47,8 @@ _RUNTIME_GRANTS = {
     "membership": "select, insert, delete, update (role)",
     "invite": "select, insert, update (accepted_at, withdrawn_at)",
     "identity": "select, insert, delete, update (label, data, verified_at, used_at)",
-    "session": "select, insert, update (seen_at, proven_at, generation, rotated_at, ended_at, "
-    "reason)",
+    "session": "select, insert, update (agent, network, seen_at, proven_at, generation, "
+    "rotated_at, ended_at, reason)",
     "challenge": "select, insert, update (used_at, tries)",
     "address": "select, insert, delete, update (label, name, lines, city, region, postal_code, "
     "country, phone, is_default)",

@@ -140,6 +140,14 @@ class PgPeople:
         )
         return self.connection.execute(change).rowcount == 1
 
+    def use_challenges(self) -> None:
+        change = update(challenge).where(
+            challenge.c.user_id == self.user_id,
+            challenge.c.used_at.is_(None),
+            challenge.c.purpose != Purpose.VERIFY.value,
+        )
+        self.connection.execute(change.values(used_at=text("now()")))
+
     def count_try(self, challenge_id: UUID) -> None:
         change = update(challenge).where(self._challenge(challenge_id))
         self.connection.execute(change.values(tries=challenge.c.tries + 1))

@@ -35,8 +35,9 @@ class PgSessions:
         query = select(session).where(self._open).order_by(session.c.id.desc())
         return [_session(row) for row in self.connection.execute(query)]
 
-    def rotate(self, session_id: UUID, generation: int, at: datetime) -> None:
-        self._change(session_id, generation=generation, rotated_at=at, seen_at=at)
+    def rotate(self, session: Session) -> None:
+        names = ("generation", "agent", "network", "rotated_at", "seen_at")
+        self._change(session.id, **{name: getattr(session, name) for name in names})
 
     def seen(self, session_id: UUID, at: datetime) -> None:
         self._change(session_id, seen_at=at)

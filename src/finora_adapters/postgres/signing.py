@@ -100,6 +100,13 @@ class PgSigningKeys:
             return None
         return _usable(found)
 
+    def all(self) -> Sequence[SigningKey]:
+        # What another process signs with since a moment ago counts too.
+        found = self._read(AGAIN_S).keys.values()
+        at = self.clock()
+        live = [key for key, ends in found if ends is None or ends > at]
+        return [key for key in live if isinstance(key, SigningKey)]
+
     def rotate(self) -> tuple[SigningKey, Sequence[str]]:
         with self.database.control() as connection:
             connection.execute(_LOCK)

@@ -73,6 +73,7 @@ _ADD_COMMAND = (
 _TOKEN_HOLDS = (
     "select 1 from finora.token t join finora.membership m "
     "on m.tenant_id = t.tenant_id and m.user_id = t.user_id and m.role = %(role)s "
+    "join finora.person p on p.user_id = t.user_id and p.banned_at is null "
     "where t.tenant_id = %(tenant)s and t.id = %(id)s and t.digest = %(digest)s "
     "and t.user_id = %(person)s and t.revoked_at is null "
     "and (t.expires_at is null or t.expires_at > now())"

@@ -24,9 +24,12 @@ for i, key in ipairs(KEYS) do
   local here = tonumber(redis.call('GET', counter) or '0')
   local before = tonumber(redis.call('GET', key .. ':' .. (slot - 1)) or '0')
   if before * (1 - into / window) + here + 1 > most then
-    local left = window - into
-    if here + 1 <= most and before > 0 then
+    local left
+    if here + 1 <= most then
       left = math.ceil(window * (1 - (most - here - 1) / before)) - into
+    else
+      -- All of this window counts in the next one, until enough of that has gone by.
+      left = window - into + math.ceil(window * (1 - (most - 1) / here))
     end
     wait = math.max(wait, left, 1)
   end

@@ -1,7 +1,7 @@
 """Bytes kept under a tenant's data version: an old version's bytes are never asked for again."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import attrs
@@ -11,7 +11,7 @@ from finora_adapters.redis.asking import Asker, Question, Script
 # Two writers may come in either order: a version never goes back. The copy ends after a while, so
 # that one which missed a write is not believed for long.
 _SET = Script("""
-local at = tonumber(redis.call('GET', KEYS[1]) or '-1')
+local at = tonumber(redis.call('GET', KEYS[1]) or '-1') or -1
 if tonumber(ARGV[1]) > at then redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2]) end
 """)
 _GET = Script("""
@@ -47,9 +47,9 @@ class VersionedCache:
         return _GET.with_keys([_key(tenant_id)], name)
 
     def found(self, answer: Any) -> Found:
-        version, body = answer if isinstance(answer, list) else (None, None)
+        said, body = answer if isinstance(answer, list) else (None, None)
         self.read(body is not None)
-        return Found(None if version is None else int(version), body)
+        return Found(number(said), body)
 
     def version_of(self, tenant_id: UUID) -> Question:
         """Answered by the version, or None."""
@@ -72,6 +72,12 @@ class VersionedCache:
     @property
     def answers(self) -> bool:
         return self.asker.ask(Question(("PING",))) is not None
+
+
+def number(answer: object) -> int | None:
+    """A version as Redis has it; None for none, and for what somebody else wrote there."""
+    digits = isinstance(answer, bytes) and answer.isdigit() and len(answer) < 20
+    return int(cast(bytes, answer)) if digits else None
 
 
 def _key(tenant_id: UUID) -> str:

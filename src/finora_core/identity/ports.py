@@ -85,6 +85,9 @@ class People(Protocol):
     def use_challenge(self, challenge_id: UUID) -> bool:
         """Take it, if nobody did before."""
 
+    def use_challenges(self) -> None:
+        """Take all that are left, but those that verify an address."""
+
     def count_try(self, challenge_id: UUID) -> None: ...
 
 
@@ -149,7 +152,8 @@ class Sessions(Protocol):
     def list(self) -> Sequence[Session]:
         """Those that have not ended, newest first."""
 
-    def rotate(self, session_id: UUID, generation: int, at: datetime) -> None: ...
+    def rotate(self, session: Session) -> None:
+        """Write what `Session.rotated` changed."""
 
     def seen(self, session_id: UUID, at: datetime) -> None: ...
 

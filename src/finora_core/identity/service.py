@@ -18,7 +18,7 @@ from finora_core.identity.model import (
     TokenRevoked,
 )
 from finora_core.identity.ports import IdentityWork
-from finora_core.identity.roles import TENANT, of_member
+from finora_core.identity.roles import Role, of_member
 from finora_core.kernel.ids import new_id
 from finora_core.kernel.scope import Scope, TokenCredential
 from finora_core.kernel.work import Begin, retried
@@ -55,8 +55,10 @@ class TokenService:
                 revoked_at=None,
                 permissions=permissions,
             )
-            if scope.credential is not None and not (permissions or TENANT) <= scope.permissions:
-                raise BadToken("a token cannot have more permissions than who makes it")
+            if scope.credential is not None:
+                whole = of_member(Role(scope.credential.role))
+                if not (whole if permissions is None else permissions) <= scope.permissions:
+                    raise BadToken("a token cannot have more permissions than who makes it")
             work.tokens.add(token, bearer.digest)
             work.events.record(TokenMade(token_id))
             return work.done(NewToken(token=token, text=bearer.text))

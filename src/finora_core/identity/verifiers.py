@@ -301,6 +301,9 @@ class SigningKeys(Protocol):
 
     def find(self, kid: str) -> SigningKey | None: ...
 
+    def all(self) -> Sequence[SigningKey]:
+        """Those that verify."""
+
 
 class Tokens(Protocol):
     """Signed texts that say something until they end, to whoever shows them."""
@@ -314,6 +317,16 @@ class Tokens(Protocol):
         issued_at: datetime,
     ) -> str:
         """The same text for the same claims, times and key."""
+
+    def signed(
+        self,
+        kind: str,
+        claims: Mapping[str, str | int],
+        *,
+        expires_at: datetime,
+        issued_at: datetime,
+    ) -> Sequence[str]:
+        """What `sign` gave, or gives, by each of the keys that verify."""
 
     def read(self, kind: str, text: str, now: datetime) -> Mapping[str, str | int]:
         """The claims, with `iat` and `exp` in seconds. Raises TokenInvalid, for a token of another

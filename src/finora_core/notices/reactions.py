@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from finora_core.identity.people.model import ChallengeMade, PersonChanged
+from finora_core.identity.people.model import ChallengeMade, LetterAsked, PersonChanged
 from finora_core.identity.sessions.model import SessionEnded, SessionOpened, SignInFailed
 from finora_core.identity.tenants.model import MemberInvited
 from finora_core.jobs.model import Handler, Progress, Subscription
@@ -19,6 +19,7 @@ _NOTICES: Mapping[str, tuple[str, tuple[str, Plain]]] = {
 }
 
 SUBSCRIPTIONS = (
+    Subscription(event=LetterAsked.type, job="mail.asked", queue=QUEUE, pause_s=PAUSE_S),
     Subscription(
         event=ChallengeMade.type,
         job="mail.challenge",
@@ -52,4 +53,8 @@ def handlers(notices: Callable[[], NoticeService]) -> dict[str, Handler]:
         return notices().invite(scope, payload, progress)
 
     found = {f"mail.{kind}": tell(kind) for kind in _NOTICES}
-    return found | {"mail.challenge": challenge, "mail.invite": invite}
+
+    def asked(scope: Scope, payload: Mapping[str, Plain], progress: Progress) -> object:
+        return notices().asked(scope, payload, progress)
+
+    return found | {"mail.asked": asked, "mail.challenge": challenge, "mail.invite": invite}

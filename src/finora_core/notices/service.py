@@ -1,8 +1,8 @@
 """Letters about people's own accounts. Each is read in one transaction, handed over outside of any,
 and noted in another; sent twice after a crash, it has the same id."""
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from urllib.parse import quote
 from uuid import UUID
 
@@ -10,7 +10,7 @@ import attrs
 
 from finora_core.identity.people.model import Challenge, Identity, IdentityKind, Person, Purpose
 from finora_core.identity.ports import IdentityWork, InviteLinks, SentLinks
-from finora_core.identity.sessions.model import LOCK_LASTS
+from finora_core.identity.sessions.model import LOCK_LASTS, Session
 from finora_core.identity.tenants.model import INVITE_LASTS
 from finora_core.jobs.model import Progress
 from finora_core.kernel.events import Plain
@@ -20,6 +20,7 @@ from finora_core.kernel.work import Begin
 from finora_core.mail.model import Letter
 from finora_core.mail.ports import Letters, Mailer
 
+_NEW = timedelta(hours=1)
 _PAGES = {Purpose.VERIFY: "verify", Purpose.RESET: "reset", Purpose.MAGIC: "enter"}
 
 
@@ -32,6 +33,20 @@ class NoticeService:
     invitations: InviteLinks
     site: str
     """URL that links begin with."""
+    make: Callable[[IdentityWork, UUID, UUID, Purpose], None]
+    """Lets a link or code be sent, if the last one was not just now."""
+
+    def asked(self, scope: Scope, payload: Mapping[str, Plain], progress: Progress) -> object:
+        """Make the link or code that somebody asked for, if the address is somebody's still."""
+        if payload["user"] is None:
+            return self._done(scope, sent=False)
+        scope = _of_person(scope, payload)
+        identity_id = UUID(str(payload["identity"]))
+        with self.begin(scope) as work:
+            if any(each.id == identity_id for each in work.people.identities()):
+                user_id = UUID(str(payload["user"]))
+                self.make(work, user_id, identity_id, Purpose(str(payload["purpose"])))
+            return work.done({"sent": False})
 
     def challenge(self, scope: Scope, payload: Mapping[str, Plain], progress: Progress) -> object:
         """Send a link or code, unless it was used or came too late."""
@@ -58,8 +73,10 @@ class NoticeService:
             session = payload.get("session")
             row = None if session is None else work.sessions.get(UUID(str(session)))
             first = len(work.sessions.list()) <= 1
+        if found is None or found[1] is None:
+            return self._done(scope, sent=False)
         # Whoever just signed up knows of the first sign-in.
-        if found is None or found[1] is None or (kind == "new_sign_in" and first):
+        if kind == "new_sign_in" and first and _is_new(found[0], row):
             return self._done(scope, sent=False)
         said = {
             "when": _when(now),
@@ -142,6 +159,11 @@ def _who(work: IdentityWork) -> tuple[Person, Identity | None] | None:
         return None
     mails = [each for each in work.people.identities() if each.kind is IdentityKind.EMAIL]
     return person, min(mails, key=lambda each: each.verified_at is None, default=None)
+
+
+def _is_new(person: Person, session: Session | None) -> bool:
+    begun = person.created_at
+    return not (begun and session) or session.created_at - begun < _NEW
 
 
 def _when(now: datetime) -> str:

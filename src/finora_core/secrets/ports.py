@@ -148,6 +148,9 @@ class SigningKeys(Protocol):
         """One that verifies, or None for one that nobody made or whose time is over. Raises as
         `current` does."""
 
+    def all(self) -> Sequence[SigningKey]:
+        """Those that verify and can be unwrapped."""
+
 
 class SigningKeyStore(SigningKeys, Protocol):
     """What an operator does with them; each call is a transaction of its own."""

@@ -27,7 +27,7 @@ from finora_web.services import Services
 routes = Routes("me")
 
 
-@routes.get("/me", "self:read", Single[PersonOut], shape=person)
+@routes.get("/me", "self:read", Single[PersonOut], shape=person, cache_s=300)
 def get_me(app: Services, scope: Scope) -> object:
     """Who asks."""
     return app.people.profile(scope)

@@ -10,6 +10,7 @@ import attrs
 
 from finora_core.identity.model import TokenRevoked
 from finora_core.identity.people.enrol import challenge, enrol
+from finora_core.identity.people.letters import forget_guesses
 from finora_core.identity.people.links import Links
 from finora_core.identity.people.model import (
     AdminProtected,
@@ -26,7 +27,7 @@ from finora_core.identity.people.model import (
 )
 from finora_core.identity.ports import IdentityWork
 from finora_core.identity.roles import PlatformRole
-from finora_core.identity.sessions.door import Door, digest
+from finora_core.identity.sessions.door import Door
 from finora_core.identity.sessions.model import SessionEnded
 from finora_core.kernel.ids import derived_id, new_id
 from finora_core.kernel.page import MAX_LIMIT, Page, checked_limit, decode_cursor, encode_cursor
@@ -140,11 +141,7 @@ class AdminService:
     def unlock(self, scope: Scope, user_id: UUID) -> Person:
         """Forget the wrong guesses at the person's password and codes. Raises PersonNotFound."""
         with self._person(scope, user_id, protected=False) as (work, person):
-            for each in work.people.identities():
-                if each.kind is IdentityKind.EMAIL:
-                    work.guesses.right(digest("email", each.subject))
-            for kind in ("codes", "step-up"):
-                work.guesses.right(digest(kind, str(user_id)))
+            forget_guesses(work, user_id)
             work.events.record(PersonChanged(user_id, "unlocked"))
             return work.done(person)
 
@@ -175,6 +172,7 @@ class AdminService:
         PersonNotFound, AdminProtected."""
         with self._person(scope, user_id) as (work, person):
             work.people.change(password=None)
+            work.people.use_challenges()
             self._end_sessions(work, user_id, "password")
             work.events.record(PersonChanged(user_id, "reset"))
             mails = [e for e in work.people.identities() if e.kind is IdentityKind.EMAIL]

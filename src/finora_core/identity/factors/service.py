@@ -31,6 +31,7 @@ from finora_core.identity.people.model import (
     Identity,
     IdentityChanged,
     IdentityKind,
+    IdentityTaken,
     Person,
     PersonChanged,
     PersonNotFound,
@@ -299,6 +300,9 @@ class FactorService:
         """What was sent is good once. Raises TelegramRefused, TicketInvalid, IdentityTaken."""
         self._not_done(scope)
         user = self._telegram(sent)
+        with self._home(scope) as work:
+            if any(each.kind is IdentityKind.TELEGRAM for each in work.people.identities()):
+                raise IdentityTaken("another Telegram account is linked; remove it first")
         if not self.nonces.spend(user.digest, _LAUNCH):
             raise TicketInvalid("this was sent before")
         return self._link(scope, _telegram(user))

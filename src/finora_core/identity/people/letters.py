@@ -13,11 +13,12 @@ from finora_core.identity.people.model import (
     Found,
     IdentityChanged,
     IdentityKind,
+    LetterAsked,
     LinkInvalid,
     Purpose,
 )
 from finora_core.identity.ports import IdentityWork
-from finora_core.identity.sessions.door import Door
+from finora_core.identity.sessions.door import Door, digest, require_unlocked
 from finora_core.identity.sessions.model import SignInFailed
 from finora_core.mail.model import address_key
 
@@ -32,16 +33,14 @@ class Letters:
 
     def ask(self, email: str, purpose: Purpose, *, request_id: str) -> None:
         """Send a link or code to the address, if somebody has it, and not too often; who asks
-        learns nothing of that."""
+        learns nothing of that, nor from how long it takes: a job does what differs."""
         anybody = self.door.anybody(request_id)
         with self.door.begin(anybody) as work:
             found = work.people.find(IdentityKind.EMAIL, "", address_key(email))
         scope = anybody if found is None else self.door.scope_of(found, request_id)
+        user_id, identity_id = (found.user_id, found.identity_id) if found else (None, None)
         with self.door.begin(scope) as work:
-            if found is None:
-                work.events.record(SignInFailed(None, False, purpose.value))
-            else:
-                send(work, found.user_id, found.identity_id, purpose)
+            work.events.record(LetterAsked(user_id, identity_id, purpose))
 
     def by_link(self, link: str, purpose: Purpose) -> Link:
         """What the link says; `take` uses it up. Raises LinkInvalid."""
@@ -51,27 +50,34 @@ class Letters:
         self, email: str, code: str, purpose: Purpose, *, request_id: str
     ) -> tuple[Found, Challenge]:
         """Whose newest code it is; a wrong one is counted, and `take` uses a right one up. Raises
-        LinkInvalid."""
-        wrong = LinkInvalid("the code is wrong, was used, or its time has run out")
-        with self.door.begin(self.door.anybody(request_id)) as work:
-            found = work.people.find(IdentityKind.EMAIL, "", address_key(email))
-        if found is None:
-            raise wrong
-        with self.door.begin(self.door.scope_of(found, request_id)) as work:
+        LinkInvalid, AccountLocked."""
+        key = address_key(email)
+        subject = digest("letter", key)
+        anybody = self.door.anybody(request_id)
+        with self.door.begin(anybody) as work:
+            found = work.people.find(IdentityKind.EMAIL, "", key)
+        scope = anybody if found is None else self.door.scope_of(found, request_id)
+        with self.door.begin(scope) as work:
+            # The challenge is locked by that, so that guesses at one come one after the other.
             made = work.people.newest_challenge(purpose.value)
+            require_unlocked(work.guesses.standing(subject), work.now)
             good = (
                 made is not None
                 and made.used_at is None
                 and made.expires_at > work.now
                 and made.tries < CODE_TRIES
             )
-            if made is None or not good:
-                raise wrong
-            if self.links.is_code(found.user_id, made, code):
+            if found and made and good and self.links.is_code(found.user_id, made, code):
+                work.guesses.right(subject)
                 return found, made
-            # The wrong guess is counted, and so committed.
-            work.people.count_try(made.id)
-        raise wrong
+            if made is not None:
+                work.people.count_try(made.id)
+            # A new code every minute would be guessed at for ever: all of them are counted. The
+            # wrong guess is committed.
+            standing = work.guesses.wrong(subject)
+            user_id = None if found is None else found.user_id
+            work.events.record(SignInFailed(user_id, standing.just_locked, purpose.value))
+        raise LinkInvalid("the code is wrong, was used, or its time has run out")
 
 
 def send(work: IdentityWork, user_id: UUID, identity_id: UUID, purpose: Purpose) -> None:
@@ -97,3 +103,13 @@ def take(work: IdentityWork, user_id: UUID, challenge_id: UUID, purpose: Purpose
         work.people.change_identity(made.identity_id, verified_at=work.now)
         work.events.record(IdentityChanged(user_id, made.identity_id, found.kind, "verified"))
     return made
+
+
+def forget_guesses(work: IdentityWork, user_id: UUID) -> None:
+    """Whoever proved to have the address, or an administrator, takes every lock away."""
+    for each in work.people.identities():
+        if each.kind is IdentityKind.EMAIL:
+            work.guesses.right(digest("email", each.subject))
+            work.guesses.right(digest("letter", each.subject))
+    for kind in ("devices", "codes", "step-up"):
+        work.guesses.right(digest(kind, str(user_id)))

@@ -279,6 +279,24 @@ class PersonRegistered:
 
 
 @attrs.frozen
+class LetterAsked:
+    """Somebody wants a link or code for an address, which may be nobody's."""
+
+    type: ClassVar[str] = "letter.asked"
+
+    user_id: UUID | None
+    identity_id: UUID | None
+    purpose: Purpose
+
+    def payload(self) -> Mapping[str, Plain]:
+        return {
+            "user": None if self.user_id is None else str(self.user_id),
+            "identity": None if self.identity_id is None else str(self.identity_id),
+            "purpose": self.purpose.value,
+        }
+
+
+@attrs.frozen
 class ChallengeMade:
     """A link or code is due to be sent."""
 

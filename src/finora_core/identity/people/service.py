@@ -8,7 +8,7 @@ from uuid import UUID
 import attrs
 
 from finora_core.identity.people.enrol import enrol
-from finora_core.identity.people.letters import Letters, send, take
+from finora_core.identity.people.letters import Letters, forget_guesses, send, take
 from finora_core.identity.people.model import (
     Identity,
     IdentityChanged,
@@ -23,7 +23,7 @@ from finora_core.identity.people.model import (
     with_preferences,
 )
 from finora_core.identity.ports import IdentityWork
-from finora_core.identity.sessions.door import Door, at_home, digest, own_session
+from finora_core.identity.sessions.door import Door, at_home, own_session
 from finora_core.identity.sessions.model import SessionEnded
 from finora_core.identity.verifiers import Passwords, check_password
 from finora_core.kernel.ids import new_id
@@ -211,15 +211,16 @@ class PeopleService:
             work.done(None)
 
     def _reset(self, work: IdentityWork, user_id: UUID, kept: str, challenge_id: UUID) -> None:
-        made = take(work, user_id, challenge_id, Purpose.RESET)
+        take(work, user_id, challenge_id, Purpose.RESET)
         self._set_password(work, user_id, kept)
-        subject = next(e.subject for e in work.people.identities() if e.id == made.identity_id)
-        work.guesses.right(digest("email", subject))
+        forget_guesses(work, user_id)
 
     def _set_password(
         self, work: IdentityWork, user_id: UUID, kept: str, but: UUID | None = None
     ) -> None:
         work.people.change(password=kept)
+        # Whoever has an older letter must not come in by it afterwards.
+        work.people.use_challenges()
         for session_id in work.sessions.end_all("password", but=but):
             work.events.record(SessionEnded(user_id, session_id, "password"))
         work.events.record(PersonChanged(user_id, "password"))

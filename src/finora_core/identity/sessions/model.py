@@ -93,6 +93,7 @@ class Session:
     """By what it was proven: password, magic, code, passkey, wallet, oidc, telegram."""
     agent: str
     network: str
+    """Of the client that the newest tokens were made for."""
     created_at: datetime
     seen_at: datetime
     ends_at: datetime
@@ -108,6 +109,21 @@ class Session:
 
     def alive(self, now: datetime) -> bool:
         return self.ended_at is None and now < self.ends_at and now < self.seen_at + IDLE_LASTS
+
+    def is_of(self, client: Client) -> bool:
+        """Whether the newest tokens were made for this client, as far as one can know."""
+        return (client.agent[:200], client.network) == (self.agent, self.network)
+
+    def rotated(self, client: Client, now: datetime) -> "Session":
+        """With new tokens, made for this client: people carry their devices from net to net."""
+        return attrs.evolve(
+            self,
+            generation=self.generation + 1,
+            agent=client.agent[:200],
+            network=client.network,
+            rotated_at=now,
+            seen_at=now,
+        )
 
 
 class Turn(StrEnum):

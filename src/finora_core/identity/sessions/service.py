@@ -84,6 +84,8 @@ class SessionService:
         def check(work: IdentityWork, person: Person) -> None:
             if person.password != kept:
                 raise CredentialsInvalid("the e-mail address or the password is wrong")
+            # Of guesses that are checked at the same moment none was counted when they were let in.
+            require_unlocked(work.guesses.standing(subject), work.now)
             work.guesses.right(subject)
             if better is not None:
                 work.people.change(password=better)
@@ -146,12 +148,11 @@ class SessionService:
             person = work.people.get()
             if person is None or person.banned_at is not None:
                 raise AccountBanned("an administrator closed this account")
-            same = (client.agent[:200], client.network) == (session.agent, session.network)
-            worth = turn(session, generation, same, work.now)
+            worth = turn(session, generation, session.is_of(client), work.now)
             match worth:
                 case Turn.ROTATE:
-                    work.sessions.rotate(session_id, generation + 1, work.now)
-                    session = attrs.evolve(session, generation=generation + 1, rotated_at=work.now)
+                    session = session.rotated(client, work.now)
+                    work.sessions.rotate(session)
                 case Turn.REPEAT:
                     pass
                 case Turn.REUSED:
@@ -181,8 +182,13 @@ class SessionService:
             raise TokenInvalid("this is not a token") from error
         tenant_id = tenant_id or home_id
         asked = Scope(tenant_id=tenant_id, user_id=user_id, request_id=request_id)
+        versions = {}
+        if tenant_id != home_id:
+            # Before all else: what is read after a version is at least as new as it.
+            with self.door.begin(attrs.evolve(asked, tenant_id=home_id)) as work:
+                versions[home_id] = work.version()
         with self.door.begin(asked) as work:
-            versions = {tenant_id: work.version()}
+            versions[tenant_id] = work.version()
             session, person = work.sessions.get(session_id), work.people.get()
             role = work.members.role(user_id)
             if session is None or not session.alive(work.now):
@@ -191,11 +197,9 @@ class SessionService:
                 raise AccountBanned("an administrator closed this account")
             if session.kind is SessionKind.BROWSER and work.now > session.seen_at + RENEW_EVERY:
                 work.sessions.seen(session_id, work.now)
+                session = attrs.evolve(session, seen_at=work.now)
         if role is None and tenant_id != home_id:
             raise NotAMember("you are no member of this tenant")
-        if tenant_id != home_id:
-            with self.door.begin(attrs.evolve(asked, tenant_id=home_id)) as work:
-                versions[home_id] = work.version()
         credential = SessionCredential(
             session_id=session_id,
             role="" if role is None else role.value,
@@ -209,6 +213,9 @@ class SessionService:
             proven_at=session.proven_at,
         )
         ends = min(session.ends_at, session.seen_at + IDLE_LASTS)
+        if session.kind is SessionKind.BROWSER:
+            # Whoever remembers the proof must come back in time for the renewal.
+            ends = min(ends, session.seen_at + RENEW_EVERY)
         left = min(datetime.fromtimestamp(int(said["exp"]), UTC), ends) - now
         return Proof(scope=scope, versions=versions, left=left)
 
@@ -262,13 +269,14 @@ class SessionService:
             if password is None and code is not None and person.codes is not None:
                 right = self.door.is_code(work, code)
             if right:
+                require_unlocked(work.guesses.standing(subject), work.now)
                 work.guesses.right(subject)
                 work.sessions.proven(session_id, work.now)
                 method = "password" if password is not None else "code"
                 work.events.record(SessionProven(scope.user_id, session_id, method))
                 work.done(None)
             else:
-                # Counted, and so committed; not done, or a repeat would be told that it was.
+                # Counted, and so committed; but a repeat of the request must not find it done.
                 standing = work.guesses.wrong(subject)
                 failed = SignInFailed(scope.user_id, standing.just_locked, "step-up")
                 work.events.record(failed)
@@ -287,8 +295,10 @@ class SessionService:
         with self.door.begin(anybody) as work:
             found = work.people.find(IdentityKind.EMAIL, "", key)
             known = found is not None and device is not None and device[0] == found.user_id
-            # Strangers' guesses do not lock out whom the device knows; its own do.
-            subject = digest("device", device[1]) if known and device else digest("email", key)
+            # Strangers' guesses do not lock out whom the device knows; those on known devices do.
+            subject = digest("email", key)
+            if known and found is not None:
+                subject = digest("devices", str(found.user_id))
             require_unlocked(work.guesses.standing(subject), work.now)
         scope = anybody if found is None else self.door.scope_of(found, request_id)
         with self.door.begin(scope) as work:
@@ -302,6 +312,10 @@ class SessionService:
             standing = work.guesses.wrong(subject)
             user_id = None if found is None else found.user_id
             work.events.record(SignInFailed(user_id, standing.just_locked))
+            now = work.now
+        if not standing.just_locked:
+            # It was locked while this was checked: a right password would be told the same.
+            require_unlocked(standing, now)
 
     def _home(self, scope: Scope) -> AbstractContextManager[IdentityWork]:
         return self.door.begin(at_home(scope))

@@ -178,6 +178,9 @@ class TenantService:
             found = work.members.invite(invite_id)
             if found is None or not found.open(work.now):
                 raise InviteInvalid("this invitation was used or taken back")
+            giver = work.members.role(found.invited_by)
+            if giver is None or not may_give(giver, found.role):
+                raise InviteInvalid("whoever sent this invitation may not invite any more")
             wanted = address_key(found.email)
             mine = [each for each in work.people.identities() if each.subject == wanted]
             if not any(e.kind is IdentityKind.EMAIL and e.verified_at for e in mine):

@@ -1,0 +1,12 @@
+"""A session tells for which client its newest tokens were made."""
+
+from alembic import op
+
+from finora_adapters.postgres.migrate import run_sql
+
+revision = "0007_sessions"
+down_revision = "0005_audit"
+
+
+def upgrade() -> None:
+    op.execute(run_sql(revision))
