@@ -5,7 +5,7 @@ from alembic import op
 from finora_adapters.postgres.migrate import run_sql
 
 revision = "0007_sessions"
-down_revision = "0005_audit"
+down_revision = "0006_people"
 
 
 def upgrade() -> None:
