@@ -15,6 +15,7 @@ from finora_adapters.redis.client import RedisUnavailable, connect
 from finora_adapters.redis.limits import Limits
 from finora_adapters.redis.versions import VersionedCache
 from finora_adapters.settings import Settings
+from finora_core.audit.service import AuditService
 from finora_core.files.ports import Objects
 from finora_core.files.service import FileService
 from finora_core.identity.admin.service import AdminService
@@ -56,6 +57,7 @@ def build(settings: Settings, opened: Opened, metrics_folder: Path | None = None
         jobs=get(JobService),
         files=get(FileService),
         tokens=get(TokenService),
+        audit=get(AuditService),
         queue=queue,
         secrets=get(SecretService),
         sessions=get(SessionService),

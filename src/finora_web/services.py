@@ -2,6 +2,7 @@
 
 import attrs
 
+from finora_core.audit.service import AuditService
 from finora_core.files.service import FileService
 from finora_core.identity.admin.service import AdminService
 from finora_core.identity.factors.service import FactorService
@@ -28,6 +29,7 @@ class Services:
     jobs: JobService
     files: FileService
     tokens: TokenService
+    audit: AuditService
     queue: Queue
     secrets: SecretService
     sessions: SessionService
