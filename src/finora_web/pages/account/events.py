@@ -1,5 +1,7 @@
 """What happened in the books and to the account, as the event log has it."""
 
+from collections.abc import Mapping
+
 import attrs
 from flask import Response, request
 
@@ -27,13 +29,16 @@ class Events:
         before = min(int(asked), last + 1)
         first = max(before - _SHOWN, 1)
         app = self.gate.services
-        names = {each.user_id: each.name or each.email for each in app.tenants.members(scope)}
+        names = {
+            str(each.user_id): each.name or each.email or "without a name"
+            for each in app.tenants.members(scope)
+        }
         return account_page(
             app,
             scope,
             "events.html",
             events=[
-                {"event": each, "who": names.get(each.actor), "facts": _facts(each)}
+                {"event": each, "who": names.get(str(each.actor)), "facts": _facts(each, names)}
                 for each in self._between(scope, first, before)
             ],
             first=first,
@@ -47,9 +52,16 @@ class Events:
         return [each for each in reversed(feed.items) if each.seq < before]
 
 
-def _facts(event: FeedItem) -> list[tuple[str, str]]:
+def _facts(event: FeedItem, names: Mapping[str, str]) -> list[tuple[str, str]]:
+    """What the event is about; the log itself has no names, so they are looked up."""
+
+    def shown(value: object) -> str:
+        if isinstance(value, bool):
+            return "yes" if value else "no"
+        return names.get(str(value), str(value))
+
     return [
-        (name.replace("_", " "), str(value))
+        (name.replace("_", " "), shown(value))
         for name, value in event.payload.items()
         if value is not None
     ]
