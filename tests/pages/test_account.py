@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
 from uuid import UUID, uuid4
@@ -12,6 +12,7 @@ import pyotp
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import Engine, text
 from werkzeug.test import TestResponse
 
 from finora import Finora, Settings
@@ -69,9 +70,15 @@ class Visitor:
         held = dict(re.findall(r'name="(secret|uri|ticket)" value="([^"]+)"', shown))
         assert held["uri"].startswith("otpauth://totp/") and held["secret"] in held["uri"]
         app = pyotp.TOTP(held["secret"])
-        code = app.at(datetime.now(UTC), -1)
+        code = at(app, -1)
         assert self.post("/account/ways/codes", **held, code=code).location.endswith("codes-on")
         return app
+
+
+def at(app: pyotp.TOTP, steps: int) -> str:
+    """What the app shows so many steps from now: a code of the step before turned codes on, and
+    none is good twice."""
+    return app.at(datetime.now(UTC) + timedelta(seconds=30 * steps))
 
 
 Visits = Callable[[], Visitor]
@@ -159,9 +166,7 @@ def test_nobody_learns_who_is_here(visits: Visits) -> None:
         one, other = (each.post(path, email=each.email, **more) for each in (known, unknown))
         assert one.status_code == other.status_code, path
         assert one.text.replace(known.email, "") == other.text.replace(unknown.email, ""), path
-        assert one.headers.keys() == other.headers.keys(), path
-        # The second sign-up of the unknown address was the first.
-    assert known.finora.run_jobs()
+        assert list(one.headers.keys()) == list(other.headers.keys()), path
 
 
 def test_who_signs_up_again_gets_a_link_to_sign_in(ada: Visitor) -> None:
@@ -228,15 +233,24 @@ def test_too_many_forms_are_refused_with_the_time(settings: Settings, opened: Op
 
     assert [post("/sign-in").status_code for _ in range(3)] == [401, 401, 429]
     refused = post("/forgot")
-    assert refused.status_code == 429 and int(refused.headers["Retry-After"]) > 600
+    assert refused.status_code == 429 and int(refused.headers["Retry-After"]) > 60
     assert re.search(r"Too many tries from your network. Try again in \d+ minutes", refused.text)
     assert [post("/sign-up").status_code for _ in range(2)] == [400, 429]
 
 
 def test_the_latest_wish_to_go_on_is_kept_within_the_site(ada: Visitor) -> None:
     assert ada.sign_in(next="/account/keys").location == "/account/keys"
-    for path in ("https://evil.example", "//evil.example", "/\\evil.example", "\\\\evil.example",
-                 "/\t/evil.example", "javascript:alert(1)", "evil.example", "", "/x\r\nA: b"):  # fmt: skip
+    for path in (
+        "https://evil.example",
+        "//evil.example",
+        "/\\evil.example",
+        "\\\\evil.example",
+        "/\t/evil.example",
+        "javascript:alert(1)",
+        "evil.example",
+        "",
+        "/x\r\nA: b",
+    ):
         assert ada.sign_in(next=path).location == "/", path
         assert local(path) == "/"
 
@@ -385,7 +399,7 @@ def test_a_letters_link_is_used_up_by_the_code_and_not_before(ada: Visitor) -> N
     assert ada.post("/sign-in/code", ticket=ticket[1], code=wrong).status_code == 401
     assert ada.post("/sign-in/code", ticket=ticket[1], code=app.now()).location == "/"
     # Spent by that, with whatever code.
-    later = app.at(datetime.now(UTC), 1)
+    later = at(app, 1)
     second = ada.post("/sign-in/code", ticket=ticket[1], code=later)
     assert second.status_code == 400 and "was used before" in second.text
 
@@ -410,7 +424,7 @@ def test_right_passwords_are_not_counted_as_guesses(ada: Visitor, visits: Visits
             assert other.sign_in("wrong wrong wrong").status_code == 401
         ticket = re.search(r'name="ticket" value="([^"]+)"', other.sign_in().text)
         assert ticket
-        code = app.at(datetime.now(UTC), step)
+        code = at(app, step)
         assert other.post("/sign-in/code", ticket=ticket[1], code=code).location == "/"
         other.client.delete_cookie(DEVICE_COOKIE)
 
@@ -419,11 +433,8 @@ def test_right_passwords_are_not_counted_as_guesses(ada: Visitor, visits: Visits
 
 
 @pytest.fixture
-def stale(ada: Visitor, finora: Finora, admin: object) -> Visitor:
+def stale(ada: Visitor, admin: Engine) -> Visitor:
     """Signed in, and not proven for an hour."""
-    from sqlalchemy import Engine, text
-
-    assert isinstance(admin, Engine)
     with admin.begin() as connection:
         connection.execute(
             text("update finora.session set proven_at = proven_at - interval '1 hour' "
@@ -469,7 +480,8 @@ def test_a_password_confirms_and_goes_on(stale: Visitor) -> None:
 ACCOUNT = ("/account", "/account/ways", "/account/sessions", "/account/members", "/account/keys",
            "/account/events", "/confirm")  # fmt: skip
 OPEN = ("/sign-in", "/sign-up", "/sign-in/letter", "/forgot", "/reset", "/verify?token=x",
-        "/enter?token=x", "/reset?token=x", "/invitation?token=x", "/sign-in/return?code=a&state=b")  # fmt: skip
+        "/enter?token=x", "/reset?token=x", "/invitation?token=x",
+        "/sign-in/return?code=a&state=b")  # fmt: skip
 
 
 @pytest.mark.parametrize("path", [*ACCOUNT, *OPEN])
@@ -570,7 +582,7 @@ def joined(acme: Visitor, ben: Visitor, role: str) -> None:
     ben.sign_up()
     ben.verify()
     ben.sign_in()
-    link = ben.letter("invited")
+    link = ben.letter("Invitation")
     assert ben.get(f"/invitation?token={quote(link)}").status_code == 200
     assert ben.post("/invitation", token=link).location == "/account/members?said=joined"
 
@@ -584,7 +596,7 @@ def test_an_invitation_is_accepted_once_and_a_role_counts_at_once(
     shown = ben.get("/account/members").text
     assert "Acme" in shown and "Send the invitation" not in shown
     assert ben.get("/account/keys").status_code == 403
-    link = ben.letter("invited")
+    link = ben.letter("Invitation")
     assert ben.post("/invitation", token=link).status_code == 400
     users = re.findall(r'name="user_id" value="([^"]+)"', acme.get("/account/members").text)
     role = {"user_id": users[-1], "role": "admin"}
@@ -605,7 +617,7 @@ def test_an_invitation_is_accepted_once_and_a_role_counts_at_once(
 def test_an_invitation_waits_until_who_it_is_for_signed_in(acme: Visitor, visits: Visits) -> None:
     ben, eve = visits(), visits()
     acme.post("/account/members/invite", email=ben.email, role="viewer")
-    link = ben.letter("invited")
+    link = ben.letter("Invitation")
     answer = ben.post("/invitation", token=link)
     assert answer.location.startswith("/sign-in?why=invited&next=")
     page = ben.get(answer.location).text
@@ -630,7 +642,7 @@ def test_an_invitation_is_taken_back_and_one_owner_stays(acme: Visitor, visits: 
     ben.verify()
     ben.sign_in()
     acme.post("/account/members/invite", email=ben.email, role="accountant")
-    link = ben.letter("invited")
+    link = ben.letter("Invitation")
     shown = acme.get("/account/members").text
     assert ben.email in shown and "Waiting for an answer" in shown
     invite = re.search(r'name="invite_id" value="([^"]+)"', shown)
@@ -677,11 +689,11 @@ def test_a_key_is_shown_once_and_revoked(acme: Visitor) -> None:
     shown = acme.get("/account/keys").text
     assert "nightly" in shown and found[0] not in shown and "books:read" in shown
     api, header = acme.client.application.test_client(), {"Authorization": f"Bearer {found[0]}"}
-    assert api.get("/api/v1/wallet", headers=header).status_code == 200
+    assert api.get("/api/v1/wallet/summary", headers=header).status_code == 200
     assert api.get("/api/v1/members", headers=header).status_code == 403
     token = re.search(r'name="token_id" value="([^"]+)"', shown)
     assert token and acme.post("/account/keys/revoke", token_id=token[1]).status_code == 303
-    assert api.get("/api/v1/wallet", headers=header).status_code == 401
+    assert api.get("/api/v1/wallet/summary", headers=header).status_code == 401
     assert "Revoked and ended" in acme.get("/account/keys").text
 
 

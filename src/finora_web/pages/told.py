@@ -8,7 +8,6 @@ from finora_core.kernel.errors import Refusal
 from finora_web.limits import RateLimited
 
 _WORDS: Mapping[str, str] = {
-    "CREDENTIALS_INVALID": "The address or the password is wrong.",
     "IDENTITY_TAKEN": "This passkey or account belongs to somebody already.",
     "INVITE_FOR_ANOTHER": "This invitation was sent to another address. Sign in with the address "
     "that got the letter, and verify it first.",
