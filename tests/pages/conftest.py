@@ -153,6 +153,8 @@ class Visit:
     """Those that may be asked."""
     wrong: list[str] = attrs.field(factory=list)
     asked: list[str] = attrs.field(factory=list)
+    refused: set[int] = attrs.field(factory=set)
+    """Statuses of refusals that are meant to be: Chromium tells of each form that is refused."""
 
     def page(self) -> Page:
         page = self.context.new_page()
@@ -163,7 +165,8 @@ class Visit:
 
     def _told(self, kind: str, text: str) -> None:
         # A refused style or script, a failed request and an exception are all told here.
-        if kind in ("error", "warning"):
+        meant = any(f"status of {status} " in text for status in self.refused)
+        if kind in ("error", "warning") and not meant:
             self.wrong.append(f"{kind}: {text}")
 
     def _asked(self, method: str, url: str) -> None:

@@ -72,6 +72,10 @@ class Issuer:
         return _json({"id_token": text, "access_token": "x", "token_type": "Bearer"})
 
 
+def _nothing(request: Request) -> Response:
+    return Response(status=204)
+
+
 def _json(value: object, status: int = 200) -> Response:
     return Response(json.dumps(value), status, mimetype="application/json")
 
@@ -85,6 +89,7 @@ def serving() -> Iterator[Issuer]:
             ("/keys", issuer.keys),
             ("/authorize", issuer.authorize),
             ("/token", issuer.token),
+            ("/favicon.ico", _nothing),
         ):
             server.expect_request(path).respond_with_handler(view)
         yield issuer
