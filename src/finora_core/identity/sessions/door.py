@@ -100,13 +100,16 @@ class Door:
             check(work, person)
             if person.banned_at is not None:
                 raise AccountBanned("an administrator closed this account")
-            if person.codes is not None and code is None and not strong:
-                ticket = self._half(person, found, method, about or {}, work.now)
-                raise FactorMissing("send the one-time code too", facts={"ticket": ticket})
-            right = strong or self._code(work, person, code)
+            now = work.now
+            missing = person.codes is not None and code is None and not strong
+            right = not missing and (strong or self._code(work, person, code))
             if right:
                 settle(work, person)
                 return self._open(work, found, client, kind, method)
+        if missing:
+            # Not in the transaction: the signing key may have to be read, on another connection.
+            ticket = self._half(person, found, method, about or {}, now)
+            raise FactorMissing("send the one-time code too", facts={"ticket": ticket})
         # The wrong guess is counted, and so committed.
         raise FactorRefused("the one-time code is wrong, or was used before")
 
