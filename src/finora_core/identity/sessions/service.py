@@ -126,7 +126,9 @@ class SessionService:
                 purpose = Purpose(half.about["for"])
                 take(work, person.user_id, UUID(half.about["challenge"]), purpose)
             if "subject" in half.about:
-                work.guesses.right(bytes.fromhex(half.about["subject"]))
+                subject = bytes.fromhex(half.about["subject"])
+                require_unlocked(work.guesses.standing(subject), work.now)
+                work.guesses.right(subject)
 
         return self.door.enter(
             half.found,
