@@ -78,6 +78,12 @@ class PermissionMissing(Forbidden):
     code = "PERMISSION_MISSING"
 
 
+class FromElsewhere(Forbidden):
+    """The form was sent by another site's page."""
+
+    code = "FROM_ELSEWHERE"
+
+
 def status_of(refusal: Refusal) -> int:
     if refusal.code in BY_CODE:
         return BY_CODE[refusal.code]

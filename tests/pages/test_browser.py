@@ -14,6 +14,7 @@ from finora import Scope
 from finora_core.jobs.model import JobState
 from finora_web.gate import COOKIE
 from pages.conftest import Served, Visitor, sign_in
+from pages.looks import FAINT, NAMELESS
 from shared_data import SHARED, needs_shared
 
 HOUSEHOLD = Path(__file__).parents[2] / "src/finora/demo"
@@ -54,7 +55,10 @@ def test_a_token_is_pasted_and_put_away(served: Served, visitor: Visitor, own: S
     page = visit.page()
     page.goto(f"{served.origin}/")
     assert page.url == f"{served.origin}/sign-in"
-    expect(page.get_by_label("Token")).to_be_focused()
+    page.get_by_text("Sign in with a token").focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    expect(page.get_by_label("Token", exact=True)).to_be_focused()
     page.keyboard.type(served.token(own))
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Your books are empty")).to_be_visible()
@@ -278,39 +282,6 @@ def test_everything_is_done_by_keyboard(page: Page) -> None:
 
 # --- looks ---------------------------------------------------------------------------------------
 
-# Of every visible text against what is painted behind it, as WCAG 2.2 reckons it.
-_FAINT = """() => {
-  const probe = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
-  const rgba = (colour) => {
-    probe.clearRect(0, 0, 1, 1);
-    probe.fillStyle = colour;
-    probe.fillRect(0, 0, 1, 1);
-    const [r, g, b, a] = probe.getImageData(0, 0, 1, 1).data;
-    return [r, g, b, a / 255];
-  };
-  const behind = (at) => {
-    for (; at; at = at.parentElement) {
-      const colour = rgba(getComputedStyle(at).backgroundColor);
-      if (colour[3] > 0.99) return colour;
-    }
-    return [255, 255, 255, 1];
-  };
-  const light = ([r, g, b]) => [r, g, b].map((part) => part / 255)
-    .map((part) => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4)
-    .reduce((sum, part, at) => sum + part * [0.2126, 0.7152, 0.0722][at], 0);
-  const faint = [];
-  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  while (texts.nextNode()) {
-    const at = texts.currentNode.parentElement;
-    if (!texts.currentNode.data.trim() || !at.checkVisibility() || at.closest(".unseen, option"))
-      continue;
-    const [one, other] = [light(rgba(getComputedStyle(at).color)), light(behind(at))];
-    const ratio = (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05);
-    if (ratio < 4.5) faint.push(`${ratio.toFixed(2)} ${texts.currentNode.data.trim()}`);
-  }
-  return faint;
-}"""
-
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1600])
@@ -321,7 +292,7 @@ def test_it_fits_and_is_legible(
     put(page, GIRO, Path(__file__))
     for path in ("/", "/settings", "/docs", "/sign-in", "/?text=none"):
         page.goto(served.origin + path)
-        assert page.evaluate(_FAINT) == [], path
+        assert page.evaluate(FAINT) == [], path
         wide = page.evaluate("document.documentElement.scrollWidth")
         assert wide <= width, path
 
@@ -332,11 +303,5 @@ def test_every_part_has_a_name(page: Page) -> None:
     for path in ("/", "/settings", "/docs"):
         page.goto(page.url.partition("?")[0].rpartition("/")[0].rstrip("/") + path)
         assert page.locator("main").count() == 1 and page.locator("h1").count() == 1
-        nameless = page.evaluate(
-            """() => [...document.querySelectorAll(
-                 "input:not([type=hidden]), select, button, a, nav, section")]
-               .filter((at) => !(at.labels?.length || at.ariaLabel || at.textContent.trim()
-                 || at.getAttribute("aria-labelledby")))
-               .map((at) => at.outerHTML)"""
-        )
+        nameless = page.evaluate(NAMELESS)
         assert nameless == [], path

@@ -34,14 +34,15 @@ def serve(
         if port is not None:
             settings = settings.model_copy(update={"http_port": port})
         if with_workers:
-            arguments = ["--port", str(settings.http_port)]
-            supervise(settings, [Child("api", ["serve", *arguments]), Child("worker", ["worker"])])
+            at = ["--port", str(settings.http_port)]
+            supervise(settings, [Child("api", ["serve", *at]), Child("worker", ["worker", *at])])
         else:
             run(settings)
 
 
 def worker(
     data: Data = None,
+    port: Port = None,
     queues: Annotated[
         str | None,
         typer.Option("--queues", help="name=size,name=size in place of FINORA_QUEUES."),
@@ -58,6 +59,9 @@ def worker(
         settings = settings_of(data)
         if queues is not None:
             settings = Settings(**{**dict(settings), "queues": queues})
+        if port is not None:
+            # Letters have links to the pages in them.
+            settings = settings.model_copy(update={"http_port": port})
         run(settings)
 
 
@@ -80,8 +84,8 @@ def up(data: Data = None, port: Port = None) -> None:
         address = f"http://{settings.http_host}:{settings.http_port}"
         told = f"Finora: {address}/?token={made.text}\nAPI:    {address}/docs\nEnd it with Ctrl-C."
         threading.Thread(target=_say_when_live, args=(address, told), daemon=True).start()
-        arguments = ["--port", str(settings.http_port)]
-        supervise(settings, [Child("api", ["serve", *arguments]), Child("worker", ["worker"])])
+        at = ["--port", str(settings.http_port)]
+        supervise(settings, [Child("api", ["serve", *at]), Child("worker", ["worker", *at])])
 
 
 def _say_when_live(address: str, text: str) -> None:

@@ -13,6 +13,7 @@ from finora_core.kernel.scope import Scope
 from finora_web.gate import Gate
 from finora_web.pages.caller import caller
 from finora_web.pages.own import own_accounts
+from finora_web.pages.told import sentence
 
 IMPORT = "records.import"
 _SHOWN = 20
@@ -112,7 +113,7 @@ def shown(job: Job, name: str = "", *, held: bool = False) -> dict[str, Any]:
         "waiting": waiting,
         "late": waiting and late and not job.attempts,
         "again": waiting and job.attempts > 0,
-        "message": _sentence(job.message or ""),
+        "message": sentence(job.message or ""),
         "advice": ADVICE.get(job.reason or ""),
         "question": _question(facts) if isinstance(facts, dict) else None,
     }
@@ -122,13 +123,6 @@ def _title(name: str) -> str:
     """`records.import` as words."""
     noun, _, verb = name.partition(".")
     return f"{verb or noun} {noun if verb else ''}".strip().capitalize()
-
-
-def _sentence(message: str) -> str:
-    """With a capital and a stop, unless it begins with the name of something."""
-    first = message.partition(" ")[0]
-    shown = message[:1].upper() + message[1:] if first.isalpha() else message
-    return f"{shown}." if shown and shown[-1].isalnum() else shown
 
 
 def _question(facts: dict[str, Any]) -> dict[str, Any] | None:

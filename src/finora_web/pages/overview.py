@@ -15,6 +15,7 @@ from finora_core.kernel.scope import Scope
 from finora_core.ledger.model import Account, Balance
 from finora_web.errors import BadRequest
 from finora_web.gate import Gate
+from finora_web.pages.account.frame import frame
 from finora_web.pages.caller import caller
 from finora_web.pages.imports import Jobs
 from finora_web.pages.own import own_accounts
@@ -37,6 +38,7 @@ class Overview:
         app = self.gate.services
         return render_template(
             "overview.html",
+            frame=frame(app, scope),
             **_summary(app, scope),
             **_cashflow(app, scope),
             **self.jobs.open(scope),

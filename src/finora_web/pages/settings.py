@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from finora_adapters.settings import PREFIX, Settings
 from finora_web.gate import Gate
+from finora_web.pages.account.frame import frame
 from finora_web.pages.caller import caller
 
 _PARTS = ("flask", "gunicorn", "sqlalchemy", "psycopg", "redis", "saq", "pydantic")
@@ -25,12 +26,13 @@ class SettingsPage:
     gate: Gate
 
     def page(self) -> str:
-        caller(self.gate, "jobs:read")
+        scope = caller(self.gate, "jobs:read")
         shell = current_app.config["SHELL"]
         settings: Settings | None = shell.settings
         deep, _ = shell.health.deep()
         return render_template(
             "settings.html",
+            frame=frame(self.gate.services, scope),
             version=shell.version,
             parts=versions(),
             health=deep,

@@ -1,8 +1,8 @@
 """The one way in: whoever proved who they are, by whatever means, gets a session here."""
 
 import hashlib
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import attrs
@@ -23,6 +23,7 @@ from finora_core.identity.sessions.model import (
     SESSION_LASTS,
     AccountLocked,
     Client,
+    CredentialsInvalid,
     ProofInvalid,
     Session,
     SessionKind,
@@ -41,10 +42,23 @@ from finora_core.kernel.work import Begin
 ACCESS = {SessionKind.BEARER: "access", SessionKind.BROWSER: "browser"}
 """Kinds of the tokens that a session's requests carry."""
 
+HALF_LASTS = timedelta(minutes=5)
+
 Check = Callable[[IdentityWork, Person], None]
 
 
 def nothing(work: IdentityWork, person: Person) -> None: ...
+
+
+@attrs.frozen(kw_only=True)
+class Half:
+    """What a ticket says of somebody who proved everything but the one-time code."""
+
+    found: Found
+    method: str
+    password: str
+    """Digest of what was kept of the password then."""
+    about: Mapping[str, str]
 
 
 @attrs.frozen
@@ -74,10 +88,13 @@ class Door:
         code: str | None = None,
         strong: bool = False,
         check: Check = nothing,
+        settle: Check = nothing,
+        about: Mapping[str, str] | None = None,
     ) -> SignedIn:
-        """Open a session. `check` is run first, in the same transaction, on the locked person.
-        `strong`: what was proven needs no one-time code beside it. Raises AccountBanned,
-        FactorMissing, FactorRefused, AccountLocked, ProofInvalid."""
+        """Open a session. `check` is run first, in the same transaction, on the locked person;
+        `settle` when all is proven. `strong`: what was proven needs no one-time code beside it.
+        Raises AccountBanned, FactorMissing (its fact `ticket`, with `about` in it, is for whoever
+        goes on with the code alone), FactorRefused, AccountLocked, ProofInvalid."""
         with self.begin(self.scope_of(found, request_id)) as work:
             person = work.people.get(lock=True)
             if person is None or person.erased_at is not None:
@@ -86,15 +103,32 @@ class Door:
             check(work, person)
             if person.banned_at is not None:
                 raise AccountBanned("an administrator closed this account")
-            right = strong or self._code(work, person, code)
+            now = work.now
+            missing = person.codes is not None and code is None and not strong
+            right = not missing and (strong or self._code(work, person, code))
             if right:
+                settle(work, person)
                 session, known = self._open(work, found, client, kind, method)
+        # Not in the transaction: the signing key may have to be read, on another connection.
+        if missing:
+            ticket = self._half(person, found, method, about or {}, now)
+            raise FactorMissing("send the one-time code too", facts={"ticket": ticket})
         if not right:
             # The wrong guess is counted, and so committed.
             raise FactorRefused("the one-time code is wrong, or was used before")
-        # Not in the transaction: the signing key may have to be read, on another connection.
         device = None if known else self._device(found, session.created_at)
         return self.tokens_of(session, found.home_id, device)
+
+    def half(self, ticket: str) -> Half:
+        """Raises CredentialsInvalid."""
+        try:
+            said = {n: str(v) for n, v in self._read("half", ticket).items()}
+            found = Found(
+                user_id=UUID(said["sub"]), home_id=UUID(said["tid"]), identity_id=UUID(said["iid"])
+            )
+            return Half(found=found, method=said["by"], password=said["pwd"], about=said)
+        except (TokenInvalid, KeyError, ValueError) as error:
+            raise CredentialsInvalid("this took too long: sign in again") from error
 
     def tokens_of(self, session: Session, home_id: UUID, device: str | None) -> SignedIn:
         """The session's tokens at its present generation: the same each time they are made."""
@@ -129,7 +163,7 @@ class Door:
         if client.device is None:
             return None
         try:
-            said = self.tokens.read("device", client.device, self.clock.now())
+            said = self._read("device", client.device)
             return UUID(str(said["sub"])), str(said["did"])
         except (TokenInvalid, KeyError, ValueError):
             return None
@@ -139,6 +173,23 @@ class Door:
         AccountLocked."""
         person = work.people.get(lock=True)
         return person is not None and person.codes is not None and self._code(work, person, code)
+
+    def _half(
+        self, person: Person, found: Found, method: str, about: Mapping[str, str], now: datetime
+    ) -> str:
+        said = {
+            "sub": str(found.user_id),
+            "tid": str(found.home_id),
+            "iid": str(found.identity_id),
+            "by": method,
+            "pwd": mark(person.password),
+        }
+        return self.tokens.sign(
+            "half", {**about, **said}, expires_at=now + HALF_LASTS, issued_at=now
+        )
+
+    def _read(self, kind: str, text: str) -> Mapping[str, str | int]:
+        return self.tokens.read(kind, text, self.clock.now())
 
     def _code(self, work: IdentityWork, person: Person, code: str | None) -> bool:
         """Whether the one-time code is right, if the person has them on."""
@@ -216,6 +267,11 @@ def own_session(scope: Scope) -> UUID:
 def digest(kind: str, text: str) -> bytes:
     """What guesses are counted under."""
     return hashlib.sha256(f"{kind}\n{text}".encode()).digest()
+
+
+def mark(password: str | None) -> str:
+    """Tells whether what is kept of a password is still the same."""
+    return digest("password", password or "").hex()
 
 
 def place_of_codes(user_id: UUID) -> bytes:

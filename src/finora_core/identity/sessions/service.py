@@ -25,6 +25,7 @@ from finora_core.identity.sessions.door import (
     asking,
     at_home,
     digest,
+    mark,
     own_session,
     require_unlocked,
 )
@@ -86,11 +87,62 @@ class SessionService:
                 raise CredentialsInvalid("the e-mail address or the password is wrong")
             # Of guesses that are checked at the same moment none was counted when they were let in.
             require_unlocked(work.guesses.standing(subject), work.now)
+
+        def settle(work: IdentityWork, person: Person) -> None:
             work.guesses.right(subject)
             if better is not None:
                 work.people.change(password=better)
 
-        return self.door.enter(found, client, kind, "password", request_id, code=code, check=check)
+        return self.door.enter(
+            found,
+            client,
+            kind,
+            "password",
+            request_id,
+            code=code,
+            check=check,
+            settle=settle,
+            about={"subject": subject.hex()},
+        )
+
+    def finish(
+        self,
+        client: Client,
+        ticket: str,
+        code: str,
+        *,
+        request_id: str,
+        kind: SessionKind = SessionKind.BEARER,
+    ) -> SignedIn:
+        """Go on where FactorMissing stopped, with its ticket and the one-time code. Raises
+        CredentialsInvalid, LinkInvalid, AccountBanned, FactorRefused, AccountLocked."""
+        half = self.door.half(ticket)
+
+        def check(work: IdentityWork, person: Person) -> None:
+            known = any(e.id == half.found.identity_id for e in work.people.identities())
+            if not known or mark(person.password) != half.password:
+                raise CredentialsInvalid("something changed meanwhile: sign in again")
+
+        def settle(work: IdentityWork, person: Person) -> None:
+            if "challenge" in half.about:
+                purpose = Purpose(half.about["for"])
+                take(work, person.user_id, UUID(half.about["challenge"]), purpose)
+            if "subject" in half.about:
+                subject = bytes.fromhex(half.about["subject"])
+                require_unlocked(work.guesses.standing(subject), work.now)
+                work.guesses.right(subject)
+
+        return self.door.enter(
+            half.found,
+            client,
+            kind,
+            half.method,
+            request_id,
+            code=code,
+            check=check,
+            settle=settle,
+            about=half.about,
+        )
 
     def by_link(
         self,
@@ -105,11 +157,18 @@ class SessionService:
         FactorRefused."""
         said = self.letters.by_link(link, Purpose.MAGIC)
 
-        def check(work: IdentityWork, person: Person) -> None:
+        def settle(work: IdentityWork, person: Person) -> None:
             take(work, person.user_id, said.challenge_id, Purpose.MAGIC)
 
         return self.door.enter(
-            said.found, client, kind, "magic", request_id, code=code, check=check
+            said.found,
+            client,
+            kind,
+            "magic",
+            request_id,
+            code=code,
+            settle=settle,
+            about={"challenge": str(said.challenge_id), "for": Purpose.MAGIC.value},
         )
 
     def by_code(
@@ -126,10 +185,19 @@ class SessionService:
         LinkInvalid, AccountBanned, FactorMissing, FactorRefused."""
         found, made = self.letters.by_code(email, sent, Purpose.CODE, request_id=request_id)
 
-        def check(work: IdentityWork, person: Person) -> None:
+        def settle(work: IdentityWork, person: Person) -> None:
             take(work, person.user_id, made.id, Purpose.CODE)
 
-        return self.door.enter(found, client, kind, "code", request_id, code=code, check=check)
+        return self.door.enter(
+            found,
+            client,
+            kind,
+            "code",
+            request_id,
+            code=code,
+            settle=settle,
+            about={"challenge": str(made.id), "for": Purpose.CODE.value},
+        )
 
     def refresh(self, client: Client, text: str, *, request_id: str) -> SignedIn:
         """New tokens for a refresh token, which is good once; for ten seconds more it gives the

@@ -1,0 +1,113 @@
+"""Reading forms: what they send, whether a page of ours sent it, how often, and where to go on."""
+
+import json
+import re
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+from uuid import UUID
+
+from flask import Response, g, make_response, render_template, request
+from flask.typing import ResponseReturnValue
+
+from finora_adapters.redis.limits import Use
+from finora_adapters.settings import Settings
+from finora_core.kernel.errors import Refusal
+from finora_web.errors import BadRequest, FromElsewhere, headers_of, status_of
+from finora_web.gate import Gate, from_ourselves
+
+View = Callable[..., ResponseReturnValue]
+
+_DIGITS = re.compile(r"[0-9]{6}")
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_MOST = 16_384
+
+
+def ours(view: View) -> View:
+    """The view, for forms of our own pages only."""
+
+    @wraps(view)
+    def checked(**given: Any) -> ResponseReturnValue:
+        if not from_ourselves(request):
+            raise FromElsewhere("this was sent by another site's page")
+        return view(**given)
+
+    return checked
+
+
+def count(gate: Gate, policy: str) -> None:
+    """One more of these from this network. Raises RateLimited, LimitsUnavailable."""
+    who, policies = gate.address(request), gate.limiter.policies
+    gate.limiter.take(Use(policies["address"], who), Use(policies[policy], who))
+
+
+def sent(name: str) -> str:
+    """A field of the form, or nothing; blanks around it were typed by mistake."""
+    return request.form.get(name, "")[:_MOST].strip()
+
+
+def password(name: str = "password") -> str:
+    """As it was typed, blanks and all."""
+    return request.form.get(name, "")[:_MOST]
+
+
+def digits(name: str) -> str:
+    """Six digits, however they were grouped. Raises BadRequest."""
+    text = re.sub(r"[\s-]", "", sent(name))
+    if not _DIGITS.fullmatch(text):
+        raise BadRequest("A code has six digits.", details=((name, "has six digits"),))
+    return text
+
+
+def an_id(name: str) -> UUID:
+    """Raises BadRequest."""
+    text = sent(name)
+    if not _UUID.fullmatch(text):
+        raise BadRequest(f"{name} is no id", details=((name, "is no id"),))
+    return UUID(text)
+
+
+def an_answer(name: str) -> dict[str, Any]:
+    """What `navigator.credentials` gave, as JSON. Raises BadRequest."""
+    try:
+        found = json.loads(sent(name))
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise BadRequest("the browser's answer cannot be read")
+    return found
+
+
+def onward(usual: str = "/") -> str:
+    """Where to go on: the page of ours that form or address name."""
+    return local(request.form.get("next") or request.args.get("next") or usual, usual)
+
+
+def local(path: str, usual: str = "/") -> str:
+    """The path, if it is one of ours. Browsers read another site also from `//`, from a backslash,
+    and over what they do not print."""
+    here = path.startswith("/") and not path.startswith("//") and "\\" not in path
+    return path if here and path.isprintable() and len(path) <= _MOST else usual
+
+
+def form(template: str, refusal: Refusal | None = None, **values: Any) -> Response:
+    """A page with a form; with what is wrong in it, where it was refused."""
+    shown = render_template(template, **{"next": onward(""), **values}, refusal=refusal)
+    if refusal is None:
+        return make_response(shown)
+    g.code = refusal.code
+    answer = make_response(shown, status_of(refusal))
+    # No `WWW-Authenticate`: the form is how to answer.
+    answer.headers.update({n: v for n, v in headers_of(refusal).items() if n == "Retry-After"})
+    return answer
+
+
+def passkeys(settings: Settings | None) -> dict[str, Any] | None:
+    """Whether passkeys are used here, and else at which address; None where nowhere."""
+    found = None if settings is None else settings.passkeys
+    if found is None:
+        return None
+    schemes = {request.scheme, request.headers.get("X-Forwarded-Proto", request.scheme)}
+    here = {f"{scheme}://{request.host}" for scheme in schemes}
+    site = next((each for each in found[1] if each.startswith("http")), None)
+    return {"here": bool(here & set(found[1])), "site": site}
