@@ -72,6 +72,7 @@ from finora_core.identity.people.service import PeopleService
 from finora_core.identity.service import TokenService
 from finora_core.identity.sessions.door import Door
 from finora_core.identity.sessions.service import SessionService
+from finora_core.identity.takeout.service import TakeoutService
 from finora_core.identity.tenants.links import Invitations
 from finora_core.identity.tenants.service import TenantService
 from finora_core.identity.verifiers import Passwords, Tokens
@@ -303,6 +304,11 @@ class Doors(Module):
     def operating(self, door: Door, tokens: Tokens) -> PeopleOperator:
         admin = AdminService(door, operator=True)
         return PeopleOperator(admin, Links(tokens), self.settings.site)
+
+    @singleton
+    @provider
+    def takeout(self, door: Door) -> TakeoutService:
+        return TakeoutService(door)
 
     @singleton
     @provider

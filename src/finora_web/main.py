@@ -25,6 +25,7 @@ from finora_core.identity.people.letters import Letters
 from finora_core.identity.people.service import PeopleService
 from finora_core.identity.service import TokenService
 from finora_core.identity.sessions.service import SessionService
+from finora_core.identity.takeout.service import TakeoutService
 from finora_core.identity.tenants.service import TenantService
 from finora_core.insights.wallet.service import WalletService
 from finora_core.jobs.ports import Queue
@@ -64,6 +65,7 @@ def build(settings: Settings, opened: Opened, metrics_folder: Path | None = None
         people=get(PeopleService),
         addresses=get(AddressService),
         erasure=get(ErasureService),
+        takeout=get(TakeoutService),
         letters=get(Letters),
         tenants=get(TenantService),
         admin=get(AdminService),

@@ -11,6 +11,7 @@ from finora_core.identity.people.letters import Letters
 from finora_core.identity.people.service import PeopleService
 from finora_core.identity.service import TokenService
 from finora_core.identity.sessions.service import SessionService
+from finora_core.identity.takeout.service import TakeoutService
 from finora_core.identity.tenants.service import TenantService
 from finora_core.insights.wallet.service import WalletService
 from finora_core.jobs.ports import Queue
@@ -36,6 +37,7 @@ class Services:
     people: PeopleService
     addresses: AddressService
     erasure: ErasureService
+    takeout: TakeoutService
     letters: Letters
     tenants: TenantService
     admin: AdminService

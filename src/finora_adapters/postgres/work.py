@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine, text
 from finora_adapters.postgres import access
 from finora_adapters.postgres.addresses import PgAddresses
 from finora_adapters.postgres.audit import PgLog
+from finora_adapters.postgres.belongings import PgBelongings
 from finora_adapters.postgres.driver import Statement, run, run_all
 from finora_adapters.postgres.erasure import PgErasure
 from finora_adapters.postgres.errors import translated
@@ -232,6 +233,10 @@ class PgWork:
     @cached_property
     def members(self) -> PgMembers:
         return PgMembers(self.connection, self.scope.tenant_id)
+
+    @cached_property
+    def belongings(self) -> PgBelongings:
+        return PgBelongings(self.connection, self.scope.tenant_id, self.person)
 
     @cached_property
     def erasure(self) -> PgErasure:
