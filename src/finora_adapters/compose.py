@@ -13,6 +13,7 @@ from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import Connection, Engine, create_engine, text
 
 from finora_adapters.auth.codes import TotpCodes
+from finora_adapters.auth.external import PublishedIssuer
 from finora_adapters.auth.issuers import OidcIssuers
 from finora_adapters.auth.passkeys import WebPasskeys
 from finora_adapters.auth.passwords import Argon2Passwords
@@ -65,6 +66,7 @@ from finora_core.files.sweep import FileSweeper
 from finora_core.identity.addresses.service import AddressService
 from finora_core.identity.admin.service import AdminService, PeopleOperator
 from finora_core.identity.erasure.service import ERASE, ErasureService
+from finora_core.identity.external.service import ExternalService
 from finora_core.identity.factors.service import FactorService
 from finora_core.identity.people.letters import Letters as SentLetters
 from finora_core.identity.people.links import Links
@@ -304,6 +306,20 @@ class Doors(Module):
     def operating(self, door: Door, tokens: Tokens) -> PeopleOperator:
         admin = AdminService(door, operator=True)
         return PeopleOperator(admin, Links(tokens), self.settings.site)
+
+    @singleton
+    @provider
+    def external(self, database: Postgres, tenants: PgTenants) -> ExternalService:
+        settings, issuer = self.settings, None
+        if settings.external_issuer is not None and settings.external_audience is not None:
+            issuer = PublishedIssuer(
+                settings.external_issuer,
+                settings.external_audience,
+                SystemClock(),
+                tenant_claim=settings.external_tenant_claim,
+                role_claim=settings.external_role_claim,
+            )
+        return ExternalService(database.begin, tenants, issuer, SystemClock())
 
     @singleton
     @provider

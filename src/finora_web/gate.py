@@ -134,12 +134,18 @@ class Gate:
             return self._answer(endpoint, scope, arguments)
 
     def prove(self, shown: Shown, request_id: str) -> Proof:
-        """Who shows this. Raises TokenInvalid, NotAMember, AccountBanned."""
+        """Who shows this. Raises TokenInvalid, NotAMember, AccountBanned, IssuerUnavailable."""
         if shown.text.startswith(PREFIX):
             proof = self.services.tokens.prove(shown.text, request_id)
             if shown.tenant_id not in (None, proof.scope.tenant_id):
                 raise NotAMember("this token is another tenant's")
             return proof
+        if not shown.cookie:
+            vouched = self.services.external.prove(shown.text, request_id)
+            if vouched is not None:
+                if shown.tenant_id not in (None, vouched.scope.tenant_id):
+                    raise NotAMember("this token is another tenant's")
+                return vouched
         kind = SessionKind.BROWSER if shown.cookie else SessionKind.BEARER
         return self.services.sessions.prove(
             shown.text, request_id, tenant_id=shown.tenant_id, kind=kind

@@ -20,6 +20,7 @@ from finora_core.files.service import FileService
 from finora_core.identity.addresses.service import AddressService
 from finora_core.identity.admin.service import AdminService
 from finora_core.identity.erasure.service import ErasureService
+from finora_core.identity.external.service import ExternalService
 from finora_core.identity.factors.service import FactorService
 from finora_core.identity.people.letters import Letters
 from finora_core.identity.people.service import PeopleService
@@ -66,6 +67,7 @@ def build(settings: Settings, opened: Opened, metrics_folder: Path | None = None
         addresses=get(AddressService),
         erasure=get(ErasureService),
         takeout=get(TakeoutService),
+        external=get(ExternalService),
         letters=get(Letters),
         tenants=get(TenantService),
         admin=get(AdminService),

@@ -6,6 +6,7 @@ from finora_core.files.service import FileService
 from finora_core.identity.addresses.service import AddressService
 from finora_core.identity.admin.service import AdminService
 from finora_core.identity.erasure.service import ErasureService
+from finora_core.identity.external.service import ExternalService
 from finora_core.identity.factors.service import FactorService
 from finora_core.identity.people.letters import Letters
 from finora_core.identity.people.service import PeopleService
@@ -38,6 +39,7 @@ class Services:
     addresses: AddressService
     erasure: ErasureService
     takeout: TakeoutService
+    external: ExternalService
     letters: Letters
     tenants: TenantService
     admin: AdminService

@@ -40,6 +40,7 @@ from finora_core.kernel.errors import Conflict
 from finora_core.kernel.scope import (
     Claim,
     Command,
+    ExternalCredential,
     Scope,
     SessionCredential,
     TokenCredential,
@@ -84,6 +85,10 @@ _SESSION_HOLDS = (
     "and s.seen_at > now() - %(idle)s and p.banned_at is null and p.roles = %(platform)s "
     "and coalesce((select m.role from finora.membership m where m.tenant_id = %(tenant)s "
     "and m.user_id = s.user_id), '') = %(role)s"
+)
+_MEMBER_HOLDS = (
+    "select 1 from finora.membership where tenant_id = %(tenant)s and user_id = %(person)s "
+    "and role = %(role)s"
 )
 _WITHIN = (
     "select set_config('finora.tenant', %(tenant)s, true), "
@@ -364,6 +369,8 @@ def _proofs(scope: Scope) -> list[Statement]:
         case SessionCredential(session_id=session_id, role=role, platform=platform):
             held = {"id": session_id, "role": role, "platform": platform, "idle": IDLE_LASTS}
             return [(_SESSION_HOLDS, who | held)]
+        case ExternalCredential(role=role):
+            return [(_MEMBER_HOLDS, who | {"role": role})]
         case None:
             return []
 
