@@ -114,6 +114,9 @@ class Gate:
         # where bytes go in or out before, or without, a transaction, nor where it must be fresh.
         streams = endpoint.reply is None or endpoint.uploads is not None
         known = None if streams or endpoint.step_up else self.proven.get(shown)
+        if known is not None and endpoint.permission not in known.scope.permissions:
+            # It may have been given since: only what is fresh refuses.
+            known = None
         proof = known or self._prove(shown, request, request_id)
         self.limiter.take(*self._uses(endpoint, request, proof))
         scope = _allowed(endpoint, attrs.evolve(proof.scope, request_id=request_id))
