@@ -58,6 +58,7 @@ from finora_core.files.sweep import FileSweeper
 from finora_core.identity.addresses.service import AddressService
 from finora_core.identity.admin.service import AdminService, PeopleOperator
 from finora_core.identity.erasure.service import ERASE, ErasureService
+from finora_core.identity.external.service import ExternalService
 from finora_core.identity.factors.service import FactorService
 from finora_core.identity.people.letters import Letters as SentLetters
 from finora_core.identity.people.letters import send
@@ -66,6 +67,7 @@ from finora_core.identity.people.service import PeopleService
 from finora_core.identity.service import TokenService
 from finora_core.identity.sessions.door import Door
 from finora_core.identity.sessions.service import SessionService
+from finora_core.identity.takeout.service import TakeoutService
 from finora_core.identity.tenants.links import Invitations
 from finora_core.identity.tenants.service import TenantService
 from finora_core.identity.verifiers import Passwords, Tokens
@@ -307,6 +309,27 @@ class Doors(Module):
     def operating(self, door: Door, tokens: Tokens) -> PeopleOperator:
         admin = AdminService(door, operator=True)
         return PeopleOperator(admin, Links(tokens), self.settings.site)
+
+    @singleton
+    @provider
+    def external(self, database: Postgres, tenants: PgTenants) -> ExternalService:
+        from finora_adapters.auth.external import PublishedIssuer
+
+        settings, issuer = self.settings, None
+        if settings.external_issuer is not None and settings.external_audience is not None:
+            issuer = PublishedIssuer(
+                settings.external_issuer,
+                settings.external_audience,
+                SystemClock(),
+                tenant_claim=settings.external_tenant_claim,
+                role_claim=settings.external_role_claim,
+            )
+        return ExternalService(database.begin, tenants, issuer, SystemClock())
+
+    @singleton
+    @provider
+    def takeout(self, door: Door) -> TakeoutService:
+        return TakeoutService(door)
 
     @singleton
     @provider

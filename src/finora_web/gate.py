@@ -117,6 +117,9 @@ class Gate:
         # where bytes go in or out before, or without, a transaction, nor where it must be fresh.
         streams = endpoint.reply is None or endpoint.uploads is not None
         known = None if streams or endpoint.step_up else self.proven.get(shown)
+        if known is not None and endpoint.permission not in known.scope.permissions:
+            # It may have been given since: only what is fresh refuses.
+            known = None
         proof = known or self._prove(shown, request, request_id)
         self.limiter.take(*self._uses(endpoint, request, proof))
         scope = _allowed(endpoint, attrs.evolve(proof.scope, request_id=request_id))
@@ -137,12 +140,18 @@ class Gate:
             return self._answer(endpoint, scope, arguments)
 
     def prove(self, shown: Shown, request_id: str) -> Proof:
-        """Who shows this. Raises TokenInvalid, NotAMember, AccountBanned."""
+        """Who shows this. Raises TokenInvalid, NotAMember, AccountBanned, IssuerUnavailable."""
         if shown.text.startswith(PREFIX):
             proof = self.services.tokens.prove(shown.text, request_id)
             if shown.tenant_id not in (None, proof.scope.tenant_id):
                 raise NotAMember("this token is another tenant's")
             return proof
+        if not shown.cookie:
+            vouched = self.services.external.prove(shown.text, request_id)
+            if vouched is not None:
+                if shown.tenant_id not in (None, vouched.scope.tenant_id):
+                    raise NotAMember("this token is another tenant's")
+                return vouched
         kind = SessionKind.BROWSER if shown.cookie else SessionKind.BEARER
         return self.services.sessions.prove(
             shown.text, request_id, tenant_id=shown.tenant_id, kind=kind

@@ -21,11 +21,13 @@ from finora_core.files.service import FileService
 from finora_core.identity.addresses.service import AddressService
 from finora_core.identity.admin.service import AdminService
 from finora_core.identity.erasure.service import ErasureService
+from finora_core.identity.external.service import ExternalService
 from finora_core.identity.factors.service import FactorService
 from finora_core.identity.people.letters import Letters
 from finora_core.identity.people.service import PeopleService
 from finora_core.identity.service import TokenService
 from finora_core.identity.sessions.service import SessionService
+from finora_core.identity.takeout.service import TakeoutService
 from finora_core.identity.tenants.service import TenantService
 from finora_core.insights.wallet.service import WalletService
 from finora_core.jobs.operators import OperatorService
@@ -71,6 +73,8 @@ def build(settings: Settings, opened: Opened, metrics_folder: Path | None = None
         people=get(PeopleService),
         addresses=get(AddressService),
         erasure=get(ErasureService),
+        takeout=get(TakeoutService),
+        external=get(ExternalService),
         letters=get(Letters),
         tenants=get(TenantService),
         admin=get(AdminService),

@@ -7,11 +7,13 @@ from finora_core.files.service import FileService
 from finora_core.identity.addresses.service import AddressService
 from finora_core.identity.admin.service import AdminService
 from finora_core.identity.erasure.service import ErasureService
+from finora_core.identity.external.service import ExternalService
 from finora_core.identity.factors.service import FactorService
 from finora_core.identity.people.letters import Letters
 from finora_core.identity.people.service import PeopleService
 from finora_core.identity.service import TokenService
 from finora_core.identity.sessions.service import SessionService
+from finora_core.identity.takeout.service import TakeoutService
 from finora_core.identity.tenants.service import TenantService
 from finora_core.insights.wallet.service import WalletService
 from finora_core.jobs.ports import Queue
@@ -38,6 +40,8 @@ class Services:
     people: PeopleService
     addresses: AddressService
     erasure: ErasureService
+    takeout: TakeoutService
+    external: ExternalService
     letters: Letters
     tenants: TenantService
     admin: AdminService

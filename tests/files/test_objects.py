@@ -129,6 +129,19 @@ class ObjectsContract:
         self._assert_missing(objects, tenant, stored.key)
 
     @pytest.mark.invariant("I-53")
+    def test_a_tenant_is_forgotten_with_all_it_has_and_no_other(self, objects: Objects) -> None:
+        tenant, other = uuid4(), uuid4()
+        kept = [objects.put(tenant, io.BytesIO(content)) for content in (b"a", b"b")]
+        beside = objects.put(other, io.BytesIO(b"a"))
+        for _ in range(2):
+            objects.forget(tenant)
+            for each in kept:
+                with pytest.raises(ObjectNotFound):
+                    objects.stat(tenant, each.key)
+            assert objects.stat(other, beside.key).bytes == 1
+        assert objects.put(tenant, io.BytesIO(b"a")).key == beside.key
+
+    @pytest.mark.invariant("I-53")
     def test_all_objects_are_listed_in_order(self, objects: Objects) -> None:
         put = {
             (str(tenant), objects.put(tenant, io.BytesIO(content.encode())).key)

@@ -210,7 +210,10 @@ def test_two_last_ways_in_taken_away_at_once_leave_one(site: Site, ada: Person) 
         person = site.verified()
         add_wallet(site, person)
         paths = [f"/me/identities/{each['id']}" for each in person.get("/me/identities")]
-        acts = [lambda path=path: person.ask("DELETE", path).status_code for path in paths]
+        acts = [
+            lambda path=path, person=person: person.ask("DELETE", path).status_code
+            for path in paths
+        ]
         assert sorted(together(*acts)) == [200, 409]
         assert len(ways_in(site, person)) == 1
 

@@ -11,11 +11,16 @@ from sqlalchemy import Engine, text
 from werkzeug.test import TestResponse
 
 from finora import Finora, Settings
-from finora_adapters.compose import Opened, open_database
+from finora_adapters.compose import Opened, compose, open_database
 from finora_adapters.postgres.invariants import violations
+from finora_adapters.redis.asking import Asker
+from finora_adapters.redis.client import connect
+from finora_adapters.redis.versions import VersionedCache
+from finora_core.jobs.service import JobRunner
 from finora_web.main import build
 
 ROOT = "/api/v1"
+NOBODY = UUID(int=0)
 PASSWORD = "correct horse battery"
 
 
@@ -72,6 +77,13 @@ def opened(settings: Settings, finora: Finora) -> Iterator[Opened]:
 @pytest.fixture(scope="session")
 def app(settings: Settings, opened: Opened) -> Flask:
     return build(settings, opened)
+
+
+@pytest.fixture(scope="session")
+def worker(settings: Settings, opened: Opened) -> JobRunner:
+    """As a worker's is: it tells the cache what changed."""
+    cache = VersionedCache(Asker(connect(opened.redis_url)))
+    return compose(settings, opened.telling(cache.publish)).get(JobRunner)
 
 
 @pytest.fixture

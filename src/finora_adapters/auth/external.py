@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from finora_adapters.auth.issuers import audiences, numeric_date
-from finora_adapters.auth.published import Published
+from finora_adapters.auth.jose import compact, object_of
+from finora_adapters.auth.published import MOST, Published
 from finora_adapters.auth.remote import Remote, RemoteFailed
 from finora_core.identity.model import TokenInvalid
 from finora_core.identity.verifiers import Claims, IssuerUnavailable
@@ -35,6 +36,12 @@ class PublishedIssuer:
         self._published = Published(issuer, remote, seconds)
         self._audience, self._clock = audience, clock
         self._tenant_claim, self._role_claim = tenant_claim, role_claim
+
+    def issued(self, token: str) -> bool:
+        try:
+            return object_of(compact(token, MOST).payload).get("iss") == self._published.issuer
+        except ValueError:
+            return False
 
     def verify(self, token: str) -> Claims:
         try:

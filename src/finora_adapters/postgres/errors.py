@@ -8,6 +8,7 @@ from psycopg import errors as pg
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from finora_core.identity.tenants.model import NotAMember, TenantGone
 from finora_core.kernel.amount import BadAmount
 from finora_core.kernel.errors import Refusal, Unavailable
 from finora_core.kernel.work import Contended
@@ -35,6 +36,12 @@ class Busy(Unavailable):
 # By the message of an exception of class FN, and by the name of a constraint.
 _BY_NAME: dict[str, Callable[[str], Refusal]] = {
     "secret_field_tenant_id_data_key_id_nonce_key": Contended,
+    "account_tenant_fkey": TenantGone,
+    "invite_tenant_fkey": TenantGone,
+    "membership_tenant_fkey": TenantGone,
+    "token_membership_fkey": NotAMember,
+    "secret_membership_fkey": NotAMember,
+    "challenge_identity_fkey": Contended,
     "UNBALANCED": ledger.Unbalanced,
     "ENTRY_CLOSED": ledger.EntryClosed,
     "ACCOUNT_NOT_FOUND": ledger.AccountNotFound,
@@ -59,6 +66,12 @@ _BY_NAME: dict[str, Callable[[str], Refusal]] = {
 
 _SAID = {
     "secret_field_tenant_id_data_key_id_nonce_key": "a nonce came twice; try again",
+    "account_tenant_fkey": "this tenant was erased a moment ago",
+    "invite_tenant_fkey": "this tenant was erased a moment ago",
+    "membership_tenant_fkey": "this tenant was erased a moment ago",
+    "token_membership_fkey": "you are no member of this tenant any more",
+    "secret_membership_fkey": "you are no member of this tenant any more",
+    "challenge_identity_fkey": "the address was taken away a moment ago; try again",
     "UNBALANCED": "the entry does not sum to zero in every asset",
     "ENTRY_CLOSED": "postings are added with their entry, at its date, or not at all",
     "ACCOUNT_NOT_FOUND": "no such account",

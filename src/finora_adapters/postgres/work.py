@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine, text
 from finora_adapters.postgres import access
 from finora_adapters.postgres.addresses import PgAddresses
 from finora_adapters.postgres.audit import PgLog
+from finora_adapters.postgres.belongings import PgBelongings
 from finora_adapters.postgres.driver import Statement, run, run_all
 from finora_adapters.postgres.erasure import PgErasure
 from finora_adapters.postgres.errors import translated
@@ -39,6 +40,7 @@ from finora_core.kernel.errors import Conflict
 from finora_core.kernel.scope import (
     Claim,
     Command,
+    ExternalCredential,
     Scope,
     SessionCredential,
     TokenCredential,
@@ -84,6 +86,10 @@ _SESSION_HOLDS = (
     "and s.seen_at > now() - %(idle)s and p.banned_at is null and p.roles = %(platform)s "
     "and coalesce((select m.role from finora.membership m where m.tenant_id = %(tenant)s "
     "and m.user_id = s.user_id), '') = %(role)s"
+)
+_MEMBER_HOLDS = (
+    "select 1 from finora.membership where tenant_id = %(tenant)s and user_id = %(person)s "
+    "and role = %(role)s"
 )
 _WITHIN = (
     "select set_config('finora.tenant', %(tenant)s, true), "
@@ -235,6 +241,10 @@ class PgWork:
         return PgMembers(self.connection, self.scope.tenant_id)
 
     @cached_property
+    def belongings(self) -> PgBelongings:
+        return PgBelongings(self.connection, self.scope.tenant_id, self.person)
+
+    @cached_property
     def erasure(self) -> PgErasure:
         return PgErasure(self.connection, self.scope, self.subscriptions, self.raised)
 
@@ -360,6 +370,8 @@ def _proofs(scope: Scope) -> list[Statement]:
         case SessionCredential(session_id=session_id, role=role, platform=platform):
             held = {"id": session_id, "role": role, "platform": platform, "idle": IDLE_LASTS}
             return [(_SESSION_HOLDS, who | held)]
+        case ExternalCredential(role=role):
+            return [(_MEMBER_HOLDS, who | {"role": role})]
         case None:
             return []
 

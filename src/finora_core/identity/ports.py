@@ -1,6 +1,6 @@
 """What identity needs of a transaction and of the outside."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
@@ -106,6 +106,15 @@ class Addresses(Protocol):
         """This one, or none, in place of the one that was."""
 
     def remove(self, address_id: UUID) -> None: ...
+
+
+class Belongings(Protocol):
+    """Rows of the transaction's person and tenant, as they are kept, but for what is secret."""
+
+    def sections(self) -> Sequence[str]: ...
+
+    def rows(self, section: str) -> Iterator[Mapping[str, object]]:
+        """Read while they are asked for."""
 
 
 class Erasure(Protocol):
@@ -226,6 +235,9 @@ class IdentityWork(Work, Protocol):
 
     @property
     def sessions(self) -> Sessions: ...
+
+    @property
+    def belongings(self) -> Belongings: ...
 
     @property
     def erasure(self) -> Erasure: ...

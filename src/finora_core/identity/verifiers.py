@@ -278,6 +278,9 @@ class Claims:
 
 
 class ExternalIssuer(Protocol):
+    def issued(self, token: str) -> bool:
+        """Whether the text says to be of this issuer, unproven."""
+
     def verify(self, token: str) -> Claims:
         """Raises TokenInvalid, IssuerUnavailable."""
 

@@ -75,6 +75,14 @@ class SessionCredential:
     """The person's own tenant."""
 
 
+@attrs.frozen(kw_only=True)
+class ExternalCredential:
+    """What another service vouches for until its token ends; that the asker still has this role in
+    the tenant is checked like a token."""
+
+    role: str
+
+
 @attrs.frozen
 class Place:
     """A tenant and a person."""
@@ -93,7 +101,7 @@ class Scope:
     request_id: str = attrs.field(factory=lambda: str(new_id()))
     permissions: frozenset[str] = frozenset()
     cause: Command | Claim | None = None
-    credential: TokenCredential | SessionCredential | None = None
+    credential: TokenCredential | SessionCredential | ExternalCredential | None = None
     """None where nobody had to prove anything: a job, a command line, an embedding program."""
     proven_at: datetime | None = None
     """When the asker in person last proved who asks; None of a program."""

@@ -1,9 +1,11 @@
 """The person that asks: profile, password, identities, one-time codes, sessions."""
 
 from datetime import datetime
+from itertools import chain
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
+from flask import Response
 from pydantic import Field
 
 from finora_core.kernel.scope import Scope, SessionCredential
@@ -88,6 +90,20 @@ def set_password(app: Services, scope: Scope, body: NewPassword) -> None:
 def ask_verification(app: Services, scope: Scope) -> None:
     """Have the link that verifies the address sent again."""
     app.people.ask_again(scope)
+
+
+@routes.get("/me/export", "self:read", None, media_type="application/octet-stream",
+            step_up=True, limit="strict")  # fmt: skip
+def export_me(app: Services, scope: Scope) -> object:
+    """Everything of the person and of the personal tenant as one JSON document, streamed. What is
+    in it, and what is not: docs/identity.md."""
+    pieces = app.takeout.export(scope)
+    # Begun before anything is answered: what is refused must be refused by the status.
+    first = next(pieces, "")
+    answer = Response(chain((first,), pieces), mimetype="application/json")
+    answer.headers["Content-Disposition"] = 'attachment; filename="finora-export.json"'
+    answer.call_on_close(pieces.close)
+    return answer
 
 
 class ErasureIn(In):

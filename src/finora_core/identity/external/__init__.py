@@ -1,0 +1,1 @@
+"""People whom another service vouches for."""

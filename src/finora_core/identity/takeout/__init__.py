@@ -1,0 +1,1 @@
+"""All of a person, for that person to take along."""
