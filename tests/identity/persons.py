@@ -89,7 +89,9 @@ class Site:
 
     def login(self, email: str, password: str = PASSWORD, **more: Any) -> TestResponse:
         sent = {name: more.pop(name) for name in ("code", "device") if name in more}
-        return self.ask("POST", "/auth/login", {"email": email, "password": password} | sent, **more)
+        return self.ask(
+            "POST", "/auth/login", {"email": email, "password": password} | sent, **more
+        )
 
     def sign_in(self, email: str, password: str = PASSWORD, **more: Any) -> "Person":
         answer = self.login(email, password, **more)
@@ -265,9 +267,7 @@ class Person:
 
     def code_used_up(self) -> None:
         """As if the last code had been used long ago: half a minute is long for a test."""
-        self.site.sql(
-            "update finora.person set code_step = 0 where user_id = :id", id=self.user_id
-        )
+        self.site.sql("update finora.person set code_step = 0 where user_id = :id", id=self.user_id)
 
 
 def now() -> datetime:

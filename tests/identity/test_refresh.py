@@ -7,6 +7,7 @@ or uses the one before it once more (a lost reply), or eleven seconds pass.
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import product
 from typing import Literal
 from uuid import uuid4
@@ -198,9 +199,7 @@ def test_who_moves_to_another_network_may_lose_a_reply_there(site: Site, ada: Pe
 @pytest.mark.invariant("I-40")
 @pytest.mark.invariant("T-09")
 @pytest.mark.parametrize("first", ["client", "thief"])
-def test_a_stolen_token_used_by_both_ends_the_session(
-    site: Site, ada: Person, first: str
-) -> None:
+def test_a_stolen_token_used_by_both_ends_the_session(site: Site, ada: Person, first: str) -> None:
     person = ada.again(**as_("client"))
     other = "thief" if first == "client" else "client"
     assert person.refreshed(**as_(first)).status_code == 200
@@ -239,7 +238,7 @@ def test_client_and_thief_at_the_same_moment_never_fork(site: Site, ada: Person)
     """Eight threads, two clients, one token, again and again: whatever comes back is one token."""
     for _ in range(6):
         person = ada.again(**as_("client"))
-        acts = [lambda who=who: person.refreshed(**as_(who)) for who in ("client", "thief") * 4]
+        acts = [partial(person.refreshed, **as_(who)) for who in ("client", "thief") * 4]
         answers = together(*acts)
         given = {each.data for each in answers if each.status_code == 200}
         assert len(given) == 1

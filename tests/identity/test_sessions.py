@@ -7,17 +7,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from flask import Flask
 from injector import Injector
 
-from finora import Finora, Settings
+from finora import Finora
 from finora_adapters.postgres.signing import AGAIN_S
 from finora_adapters.settings import BadSettings, from_environment
 from finora_core.identity.model import TokenInvalid
 from finora_core.identity.sessions.door import Door
 from finora_core.identity.sessions.model import Client, SessionKind
 from finora_core.identity.sessions.service import SessionService
-from identity.persons import OTHER, PASSWORD, Person, Site, an_address, uuid
+from identity.persons import OTHER, PASSWORD, Person, Site, an_address
 
 
 def claims(token: str) -> dict[str, Any]:
@@ -108,9 +107,7 @@ def rotate(finora: Finora) -> None:
 
 
 @pytest.mark.spec("S2-8", partial=True)
-def test_sessions_outlive_the_key_that_signed_them(
-    site: Site, ada: Person, finora: Finora
-) -> None:
+def test_sessions_outlive_the_key_that_signed_them(site: Site, ada: Person, finora: Finora) -> None:
     """A new key signs; what the old one signed is good for a week more."""
     link = site.asked(ada.email, "magic").link
     rotate(finora)
@@ -165,7 +162,7 @@ def test_sessions_are_listed_and_revoked(site: Site, ada: Person) -> None:
 def test_a_session_rolls_for_a_week_and_ends_with_the_month(
     site: Site, ada: Person, inside: Injector
 ) -> None:
-    """A browser's: it is renewed by what it asks, at most daily, and no further than thirty days."""
+    """A browser's: it is renewed by what it asks, at most daily, for thirty days."""
     sessions, client = inside.get(SessionService), Client(agent="browser")
     browser = sessions.sign_in(
         client, ada.email, PASSWORD, request_id="r", kind=SessionKind.BROWSER
@@ -275,8 +272,6 @@ def test_older_letters_are_void_once_the_password_is_another(site: Site, ada: Pe
     ):
         assert site.refused("POST", path, body) == (400, "LINK_INVALID")
     assert site.login(ada.email, OTHER).status_code == 200
-
-
 
 
 # --- without a password ---
