@@ -7,6 +7,7 @@ or uses the one before it once more (a lost reply), or eleven seconds pass.
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import product
 from typing import Literal
 from uuid import uuid4
@@ -119,7 +120,7 @@ def test_two_who_both_go_on_are_found_out_by_the_next_refresh() -> None:
         for pause in ((), ("time",)):
             model = Model.fresh()
             for step in (first, *pause, second):
-                model.step(step)  # type: ignore[arg-type]  # a step by its name
+                model.step(step)  # type: ignore[arg-type]
             assert model.alerted
             assert model.session.reason == "reused"
 
@@ -237,10 +238,7 @@ def test_client_and_thief_at_the_same_moment_never_fork(site: Site, ada: Person)
     """Eight threads, two clients, one token, again and again: whatever comes back is one token."""
     for _ in range(6):
         person = ada.again(**as_("client"))
-        acts = [
-            lambda who=who, person=person: person.refreshed(**as_(who))
-            for who in ("client", "thief") * 4
-        ]
+        acts = [partial(person.refreshed, **as_(who)) for who in ("client", "thief") * 4]
         answers = together(*acts)
         given = {each.data for each in answers if each.status_code == 200}
         assert len(given) == 1

@@ -162,7 +162,7 @@ def test_sessions_are_listed_and_revoked(site: Site, ada: Person) -> None:
 def test_a_session_rolls_for_a_week_and_ends_with_the_month(
     site: Site, ada: Person, inside: Injector
 ) -> None:
-    """A browser's: renewed by what it asks, at most daily, and no further than thirty days."""
+    """A browser's: it is renewed by what it asks, at most daily, for thirty days."""
     sessions, client = inside.get(SessionService), Client(agent="browser")
     browser = sessions.sign_in(
         client, ada.email, PASSWORD, request_id="r", kind=SessionKind.BROWSER
