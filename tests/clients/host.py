@@ -1,15 +1,22 @@
 """What the story asks of somebody else than the server: a worker, an operator, a mailbox."""
 
 import json
+import re
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from email import message_from_bytes, policy
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from uuid import uuid4
 
 import attrs
+import pyotp
+from coincurve import PrivateKey
+from Crypto.Hash import keccak
 
+from books import sealed
 from finora import Finora, Scope
 
 
@@ -19,6 +26,7 @@ class Host:
 
     finora: Finora
     scope: Scope
+    wallet: PrivateKey = attrs.field(factory=PrivateKey)
 
     def work(self) -> dict[str, str]:
         """Run the jobs that wait."""
@@ -30,7 +38,63 @@ class Host:
         return {"text": self.finora.tokens.create(self.scope, "spare").text}
 
 
-ACTS: Mapping[str, Callable[..., dict[str, str]]] = {"work": Host.work, "token": Host.token}
+    def address(self) -> dict[str, str]:
+        """An e-mail address that nobody had before."""
+        return {"text": f"{uuid4().hex}@example.org"}
+
+    def link(self, to: str, page: str) -> dict[str, str]:
+        """What the link to that page carries, in the newest letter to the address that has one."""
+        return {"text": self._found(to, rf"/{page}\?token=([!-~]+)")}
+
+    def digits(self, to: str) -> dict[str, str]:
+        """The code of the newest letter to the address that has one."""
+        return {"text": self._found(to, r"\b(\d{6})\b")}
+
+    def _found(self, to: str, pattern: str) -> str:
+        letters = (self.finora.settings.data / "mail").glob("*.eml")
+        for path in sorted(letters, key=lambda each: each.stat().st_mtime_ns, reverse=True):
+            letter = message_from_bytes(path.read_bytes(), policy=policy.default)
+            body = letter.get_body(("plain",))
+            assert body is not None
+            if letter["To"] == to and (found := re.search(pattern, body.get_content())):
+                return found[1]
+        raise LookupError(f"no letter to {to} has {pattern}")
+
+    def code(self, secret: str) -> dict[str, str]:
+        """What an authenticator app shows."""
+        return {"text": pyotp.TOTP(secret).now()}
+
+    def wallet_address(self) -> dict[str, str]:
+        """Of an Ethereum wallet."""
+        return {"text": "0x" + _keccak(self.wallet.public_key.format(False)[1:])[-20:].hex()}
+
+    def sign(self, message: str) -> dict[str, str]:
+        """The wallet's signature."""
+        data = message.encode()
+        prefixed = b"\x19Ethereum Signed Message:\n" + str(len(data)).encode() + data
+        made = self.wallet.sign_recoverable(_keccak(prefixed), hasher=None)
+        return {"text": "0x" + (made[:64] + bytes([made[64] + 27])).hex()}
+
+    def seal(self) -> dict[str, str]:
+        """Have upkeep seal the tenant's events."""
+        sealed(self.finora, self.scope)
+        return {}
+
+    def make_admin(self, email: str) -> dict[str, str]:
+        """An administrator of the installation, by its command."""
+        self.finora.operator.grant(email, ["admin"])
+        return {}
+
+
+def _keccak(data: bytes) -> bytes:
+    return keccak.new(data=data, digest_bits=256).digest()
+
+
+ACTS: Mapping[str, Callable[..., dict[str, str]]] = {
+    act.__name__: act
+    for act in (Host.work, Host.token, Host.address, Host.link, Host.digits, Host.code,
+                Host.wallet_address, Host.sign, Host.seal, Host.make_admin)
+}  # fmt: skip
 
 
 @contextmanager

@@ -31,7 +31,8 @@ pytestmark = pytest.mark.timeout(300)
 def served(
     settings: Settings, finora: Finora, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Served]:
-    served = Served(settings.data, tmp_path_factory.mktemp("served"))
+    folder = tmp_path_factory.mktemp("served")
+    served = Served(settings.data, folder, password_memory_kib=64, password_rounds=1)
     yield served.ready()
     served.kill()
 
