@@ -8,7 +8,7 @@ bare Flask's, of the same bytes; the others are the cached wallet asked with a s
 token and with an API token, each with everything that stands around it: request id, headers,
 CORS, counters of requests, the check of the token, cache, log line, figures. Measured is this
 thread's time on the processor, user and system, in turns; the round trip to Valkey counts as far
-as it runs here. The parts are measured each by itself. `--profile` shows where it goes, by function.
+as it runs here. The parts are measured each by itself. `--profile` shows the time by function.
 """
 
 import argparse
