@@ -4,6 +4,7 @@ import csv
 import json
 import random
 import shutil
+import socket
 import sys
 import tempfile
 import time
@@ -85,6 +86,12 @@ def workplace() -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder)
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 @attrs.define

@@ -16,7 +16,6 @@ writes what was seen as the new baseline.
 
 import argparse
 import json
-import socket
 import statistics
 import subprocess
 import sys
@@ -27,7 +26,7 @@ from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
-from common import HTTPConnection, Line, finish, lines, show, workplace, write_csv
+from common import HTTPConnection, Line, finish, free_port, lines, show, workplace, write_csv
 
 from finora import Finora, ImportRequest, Settings
 from finora_adapters.embedded import open_engines
@@ -52,12 +51,6 @@ BODY = b"x" * {size}
 def answer():
     return Response(BODY, mimetype="application/json")
 """
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 BARE_PORT, OUR_PORT = free_port(), free_port()

@@ -1,19 +1,21 @@
 """Logs: one JSON object a line, of every library too, with secrets taken out."""
 
-import json
 import logging
 import re
 import sys
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeGuard
 
 import structlog
+from pydantic_core import to_json
 
 _SECRET = re.compile(
     r"(fin_[\w-]{8})[\w-]+|(Bearer )\S+|(://[^:/@\s]*:)[^@\s]+(?=@)|"
     r"((?:X-Amz-Signature|token|secret|password|api_?key)=)[^&\s]+",
     re.IGNORECASE,
 )
+_MARKS = ("fin_", "bearer ", "://", "=")
+"""One of these is in whatever the pattern finds."""
 _SECRET_KEYS = re.compile(r"authorization|cookie|password|secret|token|api_?key", re.IGNORECASE)
 
 
@@ -43,17 +45,25 @@ def note(event: str, level: int = logging.INFO, **fields: object) -> None:
         "logger": "finora.http",
         "time": datetime.now(UTC).isoformat(),
     }
-    # Each by itself: what is taken out of a whole line could take its quotes along.
-    for name, value in fields.items():
-        said[name] = redacted(value) if isinstance(value, str) else value
+    said |= fields
+    whole = "\n".join(filter(_is_text, fields.values())).lower()
+    if any(mark in whole for mark in _MARKS):
+        # Each by itself: what is taken out of a whole line could take its quotes along.
+        for name, value in fields.items():
+            if isinstance(value, str):
+                said[name] = redacted(value)
     handler = root.handlers[0]
     if isinstance(handler, logging.StreamHandler):
         handler.acquire()
         try:
-            handler.stream.write(json.dumps(said, ensure_ascii=False) + "\n")
+            handler.stream.write(to_json(said).decode() + "\n")
             handler.flush()
         finally:
             handler.release()
+
+
+def _is_text(value: object) -> TypeGuard[str]:
+    return isinstance(value, str)
 
 
 def set_up(level: str) -> None:

@@ -4,13 +4,13 @@ import json
 import logging
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import attrs
-from flask import Flask, Response, g, render_template, request
+from flask import Flask, Request, Response, g, render_template, request
 from werkzeug.exceptions import HTTPException
 
 from finora_adapters import log as logs
@@ -49,6 +49,7 @@ _HEADERS = (
     ("Cross-Origin-Resource-Policy", "same-origin"),
     ("Permissions-Policy", "camera=(), geolocation=(), microphone=()"),
 )  # fmt: skip
+_EXTRA = "finora.headers"
 _PROBES = frozenset({"/live", "/ready", "/health", "/metrics"})
 
 
@@ -68,8 +69,27 @@ class Shell:
     """For the page that shows them."""
 
 
+class Answer(Response):
+    """Flask's, with the headers of every answer added as they stand: to set them one after another,
+    each among the others, costs more than the rest of the answer."""
+
+    def get_wsgi_response(
+        self, environ: dict[str, Any]
+    ) -> tuple[Iterable[bytes], str, list[tuple[str, str]]]:
+        body, status, headers = super().get_wsgi_response(environ)
+        return body, status, headers + environ.get(_EXTRA, [])
+
+
+class Application(Flask):
+    response_class = Answer
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        # None of ours is a coroutine; Flask would look each time that one is called.
+        return func
+
+
 def create_app(shell: Shell) -> Flask:
-    app = Flask("finora_web", static_url_path="/static")
+    app = Application("finora_web", static_url_path="/static")
     app.config["SHELL"] = shell
     # Two paths would be one thing, and the redirect between them would go where Host says.
     app.url_map.merge_slashes = False
@@ -153,67 +173,79 @@ def _add_documents(app: Flask, shell: Shell) -> None:
 
 
 def _begin() -> Response | None:
-    g.began = time.perf_counter()
-    asked = request.headers.get("X-Request-Id", "")
-    g.request_id = asked if _REQUEST_ID.fullmatch(asked) else str(new_id())
+    now, asking = g._get_current_object(), request._get_current_object()  # type: ignore[attr-defined]  # of proxies
+    now.began = time.perf_counter()
+    asked = asking.headers.get("X-Request-Id", "")
+    now.request_id = asked if asked and _REQUEST_ID.fullmatch(asked) else str(new_id())
     try:
-        request.query_string.decode()
+        asking.query_string.decode()
     except UnicodeDecodeError as error:
         raise BadRequest("the query is not UTF-8") from error
-    if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
-        return Response(status=204)
+    if asking.method == "OPTIONS" and "Access-Control-Request-Method" in asking.headers:
+        return Answer(status=204)
     return None
 
 
 def _end(shell: Shell) -> Callable[[Response], Response]:
+    everywhere = list(_HEADERS)
+    hsts = [("Strict-Transport-Security", "max-age=31536000; includeSubDomains")]
+    shared = {origin: _shared_with(origin) for origin in shell.origins}
+
     def end(answer: Response) -> Response:
+        # Each of the two is looked up once: through the proxy it would be a dozen times.
+        now, asked = g._get_current_object(), request._get_current_object()  # type: ignore[attr-defined]  # of proxies
         headers = answer.headers
-        headers["X-Request-Id"] = g.request_id
+        extra = [("X-Request-Id", now.request_id)]
         if "Content-Security-Policy" not in headers:
-            headers.extend(_HEADERS)
+            extra += everywhere
         if "Cache-Control" not in headers:
-            headers.add("Cache-Control", "no-store")
+            extra.append(("Cache-Control", "no-store"))
         if shell.production:
-            headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
-        origin = request.headers.get("Origin")
-        if origin is not None and origin in shell.origins:
-            headers["Access-Control-Allow-Origin"] = origin
-            headers["Vary"] = "Origin"
-            headers["Access-Control-Allow-Methods"] = "GET, POST, PATCH, DELETE"
-            headers["Access-Control-Allow-Headers"] = (
-                "Authorization, Content-Type, Idempotency-Key, X-Device, X-Request-Id, X-Tenant-Id"
-            )
-            headers["Access-Control-Allow-Credentials"] = "true"
-            headers["Access-Control-Expose-Headers"] = (
-                "X-Request-Id, Idempotency-Replayed, Retry-After"
-            )
-            headers["Access-Control-Max-Age"] = "600"
+            extra += hsts
+        origin = asked.headers.get("Origin")
+        if origin is not None:
+            extra += shared.get(origin, ())
+        asked.environ[_EXTRA] = extra
         metrics.CONNECTIONS.set(shell.health.connections())
-        _note(answer)
+        _note(now, asked, answer)
         return answer
 
     return end
 
 
-def _note(answer: Response) -> None:
-    route = request.url_rule.rule if request.url_rule is not None else "none"
-    took = (time.perf_counter() - g.began) * 1000
-    metrics.REQUESTS.labels(metrics.method(request.method), route, str(answer.status_code)).inc()
-    metrics.DURATION.labels(route).observe(took)
-    if answer.status_code >= 400:
-        metrics.ERRORS.labels(route, g.get("code", str(answer.status_code))).inc()
-    if request.path in _PROBES and answer.status_code < 400:
+def _shared_with(origin: str) -> tuple[tuple[str, str], ...]:
+    """Headers by which a browser lets that site's pages call the API."""
+    return (
+        ("Access-Control-Allow-Origin", origin),
+        ("Vary", "Origin"),
+        ("Access-Control-Allow-Methods", "GET, POST, PATCH, DELETE"),
+        ("Access-Control-Allow-Headers",
+         "Authorization, Content-Type, Idempotency-Key, X-Device, X-Request-Id, X-Tenant-Id"),
+        ("Access-Control-Allow-Credentials", "true"),
+        ("Access-Control-Expose-Headers", "X-Request-Id, Idempotency-Replayed, Retry-After"),
+        ("Access-Control-Max-Age", "600"),
+    )  # fmt: skip
+
+
+def _note(now: Any, asked: Request, answer: Response) -> None:
+    route = asked.url_rule.rule if asked.url_rule is not None else "none"
+    took = (time.perf_counter() - now.began) * 1000
+    status, code = answer.status_code, now.get("code")
+    metrics.answered(asked.method, route, status, took)
+    if status >= 400:
+        metrics.ERRORS.labels(route, code or str(status)).inc()
+    elif asked.path in _PROBES:
         return
     logs.note(
         "request",
-        request_id=g.request_id,
-        method=request.method,
-        path=request.path,
-        status_code=answer.status_code,
+        request_id=now.request_id,
+        method=asked.method,
+        path=asked.path,
+        status_code=status,
         duration_ms=round(took, 1),
-        user_id=g.get("user_id"),
-        tenant_id=g.get("tenant_id"),
-        code=g.get("code"),
+        user_id=now.get("user_id"),
+        tenant_id=now.get("tenant_id"),
+        code=code,
     )
 
 

@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any, BinaryIO, cast
 from uuid import UUID
@@ -40,6 +41,7 @@ _MEMO = 10_000
 _SPOOL = 1 << 20
 _CHUNK = 1 << 16
 _MARK = 32
+_LONGEST_ADDRESS = 45
 _KEY = re.compile(r"[!-~]{1,200}")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 
@@ -376,6 +378,13 @@ def peer(request: Request, proxies: int) -> str:
 
 def network_of(address: str, bits: int, bits6: int) -> str:
     """The network of an address; "local" for none, as on a unix socket."""
+    # What is too long for an address is somebody's text, and not worth remembering.
+    found = _network_of if len(address) <= _LONGEST_ADDRESS else _network_of.__wrapped__
+    return found(address, bits, bits6)
+
+
+@lru_cache(_MEMO)
+def _network_of(address: str, bits: int, bits6: int) -> str:
     try:
         found = ip_address(address)
     except ValueError:

@@ -1,6 +1,7 @@
 """Figures for Prometheus, summed over all processes of the server."""
 
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 
 import attrs
@@ -40,12 +41,39 @@ def method(name: str) -> str:
     return name if name in _METHODS else "other"
 
 
+def answered(method_: str, route: str, status: int, took_ms: float) -> None:
+    _requests(method(method_), route, status).inc()
+    _duration(route).observe(took_ms)
+
+
 def read(hit: bool) -> None:
-    CACHE.labels("hit" if hit else "miss").inc()
+    _reads(hit).inc()
 
 
 def asked(answered: bool) -> None:
-    REDIS.labels("ok" if answered else "failed").inc()
+    _operations(answered).inc()
+
+
+# The library looks for a figure by its labels, with checks of them; there are as many as there are
+# routes and statuses of ours.
+@cache
+def _requests(method: str, route: str, status: int) -> Counter:
+    return REQUESTS.labels(method, route, str(status))
+
+
+@cache
+def _duration(route: str) -> Histogram:
+    return DURATION.labels(route)
+
+
+@cache
+def _reads(hit: bool) -> Counter:
+    return CACHE.labels("hit" if hit else "miss")
+
+
+@cache
+def _operations(answered: bool) -> Counter:
+    return REDIS.labels("ok" if answered else "failed")
 
 
 def text(queues: Iterable[QueueStatus], seal_lag_s: float | None, folder: Path | None) -> bytes:

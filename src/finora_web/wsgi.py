@@ -4,6 +4,7 @@ granian --interface wsgi --factory finora_web.wsgi:application
 """
 
 import atexit
+import gc
 
 from flask import Flask
 
@@ -19,4 +20,8 @@ def application() -> Flask:
     logs.set_up(settings.log_level)
     opened = open_database(settings, redis=True)
     atexit.register(opened.close)
-    return build(settings, opened)
+    app = build(settings, opened)
+    # What is here now stays: the collector need not look at it in the midst of a request.
+    gc.collect()
+    gc.freeze()
+    return app
