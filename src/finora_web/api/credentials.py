@@ -1,10 +1,10 @@
 """Credentials of third parties: put, listed by what is not secret of them, removed."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 
 from finora_core.kernel.scope import Scope
 from finora_core.secrets.model import FIELD, INSTITUTION, MAX_FIELD_BYTES, MAX_FIELDS, SecretText
@@ -13,11 +13,27 @@ from finora_web.services import Services
 
 routes = Routes("credentials")
 
+
+def _text(value: SecretStr) -> SecretStr:
+    if "\0" in value.get_secret_value():
+        raise ValueError("is not text")
+    return value
+
+
+def _as_map(schema: dict[str, Any]) -> None:
+    """As generators of clients know a map; they pass over patternProperties."""
+    [(pattern, value)] = schema.pop("patternProperties").items()
+    schema["additionalProperties"] = value
+    schema["propertyNames"] = {"pattern": pattern, "maxLength": 40}
+
+
 Slug = Annotated[str, Field(pattern=f"^{INSTITUTION}$", max_length=64)]
 FieldName = Annotated[str, Field(pattern=f"^{FIELD}$", max_length=40)]
 FieldText = Annotated[
     SecretStr,
     Field(min_length=1, max_length=MAX_FIELD_BYTES, description="At most 4096 bytes of UTF-8."),
+    AfterValidator(_text),
+    Field(json_schema_extra={"pattern": "^[^\\x00]+$"}),
 ]
 
 
@@ -26,7 +42,15 @@ class CredentialIn(In):
 
     institution: Annotated[Slug, Field(examples=["kraken"])]
     type: Annotated[Slug, Field(examples=["api_key"])] = "api_key"
-    fields: Annotated[dict[FieldName, FieldText], Field(min_length=1, max_length=MAX_FIELDS)]
+    fields: Annotated[
+        dict[FieldName, FieldText],
+        Field(
+            min_length=1,
+            max_length=MAX_FIELDS,
+            examples=[{"api_key": "...", "api_secret": "..."}],
+            json_schema_extra=_as_map,
+        ),
+    ]
     expires_at: Instant | None = None
 
 
