@@ -504,12 +504,16 @@ def _stream(request: Request, into: BinaryIO, limit: int) -> bytes:
         request.max_content_length = limit + _SPOOL
         try:
             with _sent():
-                part = request.files.get("file")
+                parts = request.files.getlist("file")
+                others = {*request.form, *request.files} - {"file"}
         except RequestEntityTooLarge as error:
             raise BodyTooLarge(f"the file has more than {limit} bytes") from error
-        if part is None:
+        if not parts:
             raise BadRequest("the form has no part `file`", details=(("file", "is missing"),))
-        source = part.stream
+        if others or len(parts) > 1:
+            said = tuple((name, "is not known here") for name in sorted(others)[:100])
+            raise BadRequest("the form has one part, `file`", details=said)
+        source = parts[0].stream
     digest, size = hashlib.sha256(), 0
     while chunk := _chunk(source):
         size += len(chunk)

@@ -34,6 +34,7 @@ _UPLOAD = {
     "type": "object",
     "description": "A file as a part of a form.",
     "required": ["file"],
+    "additionalProperties": False,
     "properties": {"file": {"type": "string", "format": "binary"}},
 }
 _SAID = {
@@ -224,4 +225,6 @@ def _possible(endpoint: Endpoint) -> list[str]:
         found.add("423")
     if endpoint.query is not None and not issubclass(endpoint.query, Paged):
         found.add("404")
+    if endpoint.name == "download_file":
+        found.add("409")
     return sorted(found | {"429"})

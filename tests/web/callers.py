@@ -8,8 +8,8 @@ import attrs
 from flask import Flask
 from sqlalchemy import Engine, text
 
-from finora_core.identity.people.model import Challenge, Purpose
-from finora_core.identity.sessions.model import Client, SignedIn
+from finora_core.identity.people.model import Challenge, Found, Purpose
+from finora_core.identity.sessions.model import Client, SessionKind, SignedIn
 from finora_core.identity.tenants.model import Invite
 from finora_web.services import Services
 from web.api import Api
@@ -61,6 +61,13 @@ class People:
 
     def sign_in(self, email: str) -> SignedIn:
         return self.services.sessions.sign_in(Client(), email, PASSWORD, request_id="r")
+
+    def open(self, person: Person) -> SignedIn:
+        """Another session, whatever became of the password."""
+        found = Found(user_id=person.user_id, home_id=person.home_id,
+                      identity_id=person.identity_id)  # fmt: skip
+        door = self.services.sessions.door
+        return door.enter(found, Client(), SessionKind.BEARER, "password", "r", strong=True)
 
     def join(self, person: Person, tenant_id: UUID, role: str) -> None:
         self.write(
@@ -152,6 +159,16 @@ class Owner:
         return (self.tenant_id, self.person.home_id)
 
 
+TOKENS = {"token", "scoped token"}
+SIGNED_IN: Mapping[str, tuple[str | None, str | None]] = {
+    **{role: (role, None) for role in MEMBERS},
+    **{f"platform {role}": ("viewer", role) for role in PLATFORM},
+    "banned": ("owner", "admin"),
+    "stranger": (None, None),
+}
+"""Role in the tenant, role on the platform."""
+
+
 @attrs.frozen
 class Cast:
     """One caller for each part, all in one tenant. Those with a part on the platform are viewers
@@ -162,26 +179,26 @@ class Cast:
     callers: Mapping[str, Api]
 
     @classmethod
-    def of(cls, owner: Owner) -> "Cast":
+    def of(cls, owner: Owner, parts: Sequence[str] | None = None) -> "Cast":
+        """Of those parts, or of all."""
         people, tenant_id = owner.people, owner.tenant_id
-        found = {}
-        for role in MEMBERS:
-            found[role] = people.register(role)
-            people.join(found[role], tenant_id, role)
-        for role in PLATFORM:
-            found[f"platform {role}"] = people.register(role)
-            people.join(found[f"platform {role}"], tenant_id, "viewer")
-            people.promote(found[f"platform {role}"], role)
-        found["banned"] = people.register("banned")
-        people.join(found["banned"], tenant_id, "owner")
-        people.promote(found["banned"], "admin")
-        people.ban(found["banned"])
-        found["stranger"] = people.register("stranger")
+        found: dict[str, Person] = {}
+        for part in SIGNED_IN:
+            if parts is None or part in parts or (part == "owner" and TOKENS & set(parts)):
+                found[part] = people.register(part)
+                role, platform = SIGNED_IN[part]
+                if role is not None:
+                    people.join(found[part], tenant_id, role)
+                if platform is not None:
+                    people.promote(found[part], platform)
+                if part == "banned":
+                    people.ban(found[part])
         callers = {name: people.api(person, tenant_id) for name, person in found.items()}
-        callers["person"] = people.api(people.register("at home"))
-        mine = people.api(found["owner"], tenant_id)
-        for name, permissions in (("token", None), ("scoped token", ["books:read"])):
-            body = {"name": name, "permissions": permissions}
-            callers[name] = Api(people.app, mine.post("/tokens", body)["text"])
         callers["nobody"] = Api(people.app, None)
+        if parts is None:
+            callers["person"] = people.api(people.register("at home"))
+        for name in sorted(TOKENS if parts is None else TOKENS & set(parts)):
+            permissions = ["books:read"] if name == "scoped token" else None
+            body = {"name": name, "permissions": permissions}
+            callers[name] = Api(people.app, callers["owner"].post("/tokens", body)["text"])
         return cls(owner, found, callers)

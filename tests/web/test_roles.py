@@ -53,7 +53,7 @@ def code_of(asked: Asked, api: Api) -> str:
 
 def write(found: dict[str, list[str]]) -> None:
     lines = ["# Who gets past the gate, by what a route needs; and what each route needs.",
-             "# Written by ROLES_WRITE=1 pytest tests/web/test_roles.py, and read before kept.",
+             "# Written by ROLES_WRITE=1 pytest tests/web/test_roles.py; read what changed.",
              "", "[parts]"]  # fmt: skip
     for name, parts in sorted(found.items()):
         lines += [f"{json.dumps(name)} = [", *(f"    {json.dumps(each)}," for each in parts), "]"]
