@@ -467,6 +467,7 @@ REQUESTS: dict[str, Callable[[World], dict[str, Any]]] = {
     "export_books": _query(tool="hledger"),
     "get_preferences": _nothing,
     "change_preferences": _body(preferences={"theme": "dark"}),
+    "export_me": _nothing,
     "erase_me": _body(confirmation="ERASE"),
     "list_addresses": _nothing,
     "add_address": lambda w: {"body": w.address | {"is_default": True}},
