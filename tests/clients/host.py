@@ -37,7 +37,6 @@ class Host:
         """One token more."""
         return {"text": self.finora.tokens.create(self.scope, "spare").text}
 
-
     def address(self) -> dict[str, str]:
         """An e-mail address that nobody had before."""
         return {"text": f"{uuid4().hex}@example.org"}
