@@ -194,3 +194,20 @@ def test_a_part_that_was_taken_away_is_gone_with_the_next_request(cast: Cast, wo
     assert admin.get("/people", limit=1)
     people.promote(cast.people["platform admin"])
     assert admin.refused("POST", f"/people/{world.user_id}/unlock") == (403, "PERMISSION_MISSING")
+
+
+@pytest.mark.invariant("T-03")
+@pytest.mark.spec("S2-5", partial=True)
+def test_a_part_that_was_given_is_there_with_the_next_request(cast: Cast, world: World) -> None:
+    """It had been proven that the asker had none; what was proven is kept, but not against them."""
+    people, mine = cast.owner.people, world.api
+    viewer = cast.callers["viewer"]
+    assert viewer.get("/accounts") is not None
+    assert viewer.refused("POST", "/accounts", {"name": "x"}) == (403, "PERMISSION_MISSING")
+    mine.ask("PATCH", f"/members/{cast.people['viewer'].user_id}", {"role": "accountant"})
+    assert viewer.open("Giro", asset="EUR")
+    somebody = people.register()
+    theirs = people.api(somebody)
+    assert theirs.refused("GET", "/people") == (403, "PERMISSION_MISSING")
+    people.promote(somebody, "admin")
+    assert theirs.get("/people", limit=1)
