@@ -136,7 +136,7 @@ class Gate:
                 return self._answer(endpoint, scope, arguments)
             except ProofStale:
                 self.proven.forget(shown)
-                if known is None:
+                if streams:
                     raise
             # A role that changed takes effect at once; the token that shows it may still be good.
             proof = self._prove(shown, request, request_id)
