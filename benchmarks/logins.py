@@ -5,9 +5,16 @@
 
 `finora serve` as it comes, with what a password costs by default. Readers ask for the wallet at
 fixed times, from the cache and from the database, and are timed from the moment at which they
+<<<<<<< HEAD
 should have begun; in every other stretch clients in a process of their own sign in, one after
 another. A login beyond what can be checked has to be refused by LOGIN_BUSY with Retry-After; a
 client that was refused comes back after `--pause`, sooner than it was told.
+=======
+should have begun; in every other stretch of time clients in a process of their own, which steps
+back for the others as if it were elsewhere, sign in, each again and again. A login beyond what can
+be checked has to be refused by LOGIN_BUSY with Retry-After; who was refused comes back after as
+long as it was told, or after `--pause`.
+>>>>>>> edge
 """
 
 import argparse
@@ -71,8 +78,9 @@ def read(port: int, token: str, seconds: float, per_s: float) -> dict[str, list[
 # --- the flood, in a process of its own ----------------------------------------------------------
 
 
-def flood(port: int, clients: int, pause: float) -> None:
+def flood(port: int, clients: int, pause: float | None) -> None:
     """Sign in until standard input ends; then print what became of it."""
+    os.nice(10)
     over, said, took = threading.Event(), Counter[str](), list[float]()
     body = json.dumps({name: PERSON[name] for name in ("email", "password")})
 
@@ -96,7 +104,7 @@ def flood(port: int, clients: int, pause: float) -> None:
             code = json.loads(text)["error"]["code"]
             polite = answer.status == 503 and int(answer.getheader("Retry-After") or 0) >= 1
             said[code if polite else f"{answer.status} {code}"] += 1
-            over.wait(pause)
+            over.wait(float(answer.getheader("Retry-After") or 1) if pause is None else pause)
 
     threads = [threading.Thread(target=run) for _ in range(clients)]
     for thread in threads:
@@ -111,7 +119,7 @@ def flood(port: int, clients: int, pause: float) -> None:
 @contextmanager
 def flooded(port: int, asked: argparse.Namespace, told: "Counter[str]") -> Iterator[None]:
     command = [sys.executable, __file__, "--flood", str(port), "--clients", str(asked.clients),
-               "--pause", str(asked.pause)]  # fmt: skip
+               *(["--pause", str(asked.pause)] if asked.pause is not None else [])]  # fmt: skip
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     time.sleep(1)
     yield
@@ -125,7 +133,7 @@ def flooded(port: int, asked: argparse.Namespace, told: "Counter[str]") -> Itera
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--clients", type=int, default=40, help="that sign in at once (40)")
-    parser.add_argument("--pause", type=float, default=0.1, help="of who was refused, in s (0.1)")
+    parser.add_argument("--pause", type=float, help="of who was refused, in s (as it was told)")
     parser.add_argument("--per-s", type=float, default=40, help="reads of each kind a second (40)")
     parser.add_argument("--seconds", type=float, default=6, help="of a stretch of time (6)")
     parser.add_argument("--rounds", type=int, default=4, help="with and without (4)")

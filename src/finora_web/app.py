@@ -15,6 +15,7 @@ from werkzeug.exceptions import HTTPException
 
 from finora_adapters import log as logs
 from finora_adapters.settings import Settings
+from finora_core.identity.verifiers import LoginBusy
 from finora_core.kernel.errors import Refusal, Unavailable
 from finora_core.kernel.ids import new_id
 from finora_web import metrics, openapi
@@ -252,7 +253,8 @@ def _note(now: Any, asked: Request, answer: Response) -> None:
 def _refuse(refusal: Refusal) -> Response:
     status = status_of(refusal)
     g.code = refusal.code
-    if isinstance(refusal, Unavailable):
+    # That logins are refused, which they are by the hundred, stands in the line of each request.
+    if isinstance(refusal, Unavailable) and not isinstance(refusal, LoginBusy):
         log.warning("unavailable: %s", refusal, extra={"request_id": g.request_id})
     message, details = refusal.message, refusal.details
     body = error_body(refusal.code, message, details, g.request_id)

@@ -50,6 +50,11 @@ class Argon2Passwords:
         self._pool: tuple[int, ThreadPoolExecutor] | None = None
         self._last_s = 0.0
 
+    def require_room(self) -> None:
+        if not self._free.acquire(blocking=False):
+            raise self._busy()
+        self._free.release()
+
     def hash(self, password: str) -> str:
         if len(password) > PASSWORD_MOST:
             raise ValueError("no password of this length was checked")
@@ -85,15 +90,16 @@ class Argon2Passwords:
 
     def _in_turn(self, work: Callable[[], T]) -> T:
         if not self._free.acquire(blocking=False):
-            full_s = self._last_s * self._most / self._hashers
-            raise LoginBusy(
-                "too many passwords wait to be checked",
-                facts={"retry_after": max(1, math.ceil(full_s))},
-            )
+            raise self._busy()
         try:
             return self._threads().submit(self._timed, work).result()
         finally:
             self._free.release()
+
+    def _busy(self) -> LoginBusy:
+        full_s = self._last_s * self._most / self._hashers
+        wait = max(1, math.ceil(full_s))
+        return LoginBusy("too many passwords wait to be checked", facts={"retry_after": wait})
 
     def _timed(self, work: Callable[[], T]) -> T:
         began = time.monotonic()

@@ -117,6 +117,9 @@ def check_password(password: str, email: str | None = None) -> str:
 
 
 class Passwords(Protocol):
+    def require_room(self) -> None:
+        """For before anything is looked up: raise LoginBusy where `verify` would now."""
+
     def hash(self, password: str) -> str:
         """What to keep of a password. Raises LoginBusy."""
 

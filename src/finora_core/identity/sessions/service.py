@@ -72,6 +72,8 @@ class SessionService:
         """With an address and its password. Whether the address or the password was wrong is not
         told, nor shown by how long it takes. Raises CredentialsInvalid, AccountLocked,
         AccountBanned, FactorMissing, FactorRefused, LoginBusy."""
+        # A flood of logins must not become one of transactions.
+        self.passwords.require_room()
         subject, found, person = self._look_up(client, email, request_id)
         kept = None if person is None else person.password
         if not self.passwords.verify(kept, password):
