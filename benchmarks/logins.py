@@ -5,16 +5,10 @@
 
 `finora serve` as it comes, with what a password costs by default. Readers ask for the wallet at
 fixed times, from the cache and from the database, and are timed from the moment at which they
-<<<<<<< HEAD
-should have begun; in every other stretch clients in a process of their own sign in, one after
-another. A login beyond what can be checked has to be refused by LOGIN_BUSY with Retry-After; a
-client that was refused comes back after `--pause`, sooner than it was told.
-=======
 should have begun; in every other stretch of time clients in a process of their own, which steps
 back for the others as if it were elsewhere, sign in, each again and again. A login beyond what can
 be checked has to be refused by LOGIN_BUSY with Retry-After; who was refused comes back after as
 long as it was told, or after `--pause`.
->>>>>>> edge
 """
 
 import argparse

@@ -400,7 +400,7 @@ def test_what_becomes_of_a_tenant_depends_on_who_else_is_in_it() -> None:
     def tie(**roles: Role) -> Tie:
         people = {"me": me, "you": you, "they": they}
         members = tuple(
-            Member(user_id=people[who], role=role, name="", email=None, since=None)  # type: ignore[arg-type]
+            Member(user_id=people[who], role=role, name="", email=None, since=None)  # type: ignore[arg-type]  # not asked for here
             for who, role in roles.items()
         )
         kind = TenantKind.BUSINESS
