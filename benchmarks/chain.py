@@ -158,7 +158,7 @@ def parts(app: Any, token: str) -> dict[str, Call]:
 
     name = f"{endpoint.name}?"
     return {
-        "read what it shows": lambda: shown_by(Request(environ(WALLET, token))),  # type: ignore[arg-type,return-value]
+        "read what it shows": lambda: shown_by(Request(environ(WALLET, token))),  # type: ignore[arg-type,return-value]  # werkzeug wants no more
         "recall who was proven": lambda: gate.proven.get(shown),
         "count, versions and bytes: one round trip": lambda: gate._kept(
             endpoint, request, proof, name

@@ -120,7 +120,7 @@ def test_two_who_both_go_on_are_found_out_by_the_next_refresh() -> None:
         for pause in ((), ("time",)):
             model = Model.fresh()
             for step in (first, *pause, second):
-                model.step(step)  # type: ignore[arg-type]  # a step by its name
+                model.step(step)  # type: ignore[arg-type]  # named
             assert model.alerted
             assert model.session.reason == "reused"
 

@@ -27,7 +27,7 @@ def export(person: Caller, **more: Any) -> dict[str, Any]:
     answer = person.ask("GET", PATH, **more)
     assert answer.status_code == 200, answer.text
     assert answer.headers["Content-Disposition"] == 'attachment; filename="finora-export.json"'
-    assert answer.mimetype == "application/json"
+    assert answer.mimetype == "application/octet-stream"
     said: dict[str, Any] = json.loads(answer.text)
     assert said["complete"] is True
     return said

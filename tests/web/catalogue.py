@@ -16,8 +16,10 @@ from sqlalchemy import Engine, text
 from werkzeug.test import TestResponse
 
 from finora import Finora
-from finora_core.identity.people.model import Purpose
+from finora_core.identity.people.letters import send
+from finora_core.identity.people.model import IdentityKind, Purpose
 from finora_core.identity.tenants.model import Invite
+from finora_core.mail.model import address_key
 from finora_web.api.table import ENDPOINTS
 from finora_web.contract import Endpoint
 from web.api import Api, euros
@@ -238,8 +240,14 @@ class World:
         return Api(self.people.app, None)
 
     def letter(self, purpose: Purpose) -> None:
-        body = {"email": self.somebody.email, "kind": purpose.value}
-        self.public.post("/auth/letters", body, 202)
+        """What asking for a letter has a job do."""
+        door = self.people.services.sessions.door
+        kind, key = IdentityKind.EMAIL, address_key(self.somebody.email)
+        with door.begin(door.anybody("r")) as work:
+            found = work.people.find(kind, "", key)
+        assert found is not None
+        with door.begin(door.scope_of(found, "r")) as work:
+            send(work, found.user_id, found.identity_id, purpose)
 
     def signed(self, wallet: Wallet) -> dict[str, str]:
         """A wallet's answer to an offer."""

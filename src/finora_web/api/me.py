@@ -100,7 +100,8 @@ def export_me(app: Services, scope: Scope) -> object:
     pieces = app.takeout.export(scope)
     # Begun before anything is answered: what is refused must be refused by the status.
     first = next(pieces, "")
-    answer = Response(chain((first,), pieces), mimetype="application/json")
+    # Bytes to be kept, as every download: an answer in JSON is in the envelope.
+    answer = Response(chain((first,), pieces), mimetype="application/octet-stream")
     answer.headers["Content-Disposition"] = 'attachment; filename="finora-export.json"'
     answer.call_on_close(pieces.close)
     return answer
