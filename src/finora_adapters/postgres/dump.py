@@ -432,8 +432,16 @@ def _compare(connection: Connection, manifest: Mapping[str, Any], links: Path) -
 
 def _let_in(connection: Connection) -> None:
     connection.execute(text(f"revoke all on schema {SCHEMA} from public"))
-    roles = ", ".join(access.TAKEN)
-    connection.execute(text(f"grant usage on schema {SCHEMA} to {roles}"))
+    # An older schema does not know every role yet; its migration gives those their rights.
+    known = connection.scalars(text(_KNOWN), {"roles": list(access.TAKEN), "schema": SCHEMA})
+    connection.execute(text(f"grant usage on schema {SCHEMA} to {', '.join(known)}"))
+
+
+_KNOWN = """
+select distinct r.rolname::text from pg_class c
+cross join aclexplode(c.relacl) a join pg_roles r on r.oid = a.grantee
+where c.relnamespace = cast(:schema as regnamespace) and r.rolname = any(:roles) order by 1
+"""
 
 
 def _renumber(engine: Engine) -> None:

@@ -250,7 +250,10 @@ select line from (
   union all select format('role %s login=%s super=%s bypass=%s create=%s,%s', r.rolname,
     r.rolcanlogin, r.rolsuper, r.rolbypassrls, r.rolcreaterole, r.rolcreatedb)
     from pg_roles r where r.rolname = any (array['finora_migrator', 'finora_api', 'finora_worker',
-      'finora_control', 'finora_eraser'])
+      'finora_control'])
+      -- There also where the schema is one of before it came, which knew nothing of it.
+      or r.rolname = 'finora_eraser'
+        and exists (select from ours c where has_table_privilege(r.oid, c.oid, 'delete'))
   union all select format('function %s definer=%s owner=%s acl=%s md5=%s', p.oid::regprocedure,
     p.prosecdef, pg_get_userbyid(p.proowner),
     (select string_agg(a::text, ',' order by a::text) from unnest(p.proacl) a),
