@@ -124,10 +124,6 @@ class Gate:
             known = None
         proof = known or self._prove(shown, request, request_id)
         self.limiter.take(*self._uses(endpoint, request, proof))
-        if known is not None and endpoint.permission not in known.scope.permissions:
-            # What was given since it was proven takes effect at once too, and no transaction that
-            # follows would tell.
-            known, proof = None, self._prove(shown, request, request_id)
         scope = _allowed(endpoint, attrs.evolve(proof.scope, request_id=request_id))
         with self._arguments(endpoint, request, given) as (arguments, content):
             if endpoint.writes:

@@ -150,6 +150,9 @@ class Counted:
     def hash(self, password: str) -> str:
         return self.passwords.hash(password)
 
+    def require_room(self) -> None:
+        self.passwords.require_room()
+
     def outdated(self, digest: str) -> bool:
         return self.passwords.outdated(digest)
 

@@ -135,6 +135,12 @@ def test_a_lower_role_is_one_from_the_next_request_on(stage: Stage) -> None:
                           token=stage.victim.access, tenant=stage.business)  # fmt: skip
         assert (answer.status_code, answer.json["error"]["code"]) == (403, "PERMISSION_MISSING")
     assert stage.asked("/wallet/summary", stage.business) == [200, 200]
+    # So is a higher one.
+    stage.owner.ask("PATCH", path, {"role": "accountant"}, tenant=stage.business)
+    for number, site in enumerate(stage.sites):
+        answer = site.ask("POST", "/accounts", body | {"name": f"z{number}"},
+                          token=stage.victim.access, tenant=stage.business)  # fmt: skip
+        assert answer.status_code == 201
 
 
 @pytest.mark.invariant("I-42")
