@@ -18,6 +18,7 @@ import attrs
 # The folder of the script comes first on the path, and `http.py` in it would stand for Python's.
 sys.path.append(sys.path.pop(0))
 from http.client import HTTPConnection as HTTPConnection
+from http.client import HTTPException as HTTPException
 
 FIRST_DAY = date(2015, 1, 1)
 DAYS = 3_650

@@ -2,13 +2,17 @@
 
     python benchmarks/load.py --seconds 60
     python benchmarks/load.py --seconds 120 --faults
+    python benchmarks/load.py --seconds 30 --writes 300 --reads 100
 
 Two API and two worker processes, as `finora serve` and `finora worker` run them, with their own
 Postgres and Valkey; the client threads share the same cores. Requests begin at fixed times whatever
-became of the ones before, and are timed from the moment at which they should have begun. With
-`--faults` something is killed every 5 to 10 seconds: Postgres and all of its processes, an API
-process, a worker, or every key in Valkey; clients ask again with the same Idempotency-Key. In the
-end every acknowledged write must be in the books, once, and the books must be whole.
+became of the ones before, and are timed from the moment at which they should have begun. Every
+write carries a key of its own and has its event in the audited log; one of ten is a statement of
+one line, which makes a job. In the end is shown where the processors' time went, and what Postgres
+waited for. With `--faults` something is killed every 5 to 10 seconds: Postgres and all of its
+processes, an API process, a worker, or every key in Valkey; clients ask again with the same
+Idempotency-Key. In the end every acknowledged write must be in the books, once, and the books must
+be whole.
 """
 
 import argparse
@@ -23,6 +27,7 @@ import sys
 import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -38,7 +43,8 @@ from finora_adapters.embedded import Engines, open_engines
 from finora_adapters.postgres.invariants import violations
 
 PORT = 4803
-WRITES, READS, IMPORTS = 150, 300, 20 / 60
+IMPORTS = 20 / 60
+WITH_JOB = 10  # one of so many writes
 WRITE_LIMIT_MS, READ_LIMIT_MS, BACK_LIMIT_S = 250.0, 100.0, 5.0
 ACCOUNTS = 64
 GIVE_UP_S = 60.0
@@ -53,6 +59,8 @@ class Seen:
     acked: dict[str, str] = attrs.field(factory=dict)
     """Entry id by the reference that the client gave it."""
     jobs: list[str] = attrs.field(factory=list)
+    late: list[float] = attrs.field(factory=list)
+    """How long writes waited for one of the clients: more than nothing where all were waiting."""
     retries: int = 0
     errors: int = 0
     lock: threading.Lock = attrs.field(factory=threading.Lock)
@@ -116,7 +124,9 @@ class Books:
 def act(what: str, number: int, client: Client, books: Books) -> None:
     """One request of a kind."""
     chance = random.Random(number)
-    if what == "write":
+    if what == "write" and number % WITH_JOB == 0:
+        send(client, f"write-{number}", f"2026-03-01,-1.{number % 100:02},shop {number}\n")
+    elif what == "write":
         one, other = chance.sample(books.accounts, 2)
         reference = f"load-{number}-{uuid.uuid4().hex[:8]}"
         legs = [
@@ -146,18 +156,22 @@ def act(what: str, number: int, client: Client, books: Books) -> None:
             f"2026-{number % 12 + 1:02}-{row % 28 + 1:02},-{row}.{number % 100:02},shop {row}\n"
             for row in range(1, 101)
         )
-        body = f"Date,Amount,Description\n{rows}".encode()
-        path = f"/api/v1/imports?name=load-{number}.csv&account=Giro&currency=EUR"
-        key = f"import-{number}"
-        answered, said = client.ask("POST", path, body, key, "application/octet-stream")
-        with client.seen.lock:
-            if answered == 202:
-                client.seen.jobs.append(said["data"]["job_id"])
-            else:
-                client.seen.errors += 1
+        send(client, f"import-{number}", rows)
 
 
-def drive(books: Books, seen: Seen, seconds: float, threads: int) -> None:
+def send(client: Client, key: str, rows: str) -> None:
+    """A statement, which a job imports."""
+    body = f"Date,Amount,Description\n{rows}".encode()
+    path = f"/api/v1/imports?name={key}.csv&account=Giro&currency=EUR"
+    answered, said = client.ask("POST", path, body, key, "application/octet-stream")
+    with client.seen.lock:
+        if answered == 202:
+            client.seen.jobs.append(said["data"]["job_id"])
+        else:
+            client.seen.errors += 1
+
+
+def drive(books: Books, seen: Seen, asked: argparse.Namespace) -> None:
     """Begin every request at its time; as many clients as there are threads."""
     began = time.perf_counter() + 0.5
     due: queue.SimpleQueue[tuple[float, str, int] | None] = queue.SimpleQueue()
@@ -166,19 +180,26 @@ def drive(books: Books, seen: Seen, seconds: float, threads: int) -> None:
         client = Client(books.token, seen)
         while (task := due.get()) is not None:
             at, what, number = task
+            if what == "write" and at > began + WARM_UP_S:
+                with seen.lock:
+                    seen.late.append(max(0.0, (time.perf_counter() - at) * 1000))
             act(what, number, client, books)
             if what in seen.took and at > began + WARM_UP_S:
                 took = (time.perf_counter() - at) * 1000
                 with seen.lock:
                     seen.took[what].append(took)
 
-    pool = [threading.Thread(target=run) for _ in range(threads)]
+    pool = [threading.Thread(target=run) for _ in range(asked.threads)]
     for thread in pool:
         thread.start()
     plan = sorted(
         (began + number / per_s, what, number)
-        for what, per_s in (("write", WRITES), ("read", READS), ("import", IMPORTS))
-        for number in range(int(per_s * seconds))
+        for what, per_s in (
+            ("write", asked.writes),
+            ("read", asked.reads),
+            ("import", IMPORTS),
+        )
+        for number in range(int(per_s * asked.seconds))
     )
     for task in plan:
         wait = task[0] - time.perf_counter()
@@ -254,7 +275,8 @@ def _tree(pid: int) -> Iterator[int]:
 def start(data: Path, name: str) -> "subprocess.Popen[bytes]":
     arguments = ["serve", "--port", str(PORT)] if name == "api" else ["worker"]
     command = [sys.executable, "-m", "finora", *arguments, "--data", str(data)]
-    return subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    environment = os.environ | {"FINORA_RATE_LIMITS": "all=1000000/60"}
+    return subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
 
 
 @contextmanager
@@ -275,6 +297,69 @@ def installation(data: Path) -> "Iterator[dict[str, subprocess.Popen[bytes]]]":
             process.terminate()
         for process in serving.values():
             process.wait(40)
+
+
+# --- where the time goes -------------------------------------------------------------------------
+
+
+@attrs.define
+class Spent:
+    """Seconds of the processor of each kind of process, and what Postgres was seen at."""
+
+    engines: Engines
+    data: Path
+    serving: "dict[str, subprocess.Popen[bytes]]"
+    waits: "Counter[str]" = attrs.field(factory=Counter)
+    over: threading.Event = attrs.field(factory=threading.Event)
+    before: dict[str, float] = attrs.field(factory=dict)
+
+    def seconds(self) -> dict[str, float]:
+        """So far. Of processes that are over, what they spent is their parent's."""
+        postmaster = int((self.data / "postgres/postmaster.pid").read_text().split()[0])
+        with redis.Redis.from_url(str(self.engines.valkey_url)) as client:
+            valkey: Any = client.info("server")
+        found = {
+            "API": _spent_s(self.serving["api"].pid),
+            "workers": sum(
+                _spent_s(each.pid) for name, each in self.serving.items() if name != "api"
+            ),
+            "Postgres": _spent_s(postmaster),
+            "Valkey": _spent_s(valkey["process_id"]),
+            "clients": sum(os.times()[:2]),
+        }
+        return {name: each - self.before.get(name, 0.0) for name, each in found.items()}
+
+    def run(self) -> None:
+        """Look at what Postgres does, twenty times a second."""
+        look = (
+            "select coalesce(wait_event_type || ' ' || wait_event, 'running') "
+            "from pg_stat_activity where state = 'active' and pid <> pg_backend_pid()"
+        )
+        with psycopg.connect(self.engines.admin_dsn, autocommit=True) as admin:
+            while not self.over.wait(0.05):
+                self.waits.update(row[0] for row in admin.execute(look))
+
+    def tell(self, seconds: float, writes: int) -> None:
+        spent, looks = self.seconds(), max(1, self.waits.total())
+        print()
+        show(
+            ("processes", "of a core", "ms a write"),
+            [(name, each / seconds, each / max(1, writes) * 1000) for name, each in spent.items()],
+        )
+        print()
+        show(
+            ("Postgres was seen", "of the times"),
+            [(name, count / looks) for name, count in self.waits.most_common(6)],
+        )
+
+
+def _spent_s(pid: int) -> float:
+    ticks = 0
+    for each in _tree(pid):
+        with suppress(OSError):
+            fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
+            ticks += sum(map(int, fields[11:15]))
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 # --- afterwards ----------------------------------------------------------------------------------
@@ -329,6 +414,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=60, help="how long (60)")
     parser.add_argument("--threads", type=int, default=12, help="clients at once (12)")
+    parser.add_argument("--writes", type=float, default=150, help="a second (150)")
+    parser.add_argument("--reads", type=float, default=300, help="a second (300)")
     parser.add_argument("--faults", action="store_true", help="kill something all the time")
     parser.add_argument("--seed", type=int, default=1, help="of the faults (1)")
     asked = parser.parse_args()
@@ -349,14 +436,27 @@ def main() -> None:
                 faults = threading.Thread(target=nemesis.run)
                 if asked.faults:
                     faults.start()
-                drive(books, seen, asked.seconds, asked.threads)
+                spent = Spent(engines, data, serving)
+                looking = threading.Thread(target=spent.run)
+                if not asked.faults:
+                    spent.before = spent.seconds()
+                    looking.start()
+                began = time.monotonic()
+                drive(books, seen, asked)
+                took_s = time.monotonic() - began
                 nemesis.over.set()
                 if asked.faults:
                     faults.join()
+                spent.over.set()
+                if not asked.faults:
+                    looking.join()
+                    spent.tell(took_s, len(seen.acked) + len(seen.jobs))
                 stuck = wait_for_jobs(books, seen)
             lost, doubled, wrong = check(engines, seen)
     figures = {
         "writes_acked": len(seen.acked),
+        "writes_per_s": len(seen.took["write"]) / max(1.0, took_s - WARM_UP_S),
+        "write_late_p99_ms": percentile(seen.late, 0.99),
         "write_p50_ms": percentile(seen.took["write"], 0.5),
         "write_p99_ms": percentile(seen.took["write"], 0.99),
         "read_p50_ms": percentile(seen.took["read"], 0.5),
