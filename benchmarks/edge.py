@@ -224,7 +224,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7, help="of each server (7)")
     parser.add_argument("--seconds", type=float, default=2, help="a round (2)")
     parser.add_argument("--connections", type=int, default=32, help="at once (32)")
-    parser.add_argument("--threads", type=int, default=2, help="of granian (2)")
+    parser.add_argument("--threads", type=int, default=8, help="of granian (8)")
     parser.add_argument("--modules", type=Path, help="node_modules that are there already")
     asked = parser.parse_args()
     # Whatever is started from here on inherits it; the servers are given the first core.

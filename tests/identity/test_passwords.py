@@ -194,6 +194,23 @@ def test_whoever_comes_when_too_many_wait_is_told_at_once() -> None:
     passwords.close()
 
 
+@pytest.mark.spec("S2-11", partial=True)
+def test_that_there_is_no_room_is_known_before_anything_is_looked_up() -> None:
+    passwords = Argon2Passwords(65_536, 3, hashers=1, waiting=0)
+    passwords.require_room()
+    asker = threading.Thread(target=passwords.verify, args=(None, PASSWORD))
+    asker.start()
+    with pytest.raises(LoginBusy) as caught:
+        while asker.is_alive():
+            passwords.require_room()
+    assert int(str(caught.value.facts["retry_after"])) >= 1
+    asker.join()
+    # To have asked took no place.
+    passwords.require_room()
+    assert not passwords.verify(None, PASSWORD)
+    passwords.close()
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="threads have a priority of their own there")
 def test_hashes_are_made_in_threads_that_others_come_before(passwords: Argon2Passwords) -> None:
     before = {thread.name for thread in threading.enumerate()}

@@ -17,7 +17,7 @@ from sqlalchemy import event
 
 from finora import Finora, Scope, Settings
 from finora_adapters.compose import Opened
-from finora_adapters.redis.asking import Asker
+from finora_adapters.redis.asking import Asker, Question
 from finora_adapters.redis.client import connect
 from finora_adapters.redis.versions import VersionedCache
 from finora_web.app import Shell, create_app
@@ -203,6 +203,29 @@ def test_every_key_of_the_cache_has_its_tenant_and_none_serves_another(
     kept = {key for key in keys if not key.startswith("finora:limit:{")}
     assert kept
     assert [key for key in kept if not key.startswith("finora:{")] == []
+
+
+def test_a_connection_that_was_closed_meanwhile_costs_no_answer(opened: Opened) -> None:
+    client = connect(opened.redis_url)
+    told: list[bool] = []
+    asker = Asker(client, asked=told.append)
+    assert asker.ask(Question(("CLIENT", "SETNAME", "kept"))) == [b"OK"]
+    with redis.Redis.from_url(opened.redis_url) as other:
+        (kept,) = [each for each in other.client_list() if each["name"] == "kept"]
+        other.client_kill_filter(_id=kept["id"])
+    assert asker.ask(Question(("PING",)), Question(("PING",))) == [b"PONG", b"PONG"]
+    assert told == [True, True]
+    client.close()
+
+
+def test_a_question_that_is_refused_leaves_the_connection_to_the_next(opened: Opened) -> None:
+    client = connect(opened.redis_url)
+    asker = Asker(client)
+    wrong, right = Question(("INCR", "finora:test", "too many")), Question(("ECHO", "right"))
+    assert asker.ask(right, wrong, right) is None
+    other = Asker(client, idle=asker._idle)
+    assert other.ask(Question(("ECHO", "next"))) == [b"next"]
+    client.close()
 
 
 @pytest.fixture
