@@ -20,6 +20,7 @@ LISTED = {
     ("finora_adapters/postgres/dump.py", "column"): "of the catalogue, quoted",
     ("finora_adapters/postgres/dump.py", "columns"): "of the catalogue, quoted",
     ("finora_adapters/postgres/dump.py", "roles"): "of access.py",
+    ("finora_adapters/postgres/dump.py", "known"): "of access.py, as far as the catalogue has them",
     ("finora_adapters/postgres/erasure.py", "_owner(table)"): "one of two names",
     ("finora_adapters/postgres/erasure.py", "_owner(name)"): "one of two names",
     ("finora_adapters/postgres/erasure.py", "name"): "of the lists of tables beside it",
