@@ -8,6 +8,7 @@ from pydantic.json_schema import models_json_schema
 from finora_web.contract import Endpoint, Out, Paged
 
 ROOT = "/api/v1"
+_ID = "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 _REF = "#/components/schemas/{model}"
 
 
@@ -158,7 +159,8 @@ def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
                 "required": False,
                 "description": "Of the tenants that a person is in, the one that is meant; without "
                 "it the personal one. A token has its own.",
-                "schema": {"type": "string", "format": "uuid"},
+                # By its form, not by `format`: generated clients send a header's text as it is.
+                "schema": {"type": "string", "pattern": _ID},
             }
         )
     if endpoint.writes and endpoint.kept:

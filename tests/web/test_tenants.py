@@ -39,7 +39,7 @@ def id_places(document: Any) -> Iterator[Place]:
     def within(schema: Any, path: str) -> Iterator[str]:
         if "$ref" in schema:
             schema = schemas[schema["$ref"].rpartition("/")[2]]
-        if schema.get("format") == "uuid":
+        if schema.get("format") == "uuid" or "{8}(-" in schema.get("pattern", ""):
             yield path
         for name, each in schema.get("properties", {}).items():
             yield from within(each, f"{path}/{name}" if path else name)
