@@ -127,7 +127,8 @@ def test_no_day_and_no_instant_that_is_none_is_taken(
     refuse("create_record", posts(world.api, "/records", bodies))
     tokens_ = ({"name": "x", "expires_at": each} for each in days.INSTANTS)
     refuse("create_token", posts(world.api, "/tokens", tokens_))
-    queries = ((each, lambda at=each: world.api.ask("GET", "/trial-balance", query={"known_at": at}))
+    where = "/trial-balance"
+    queries = ((each, lambda at=each: world.api.ask("GET", where, query={"known_at": at}))
                for each in days.INSTANTS)  # fmt: skip
     refuse("trial_balance", queries)
     assert world.api.ask("POST", "/records", record(account)).status_code == 201
@@ -250,7 +251,8 @@ def test_nothing_that_is_forged_proves_anybody(
     forged = [*forge.tokens(), *tokens.bent(world.token["text"])]
     assert len(set(forged)) > 400
     refuse("get_me", ((each[:200], lambda said=each: as_token(said)) for each in forged), 401)
-    headers = ((each, lambda said=each: Api(app, None).ask("GET", "/me", headers={"Authorization": said}))
+    nobody = Api(app, None)
+    headers = ((each, lambda said=each: nobody.ask("GET", "/me", headers={"Authorization": said}))
                for each in tokens.HEADERS)  # fmt: skip
     refuse("get_me", headers, 401)
     # As a refresh token, with the key of that kind; and as what a letter's link has.

@@ -159,7 +159,7 @@ def run(schema: Any, *hooks: Callable[..., None]) -> Iterator[Any]:
 
 
 def allowed(check: str, said: str) -> bool:
-    """A request that is written right may still be refused for what it says, and for who says it."""
+    """A request that is written right may still be refused for what it says, and who says it."""
     if check != "positive_data_acceptance":
         return False
     error = json.loads(said)["error"]

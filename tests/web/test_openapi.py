@@ -1,7 +1,6 @@
 """The document says what the routes do: no more, no less."""
 
 import html
-import json
 import re
 from collections.abc import Iterator
 from typing import Any

@@ -74,12 +74,12 @@ class Forger:
                              pack(self.key).encode(), self.key.hex().encode()]  # fmt: skip
         private = rsa.generate_private_key(65537, 2048)
         public = private.public_key()
-        for form in (
+        forms = (
             serialization.PublicFormat.SubjectPublicKeyInfo,
             serialization.PublicFormat.PKCS1,
-        ):
-            for coding in (serialization.Encoding.PEM, serialization.Encoding.DER):
-                keys.append(public.public_bytes(coding, form))
+        )
+        codings = (serialization.Encoding.PEM, serialization.Encoding.DER)
+        keys += [public.public_bytes(coding, form) for form in forms for coding in codings]
         keys += self.others.values()
         for key in keys:
             yield self.sign(self.header, self.claims, key)

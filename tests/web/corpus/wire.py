@@ -57,11 +57,11 @@ _PATHS = tuple(_PATH + each for each in (
     b"static/vendor", b"static/..%5capp.py", b"metrics/..", b"health/../metrics", b"docs/", b"docs/..", b"openapi.json/",
 ))  # fmt: skip
 
-_NAMES = tuple(b"X" + bytes([sign]) + b"Y: z\r\n" for sign in (*range(0, 9), 11, 12, *range(14, 33), *b'"(),/:;<=>?@[\\]{}', 127, 128, 255)
+_NAMES = tuple(b"X" + bytes([sign]) + b"Y: z\r\n" for sign in (*range(9), 11, 12, *range(14, 33), *b'"(),/:;<=>?@[\\]{}', 127, 128, 255)
                if sign not in b":")  # fmt: skip
 _VALUES = tuple(
     b"X-Y: a" + bytes([sign]) + b"b\r\n"
-    for sign in (*range(0, 9), 11, 12, *range(14, 32), 127, 128, 255)
+    for sign in (*range(9), 11, 12, *range(14, 32), 127, 128, 255)
 )
 _FOLDED = (
     b"X: a\r\n b\r\n", b"X: a\r\n\tb\r\n", b" X: a\r\n", b"\tX: a\r\n", b"X : a\r\n", b"X\t: a\r\n", b": a\r\n", b"X\r\n", b"X a\r\n",
