@@ -6,6 +6,7 @@ import socket
 import struct
 import time
 from concurrent.futures import Future
+from contextlib import suppress
 from functools import partial
 from selectors import EVENT_READ
 from typing import Any
@@ -16,13 +17,13 @@ from gunicorn.workers.gthread import (  # type: ignore[import-untyped]  # upstre
     ThreadWorker,
 )
 
+from finora_core.kernel.errors import Refusal
 from finora_core.kernel.ids import new_id
-from finora_web.errors import Overloaded, error_body, headers_of, status_of
+from finora_web.errors import NotHttp, Overloaded, error_body, headers_of, status_of
 
 _CHUNK = 1 << 14
 _HEAD_END = b"\r\n\r\n"
 _LONGEST_HEAD = 1 << 16
-_TOO_LONG = b"HTTP/1.1 431 Header Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 _QUEUED = 16
 """How many requests may wait for each thread. With more, everybody would wait in vain: who asks now
 is told to come back, at once and at the cost of no thread."""
@@ -33,17 +34,41 @@ _STALL = struct.pack("ll", 30, 0)
 _GONE = (errno.EAGAIN, errno.EWOULDBLOCK, errno.ECONNABORTED)
 
 
-def _overloaded() -> bytes:
-    refusal = Overloaded("more is asked than can be answered; come back in a moment")
+def _refused(refusal: Refusal, status: int, reason: str) -> bytes:
+    """An answer to what no application has seen, in the same envelope."""
     body = error_body(refusal.code, refusal.message, (), str(new_id()))
     lines = [
-        f"HTTP/1.1 {status_of(refusal)} Service Unavailable",
+        f"HTTP/1.1 {status} {reason}",
         *(f"{name}: {value}" for name, value in headers_of(refusal).items()),
         "Content-Type: application/json",
+        "X-Content-Type-Options: nosniff",
         f"Content-Length: {len(body)}",
         "Connection: close",
     ]
     return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+def _overloaded() -> bytes:
+    refusal = Overloaded("more is asked than can be answered; come back in a moment")
+    return _refused(refusal, status_of(refusal), "Service Unavailable")
+
+
+def _not_http(status: int, reason: str) -> bytes:
+    # What is wrong with it is in the log: it may be anything, and is not sent back.
+    return _refused(NotHttp("this is no request that can be read"), status, reason)
+
+
+class _Heard:
+    """A socket that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.said = b""
+
+    def gettimeout(self) -> float:
+        return 0.0
+
+    def sendall(self, data: bytes) -> None:
+        self.said += data
 
 
 class Connection(TConn):  # type: ignore[misc]  # untyped upstream
@@ -89,6 +114,15 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # untyped upstream
             self._hand_over(conn)
         else:
             self._wait(conn)
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: Any) -> None:
+        """gunicorn's refusals of what it cannot read, as ours; it says them as a page."""
+        heard = _Heard()
+        super().handle_error(req, heard, addr, exc)
+        _, status, reason = heard.said.partition(b"\r\n")[0].decode("latin-1").split(" ", 2)
+        # Who asked may have gone.
+        with suppress(OSError):
+            client.sendall(_not_http(int(status), reason))
 
     def murder_pending(self) -> None:
         now = time.monotonic()
@@ -136,7 +170,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # untyped upstream
             self._hand_over(conn)
         elif len(conn.head) > _LONGEST_HEAD:
             self._leave(conn)
-            self._end(conn, _TOO_LONG)
+            self._end(conn, _not_http(431, "Request Header Fields Too Large"))
 
     def _hand_over(self, conn: Connection) -> None:
         if self.nr_conns - len(self.outside) > self.cfg.threads * _QUEUED:

@@ -90,7 +90,8 @@ Day = Annotated[
 Instant = Annotated[
     datetime,
     _written(
-        r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)",
+        # Of an hour's minutes there are sixty: the parser would take more.
+        r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:[0-5]\d)",
         datetime.fromisoformat,
         "is not an instant with its zone, YYYY-MM-DDThh:mm:ssZ",
     ),

@@ -54,6 +54,12 @@ class WrongMediaType(Invalid):
     code = "MEDIA_TYPE"
 
 
+class NotHttp(Invalid):
+    """What came is no request of HTTP, or is longer than one may be."""
+
+    code = "NOT_HTTP"
+
+
 class NoSuchRoute(NotFound):
     """There is nothing at this path."""
 

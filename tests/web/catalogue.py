@@ -530,6 +530,10 @@ class Written:
             assert found is not None
             return int(found)
 
+    def tables(self) -> dict[str, list[str]]:
+        """Count and checksum of each table."""
+        return {name: rest for name, *rest in json.loads(self.digest())}
+
     def digest(self) -> str:
         """Two that are equal have nothing written between them."""
         whose = "true"
@@ -583,6 +587,3 @@ class Seen:
 
 
 UPKEEP = frozenset({"seal", "seal_mark"})
-COUNTED = frozenset({"guess", "event", "version", "nonce"})
-"""What a wrong guess leaves: its count, the event that tells of it in the log of whom it was aimed
-at, and that a ticket was spent by it. Nothing else that is refused writes anything."""
