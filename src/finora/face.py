@@ -30,7 +30,9 @@ from finora_core.jobs.service import JobRunner, JobService
 from finora_core.kernel.errors import Unavailable
 from finora_core.kernel.ids import new_id
 from finora_core.kernel.scope import Scope
+from finora_core.ledger.closing.service import ClosingService
 from finora_core.ledger.service import LedgerService
+from finora_core.market.rates.service import RateService
 from finora_core.records.imports import ImportService
 from finora_core.records.model import ImportRequest
 from finora_core.records.service import RecordService
@@ -54,6 +56,8 @@ class Finora:
         self.records = services.get(RecordService)
         self.imports = services.get(ImportService)
         self.wallet = services.get(WalletService)
+        self.rates = services.get(RateService)
+        self.closings = services.get(ClosingService)
         self.jobs = services.get(JobService)
         self.files = services.get(FileService)
         self.tokens = services.get(TokenService)

@@ -82,8 +82,10 @@ from finora_core.kernel.errors import Unavailable
 from finora_core.kernel.events import Plain
 from finora_core.kernel.nonces import Nonces
 from finora_core.kernel.scope import Scope
+from finora_core.ledger.closing.service import ClosingService
 from finora_core.ledger.service import LedgerService
 from finora_core.mail.ports import Letters, Mailer
+from finora_core.market.rates.service import RateService
 from finora_core.notices import reactions as notices_reactions
 from finora_core.notices.service import NoticeService
 from finora_core.records import reactions as records_reactions
@@ -417,6 +419,16 @@ class Capabilities(Module):
     @provider
     def wallet(self, database: Postgres) -> WalletService:
         return WalletService(database.begin)
+
+    @singleton
+    @provider
+    def rates(self, database: Postgres) -> RateService:
+        return RateService(database.begin)
+
+    @singleton
+    @provider
+    def closings(self, database: Postgres) -> ClosingService:
+        return ClosingService(database.begin)
 
     @singleton
     @provider

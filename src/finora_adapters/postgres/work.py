@@ -16,6 +16,7 @@ from finora_adapters.postgres import access
 from finora_adapters.postgres.addresses import PgAddresses
 from finora_adapters.postgres.audit import PgLog
 from finora_adapters.postgres.belongings import PgBelongings
+from finora_adapters.postgres.closings import PgClosings
 from finora_adapters.postgres.driver import Statement, run, run_all
 from finora_adapters.postgres.erasure import PgErasure
 from finora_adapters.postgres.errors import translated
@@ -26,6 +27,7 @@ from finora_adapters.postgres.jobs import PgEveryJob, PgJobs, PgPeriods, dump
 from finora_adapters.postgres.ledger import PgAccounts, PgAssets, PgHolds, PgJournal
 from finora_adapters.postgres.members import PgMembers
 from finora_adapters.postgres.people import PgPeople
+from finora_adapters.postgres.rates import PgRates
 from finora_adapters.postgres.records import PgRecords, PgWords
 from finora_adapters.postgres.secrets import PgDataKeys, PgSecrets
 from finora_adapters.postgres.sessions import PgSessions
@@ -199,6 +201,14 @@ class PgWork:
     @cached_property
     def totals(self) -> PgTotals:
         return PgTotals(self.connection, self.scope.tenant_id, self.assets)
+
+    @cached_property
+    def rates(self) -> PgRates:
+        return PgRates(self.connection, self.assets)
+
+    @cached_property
+    def closings(self) -> PgClosings:
+        return PgClosings(self.connection, self.scope.tenant_id, self.assets)
 
     def version(self) -> int:
         """The number that every write of the tenant raises: what this transaction reads is true as

@@ -1,0 +1,12 @@
+"""Rates, closed periods and reports."""
+
+from alembic import op
+
+from finora_adapters.postgres.migrate import run_sql
+
+revision = "0010_reports"
+down_revision = "0007_sessions"
+
+
+def upgrade() -> None:
+    op.execute(run_sql(revision))
