@@ -23,6 +23,7 @@ from finora_core.audit.service import AnchorService, Auditor, AuditService
 from finora_core.files.service import FileService
 from finora_core.identity.admin.service import PeopleOperator
 from finora_core.identity.service import TokenService
+from finora_core.insights.reports.service import ReportService
 from finora_core.insights.wallet.service import WalletService
 from finora_core.jobs.model import Job, JobStateConflict
 from finora_core.jobs.ports import Queue
@@ -56,6 +57,7 @@ class Finora:
         self.records = services.get(RecordService)
         self.imports = services.get(ImportService)
         self.wallet = services.get(WalletService)
+        self.reports = services.get(ReportService)
         self.rates = services.get(RateService)
         self.closings = services.get(ClosingService)
         self.jobs = services.get(JobService)

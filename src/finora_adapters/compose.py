@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from importlib.util import find_spec
+from typing import BinaryIO
 from uuid import UUID
 
 import attrs
@@ -71,6 +72,11 @@ from finora_core.identity.takeout.service import TakeoutService
 from finora_core.identity.tenants.links import Invitations
 from finora_core.identity.tenants.service import TenantService
 from finora_core.identity.verifiers import Passwords, Tokens
+from finora_core.insights.reports import reactions as reports_reactions
+from finora_core.insights.reports.model import Format
+from finora_core.insights.reports.ports import Writer
+from finora_core.insights.reports.service import ReportService
+from finora_core.insights.reports.tables import CsvWriter, Document, JsonWriter
 from finora_core.insights.wallet.service import WalletService
 from finora_core.jobs import reactions as jobs_reactions
 from finora_core.jobs.model import Handler, Progress, Schedule, Subscription
@@ -105,6 +111,7 @@ class NotDurable(Unavailable):
 SCHEDULES: tuple[Schedule, ...] = jobs_reactions.SCHEDULES
 SUBSCRIPTIONS: tuple[Subscription, ...] = (
     *records_reactions.SUBSCRIPTIONS,
+    *reports_reactions.SUBSCRIPTIONS,
     *jobs_reactions.SUBSCRIPTIONS,
     *notices_reactions.SUBSCRIPTIONS,
     *(schedule.subscription for schedule in SCHEDULES),
@@ -172,6 +179,27 @@ def mailer_of(settings: Settings) -> Mailer:
 
 def letters_of(settings: Settings) -> Letters:
     return TemplateLetters(settings.sender)
+
+
+def writers_of() -> Mapping[Format, Writer]:
+    """What this installation can write: a library that is not installed is a format less."""
+    writers: dict[Format, Writer] = {Format.CSV: CsvWriter(), Format.JSON: JsonWriter()}
+    if find_spec("xlsxwriter") is not None:
+        from finora_adapters.documents.xlsx import XlsxWriter
+
+        writers[Format.XLSX] = XlsxWriter()
+    if find_spec("fpdf") is not None and find_spec("fontpkg_noto_sans") is not None:
+        writers[Format.PDF] = _LatePdf()
+    return writers
+
+
+class _LatePdf:
+    """Its library takes half a second to come, so it comes with the first file."""
+
+    def write(self, document: Document, out: BinaryIO) -> None:
+        from finora_adapters.documents.pdf import PdfWriter
+
+        PdfWriter().write(document, out)
 
 
 def anchors_of(settings: Settings) -> Anchors:
@@ -422,6 +450,11 @@ class Capabilities(Module):
 
     @singleton
     @provider
+    def reports(self, database: Postgres, objects: Objects) -> ReportService:
+        return ReportService(database.begin, objects, writers_of())
+
+    @singleton
+    @provider
     def rates(self, database: Postgres) -> RateService:
         return RateService(database.begin)
 
@@ -490,6 +523,7 @@ class Capabilities(Module):
         database: Postgres,
         queue: Queue,
         imports: ImportService,
+        reports: ReportService,
         sweeper: FileSweeper,
         keys: KeyService,
         notices: ProviderOf[NoticeService],
@@ -513,6 +547,7 @@ class Capabilities(Module):
             PgOutdated(database).forget,
         )
         handlers |= {REWRAP: keys.rewrap, RESEAL: keys.reseal, ERASE: _erase(erasure)}
+        handlers |= reports_reactions.handlers(reports)
         handlers |= notices_reactions.handlers(notices.get)
         pauses = {each.job: each.pause_s for each in SUBSCRIPTIONS}
         limit_s = self.settings.job_limit_s

@@ -313,6 +313,12 @@ class PgJournal:
         cut = "and e.tx <= cast(:tx as xid8)"
         return self._trial(text(_TRIAL.format(join=_JOIN_ENTRY, when=cut)), {"tx": tx})
 
+    def trial_balance_known(self, on: date, tx: str) -> TrialBalance:
+        """At the end of a day, as it was known to the transaction."""
+        cut = "and p.on_date <= :on and e.tx <= cast(:tx as xid8)"
+        query = text(_TRIAL.format(join=_JOIN_ENTRY, when=cut))
+        return self._trial(query, {"on": on, "tx": tx})
+
     def _trial(self, query: Any, values: dict[str, Any]) -> TrialBalance:
         rows = self.connection.execute(query, {"tenant": self.tenant_id} | values)
         return TrialBalance(

@@ -162,6 +162,12 @@ union
 select l.id, s.record_id, 'existing' from line l join finora.sighting s
   on s.tenant_id = :tenant and s.account_id = l.account_id and s.identity = l.identity
   and s.occurrence = l.occurrence
+union
+-- What was exported from here names its record, whatever became of that since.
+select l.id, r.id, 'existing' from line l join finora.record r on r.tenant_id = :tenant
+  and r.id = case when l.bank_id ~ '^finora:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+    then substr(l.bank_id, 8)::uuid end
+where :source = 'finora'
 """
 
 # Lines and records that nothing is matched with yet. What files said of a record counts, not what

@@ -29,6 +29,7 @@ from finora_adapters.postgres.members import PgMembers
 from finora_adapters.postgres.people import PgPeople
 from finora_adapters.postgres.rates import PgRates
 from finora_adapters.postgres.records import PgRecords, PgWords
+from finora_adapters.postgres.reports import PgFigures, PgReports
 from finora_adapters.postgres.secrets import PgDataKeys, PgSecrets
 from finora_adapters.postgres.sessions import PgSessions
 from finora_adapters.postgres.statements import PgImports, PgStaging
@@ -209,6 +210,14 @@ class PgWork:
     @cached_property
     def closings(self) -> PgClosings:
         return PgClosings(self.connection, self.scope.tenant_id, self.assets)
+
+    @cached_property
+    def figures(self) -> PgFigures:
+        return PgFigures(self.connection, self.scope.tenant_id, self.assets)
+
+    @cached_property
+    def reports(self) -> PgReports:
+        return PgReports(self.connection, self.scope.tenant_id)
 
     def version(self) -> int:
         """The number that every write of the tenant raises: what this transaction reads is true as
