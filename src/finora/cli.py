@@ -7,7 +7,18 @@ from typing import Annotated
 
 import typer
 
-from finora.commands import admin, audit, backup, books, keys, mail, serving, statements, upkeep
+from finora.commands import (
+    admin,
+    audit,
+    backup,
+    books,
+    keys,
+    mail,
+    reports,
+    serving,
+    statements,
+    upkeep,
+)
 
 app = typer.Typer(
     name="finora",
@@ -24,6 +35,9 @@ app.command("accounts")(books.accounts)
 app.command("records")(books.records)
 app.command("wallet")(books.wallet)
 app.command("export")(books.export)
+app.command("report")(reports.report)
+app.command("close")(reports.close)
+app.command("reopen")(reports.reopen)
 app.command("migrate")(upkeep.migrate)
 app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)
@@ -35,6 +49,7 @@ app.command("worker")(serving.worker)
 app.add_typer(serving.token, name="token")
 app.add_typer(serving.queue, name="queue")
 app.add_typer(admin.admin, name="admin")
+app.add_typer(reports.rates, name="rates")
 app.add_typer(keys.keys, name="keys")
 app.add_typer(mail.mail, name="mail")
 app.add_typer(audit.audit, name="audit")

@@ -29,6 +29,7 @@ from finora_core.identity.service import TokenService
 from finora_core.identity.sessions.service import SessionService
 from finora_core.identity.takeout.service import TakeoutService
 from finora_core.identity.tenants.service import TenantService
+from finora_core.insights.reports.service import ReportService
 from finora_core.insights.wallet.service import WalletService
 from finora_core.jobs.operators import OperatorService
 from finora_core.jobs.ports import Queue
@@ -36,7 +37,9 @@ from finora_core.jobs.service import JobService
 from finora_core.kernel.clock import SystemClock
 from finora_core.kernel.nonces import Nonces
 from finora_core.kernel.scope import Scope
+from finora_core.ledger.closing.service import ClosingService
 from finora_core.ledger.service import LedgerService
+from finora_core.market.rates.service import RateService
 from finora_core.records.imports import MAX_PREVIEW, ImportService
 from finora_core.records.service import RecordService
 from finora_core.secrets.ports import KeyRing
@@ -63,6 +66,9 @@ def build(settings: Settings, opened: Opened, metrics_folder: Path | None = None
         records=get(RecordService),
         imports=get(ImportService),
         wallet=get(WalletService),
+        reports=get(ReportService),
+        rates=get(RateService),
+        closings=get(ClosingService),
         jobs=get(JobService),
         files=get(FileService),
         tokens=get(TokenService),

@@ -15,10 +15,13 @@ from finora_core.identity.service import TokenService
 from finora_core.identity.sessions.service import SessionService
 from finora_core.identity.takeout.service import TakeoutService
 from finora_core.identity.tenants.service import TenantService
+from finora_core.insights.reports.service import ReportService
 from finora_core.insights.wallet.service import WalletService
 from finora_core.jobs.ports import Queue
 from finora_core.jobs.service import JobService
+from finora_core.ledger.closing.service import ClosingService
 from finora_core.ledger.service import LedgerService
+from finora_core.market.rates.service import RateService
 from finora_core.records.imports import ImportService
 from finora_core.records.service import RecordService
 from finora_core.secrets.service import SecretService
@@ -30,6 +33,9 @@ class Services:
     records: RecordService
     imports: ImportService
     wallet: WalletService
+    reports: ReportService
+    rates: RateService
+    closings: ClosingService
     jobs: JobService
     files: FileService
     tokens: TokenService

@@ -28,7 +28,7 @@ from finora_core.insights.reports.model import (
 )
 from finora_core.insights.reports.service import ReportService
 from finora_core.insights.reports.tables import csv_cell
-from finora_core.records.exported import RECORD_COLUMNS, guarded, unguarded
+from finora_core.records.exported.model import RECORD_COLUMNS, guarded, unguarded
 
 EUR = currency("EUR")
 PERIOD = {"since": date(2023, 1, 1), "until": date(2023, 12, 31)}

@@ -4,6 +4,7 @@ from finora_web.api import (
     accounts,
     addresses,
     auth,
+    closings,
     credentials,
     entries,
     events,
@@ -13,7 +14,9 @@ from finora_web.api import (
     jobs,
     me,
     people,
+    rates,
     records,
+    reports,
     tenants,
     tokens,
     wallet,
@@ -24,7 +27,7 @@ ENDPOINTS: tuple[Endpoint, ...] = tuple(
     endpoint
     for module in (
         auth, me, addresses, tenants, people, accounts, entries, records, imports, wallet, jobs,
-        files, tokens, credentials, events, exports,
+        files, tokens, credentials, events, exports, reports, rates, closings,
     )
     for endpoint in module.routes
 )  # fmt: skip

@@ -16,7 +16,7 @@ from finora_core.insights.wallet.model import Flows
 from finora_core.kernel.amount import Amount
 from finora_core.ledger.model import Account, Balance, StatementRow
 from finora_core.market.rates.model import Rate
-from finora_core.records.exported import RECORD_COLUMNS, guarded
+from finora_core.records.exported.model import RECORD_COLUMNS, guarded
 from finora_core.records.model import Record
 
 Cell = str | int | date | Amount | None

@@ -14,7 +14,7 @@ from finora_core.plugins import (
     StatementLine,
     StatementRefused,
 )
-from finora_core.records.exported import RECORD_COLUMNS, unguarded
+from finora_core.records.exported.model import RECORD_COLUMNS, unguarded
 from finora_core.records.formats.text import open_text
 
 ID = "finora:"
