@@ -12,7 +12,9 @@ _MOVED = """
     and p.on_date between :since and :until
   join finora.entry e on e.tenant_id = :tenant and e.id = p.entry_id {entries}
   left join lateral (select category, flow from finora.label l where l.tenant_id = :tenant
-    and l.entry_id = coalesce(e.reverses, e.id) {labels} order by number desc limit 1) l on true
+    -- coalesce() would not do: it is not leakproof, and so no condition of an index.
+    and l.entry_id = case when e.reverses is null then e.id else e.reverses end {labels}
+    order by number desc limit 1) l on true
   where a.tenant_id = :tenant and a.kind in ('asset', 'liability')
 """
 MOVED = _MOVED.format(entries="", labels="")
