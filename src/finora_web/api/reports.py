@@ -95,7 +95,7 @@ class SheetLineOut(Out):
 Lines = Annotated[list[SheetLineOut], BeforeValidator(lambda it: [_account(each) for each in it])]
 
 
-class SheetOut(Out):
+class ReportedSheetOut(Out):
     assets: Lines
     liabilities: Lines
     equity: Lines
@@ -113,7 +113,7 @@ class BaseSheetOut(Out):
 class SheetReportOut(Out):
     on: date
     closing: int | None
-    sheet: SheetOut
+    sheet: ReportedSheetOut
     in_base: BaseSheetOut
 
 
