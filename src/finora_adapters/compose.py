@@ -282,12 +282,12 @@ class Doors(Module):
     @singleton
     @provider
     def sessions(self, door: Door, letters: SentLetters, passwords: Passwords) -> SessionService:
-        return SessionService(door, letters, passwords)
+        return SessionService(door, letters, passwords, self.settings.proof_first)
 
     @singleton
     @provider
     def people(self, door: Door, letters: SentLetters, passwords: Passwords) -> PeopleService:
-        return PeopleService(door, letters, passwords)
+        return PeopleService(door, letters, passwords, self.settings.proof_first)
 
     @singleton
     @provider

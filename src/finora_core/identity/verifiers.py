@@ -278,6 +278,8 @@ class Claims:
     tenant: str | None
     role: str | None
     expires_at: datetime
+    proven_at: datetime | None = None
+    """When its subject last signed in there, if it says so."""
 
 
 class ExternalIssuer(Protocol):
