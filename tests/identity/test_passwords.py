@@ -213,9 +213,9 @@ def test_that_there_is_no_room_is_known_before_anything_is_looked_up() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="threads have a priority of their own there")
 def test_hashes_are_made_in_threads_that_others_come_before(passwords: Argon2Passwords) -> None:
-    before = {thread.name for thread in threading.enumerate()}
+    before = set(threading.enumerate())
     passwords.hash(PASSWORD)
-    made = [thread for thread in threading.enumerate() if thread.name not in before]
+    made = [thread for thread in threading.enumerate() if thread not in before]
     assert [thread.name for thread in made] == ["passwords_0"]
     assert made[0].native_id is not None
     own = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())

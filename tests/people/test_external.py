@@ -121,7 +121,7 @@ def test_a_fresh_proof_is_the_service_s_to_tell(ask: Any) -> None:
     now = int(datetime.now(UTC).timestamp())
     for changed in ({}, {"auth_time": now - 301}):
         assert ask(**changed).refused("GET", "/export") == (403, "STEP_UP_REQUIRED")
-    for wrong in (now + 3_600, "now", True, None):
+    for wrong in (now + 3_600, "now", True):
         refused = ask(auth_time=wrong).refused("GET", "/export")
         assert refused == (401, "TOKEN_INVALID"), wrong
     assert ask(auth_time=now - 200).ask("GET", "/export").status_code == 200

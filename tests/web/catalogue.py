@@ -601,12 +601,16 @@ class Seen:
     mark: int
     digest: str
 
-    def still(self) -> bool:
-        """Whether it is there, and no more."""
+    def changed(self) -> set[str]:
+        """The tables that are not as they were."""
         mark = self.written.mark()
-        same = mark == self.mark or self.written.digest() == self.digest
+        digest = self.digest if mark == self.mark else self.written.digest()
         self.mark = mark
-        return same
+        if digest == self.digest:
+            return set()
+        now, then = ({name: rest for name, *rest in json.loads(each)}
+                     for each in (digest, self.digest))  # fmt: skip
+        return {name for name in now if now[name] != then[name]}
 
 
 UPKEEP = frozenset({"seal", "seal_mark"})

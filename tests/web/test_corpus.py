@@ -53,7 +53,7 @@ def refuse(written: Written, document: Any) -> Callable[..., None]:
             assert answer.headers["X-Content-Type-Options"] == "nosniff", told
             assert not _CONTROL.search(answer.data), told
             assert json.loads(answer.data)["error"]["code"], told
-            assert seen.still(), told
+            assert not seen.changed(), told
 
     return check
 
@@ -313,7 +313,7 @@ def test_no_bytes_on_the_wire_are_taken_for_what_they_are_not(
         query = text("select count(*) from finora.account where name = 'smuggled'")
         assert connection.scalar(query) == len(made) <= 1
     if not made:
-        assert seen.still()
+        assert not seen.changed()
     bearer = {"Authorization": f"Bearer {token.decode()}"}
     assert served.ask("GET", "/api/v1/accounts", **bearer)[0] == 200
     assert all("level" in line for line in served.lines())
