@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
 from functools import partial
 from importlib.util import find_spec
 from uuid import UUID
@@ -498,7 +499,7 @@ class Capabilities(Module):
             PgNonces(database).forget,
             anchoring.require,
             audit,
-            PgOutdated(database).forget,
+            PgOutdated(database, timedelta(hours=self.settings.replies_kept_h)).forget,
         )
         handlers |= {REWRAP: keys.rewrap, RESEAL: keys.reseal, ERASE: _erase(erasure)}
         handlers |= notices_reactions.handlers(notices.get)

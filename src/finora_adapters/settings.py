@@ -202,6 +202,13 @@ class Settings(BaseModel):
         description="Requests of one process that wait for them; fewer than FINORA_HTTP_THREADS, "
         "or sign-in takes every thread. Others are told to try again.",
     )
+    replies_kept_h: int = Field(
+        24,
+        ge=1,
+        le=9_600,
+        description="Hours for which an answer is kept for whoever repeats a request with the same "
+        "Idempotency-Key; of requests that write books, 400 days.",
+    )
     sign_in_unproven: bool | None = Field(
         None,
         description="Whether a password signs in before its address was confirmed by the letter; "
