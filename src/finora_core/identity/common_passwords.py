@@ -1,7 +1,8 @@
 """Passwords that are guessed first.
 
 The list is of zxcvbn 4.5 (MIT) and Django 5.2 (BSD), with some of our own, in small letters:
-those that are long enough to be taken at all, and the most used words, to which people add a year and a sign.
+those that are long enough to be taken at all, and the most used words, to which people add a year
+and a sign.
 """
 
 import gzip
