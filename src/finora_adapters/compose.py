@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
 from functools import partial
 from importlib.util import find_spec
 from uuid import UUID
@@ -282,12 +283,12 @@ class Doors(Module):
     @singleton
     @provider
     def sessions(self, door: Door, letters: SentLetters, passwords: Passwords) -> SessionService:
-        return SessionService(door, letters, passwords)
+        return SessionService(door, letters, passwords, self.settings.proof_first)
 
     @singleton
     @provider
     def people(self, door: Door, letters: SentLetters, passwords: Passwords) -> PeopleService:
-        return PeopleService(door, letters, passwords)
+        return PeopleService(door, letters, passwords, self.settings.proof_first)
 
     @singleton
     @provider
@@ -498,7 +499,7 @@ class Capabilities(Module):
             PgNonces(database).forget,
             anchoring.require,
             audit,
-            PgOutdated(database).forget,
+            PgOutdated(database, timedelta(hours=self.settings.replies_kept_h)).forget,
         )
         handlers |= {REWRAP: keys.rewrap, RESEAL: keys.reseal, ERASE: _erase(erasure)}
         handlers |= notices_reactions.handlers(notices.get)
