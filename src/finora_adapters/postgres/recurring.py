@@ -22,7 +22,7 @@ from finora_core.insights.recurring.model import (
 _LINES = text("""
 select r.id, r.on_date, r.units, r.asset, r.merchant_key from (
   select r.id, r.on_date, r.units, r.asset, r.merchant_key, r.entry_id,
-    count(*) over stream as seen, max(r.on_date) over stream as latest
+    count(*) over stream as seen
   from finora.record r
   where r.tenant_id = :tenant and r.on_date > :since and r.on_date <= :until and not r.void
     and r.bank_state = 'booked' and r.entry_id is not null and r.merchant_key <> ''
@@ -31,7 +31,7 @@ select r.id, r.on_date, r.units, r.asset, r.merchant_key from (
 left join lateral (select flow from finora.label l where l.tenant_id = :tenant
   and l.entry_id = r.entry_id order by number desc limit 1) l on true
 where r.seen between :least and :most and coalesce(l.flow, 'flow') = 'flow'
-order by r.latest desc, r.merchant_key, r.asset, r.units > 0, r.on_date, r.id limit :lines
+order by r.seen, r.merchant_key, r.asset, r.units > 0, r.on_date, r.id limit :lines
 """)
 
 

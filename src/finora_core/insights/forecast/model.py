@@ -28,7 +28,7 @@ MIN_DAYS, MAX_DAYS = 1, 366
 WEEKS = 26
 """How many weeks the median of the rest is of, at most."""
 LEAST_WEEKS = 12
-ORIGINS, LEAST_ORIGINS = 24, 5
+ORIGINS, LEAST_ORIGINS = 12, 5
 """From how many earlier days the forecast is tried, a week apart."""
 BEFORE_JUDGED = 4
 """How many errors are known before an interval is judged."""

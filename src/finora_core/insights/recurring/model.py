@@ -7,10 +7,11 @@ a period has a jitter, within which a payment may come early or late. Where the 
 is no stream, its amounts are tried apart: two subscriptions of one shop are two streams.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from enum import StrEnum
-from itertools import groupby, pairwise
+from itertools import pairwise
 from typing import ClassVar
 from uuid import UUID
 
@@ -25,7 +26,7 @@ from finora_core.kernel.ids import derived_id
 
 HISTORY = timedelta(days=1_150)
 """How far back records are read: three years and a jitter."""
-MOST_LINES = 50_000
+MOST_LINES = 20_000
 LEAST_OFTEN, MOST_OFTEN = 2, 1_000
 """A merchant with fewer or more records than that is not looked at."""
 SKIPS = 3
@@ -70,12 +71,15 @@ class Rhythm(StrEnum):
 
     def steps(self, one: date, other: date) -> int | None:
         """How many periods lie between two payments; None if they do not follow this rhythm."""
+        if (other - one).days < _SHORTEST[self] - self.jitter:
+            return None  # Nearly all that somebody buys in a shop ends here.
         for periods in range(1, SKIPS + 1):
             if abs((other - self.after(one, periods)).days) <= self.jitter:
                 return periods
         return None
 
 
+_SHORTEST = {Rhythm.WEEKLY: 7, Rhythm.MONTHLY: 28, Rhythm.QUARTERLY: 89, Rhythm.YEARLY: 365}
 _MONTHS = {Rhythm.MONTHLY: 1, Rhythm.QUARTERLY: 3, Rhythm.YEARLY: 12}
 
 
@@ -154,9 +158,11 @@ def find_recurring(
     """All there are, by merchant, in a total order that does not depend on that of the lines."""
     said = verdicts or {}
     found: list[Recurring] = []
-    ranked = sorted(lines, key=lambda each: (*_key(each), each.on_date, str(each.record_id)))
-    for key, group in groupby(ranked, key=_key):
-        streams = _streams(list(group))
+    groups: dict[tuple[str, str, bool], Stream] = defaultdict(list)
+    for line in lines:
+        groups[line.merchant_key, line.asset.id, line.units > 0].append(line)
+    for key in sorted(groups):
+        streams = _streams(sorted(groups[key], key=_when))
         for number, (rhythm, stream) in enumerate(streams):
             merchant, asset, income = key
             item_id = derived_id(
@@ -166,11 +172,11 @@ def find_recurring(
     return tuple(found)
 
 
-def _key(line: RecurringLine) -> tuple[str, str, bool]:
-    return line.merchant_key, line.asset.id, line.units > 0
-
-
 Stream = list[RecurringLine]
+
+
+def _when(line: RecurringLine) -> tuple[date, int]:
+    return line.on_date, line.record_id.int
 
 
 def _streams(lines: Stream) -> list[tuple[Rhythm, Stream]]:
@@ -180,7 +186,7 @@ def _streams(lines: Stream) -> list[tuple[Rhythm, Stream]]:
     apart = (_stream(cluster) for cluster in _clusters(lines))
     found = [stream for stream in apart if stream is not None]
     # By their beginning, so that what is found later does not rename what was found before.
-    return sorted(found, key=lambda each: (each[1][0].on_date, str(each[1][0].record_id)))
+    return sorted(found, key=lambda each: _when(each[1][0]))
 
 
 def _stream(lines: Stream) -> tuple[Rhythm, Stream] | None:
@@ -197,9 +203,13 @@ def _follows(rhythm: Rhythm, lines: Stream) -> bool:
     payments alone say something only if they are equal."""
     if len(lines) == 2 and lines[0].units != lines[1].units:
         return False
-    steps = [rhythm.steps(one.on_date, other.on_date) for one, other in pairwise(lines)]
-    skipped = sum(1 for step in steps if step != 1)
-    return None not in steps and skipped * 5 <= len(steps)
+    skipped = 0
+    for one, other in pairwise(lines):
+        steps = rhythm.steps(one.on_date, other.on_date)
+        if steps is None:
+            return False
+        skipped += steps != 1
+    return skipped * 5 <= len(lines) - 1
 
 
 def _alike(lines: Stream) -> bool:
@@ -214,14 +224,14 @@ def _alike(lines: Stream) -> bool:
 
 def _clusters(lines: Stream) -> list[Stream]:
     """By amount: a new cluster where the next larger amount is a tenth larger or more."""
-    ranked = sorted(lines, key=lambda line: (abs(line.units), line.on_date, str(line.record_id)))
+    ranked = sorted(lines, key=lambda line: (abs(line.units), *_when(line)))
     found: list[Stream] = []
     for line in ranked:
         if found and abs(line.units) * 10 < abs(found[-1][-1].units) * 11:
             found[-1].append(line)
         else:
             found.append([line])
-    return [sorted(each, key=lambda line: (line.on_date, str(line.record_id))) for each in found]
+    return [sorted(each, key=_when) for each in found]
 
 
 def _recurring(

@@ -12,7 +12,7 @@ from finora_core.kernel.work import Work
 class RecurringRows(Protocol):
     def lines(self, since: date, until: date) -> Sequence[RecurringLine]:
         """The booked records of these days whose merchant comes again, transfers apart: of at most
-        50,000, those of the merchants that were last there."""
+        20,000, those of the merchants that are seen least: a bill comes rarely, a shop often."""
 
     def verdicts(self) -> Mapping[UUID, Verdict]: ...
 
