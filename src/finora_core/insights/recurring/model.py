@@ -183,17 +183,18 @@ def _streams(lines: Stream) -> list[tuple[Rhythm, Stream]]:
     whole = _stream(lines)
     if whole is not None:
         return [whole]
-    apart = (_stream(cluster) for cluster in _clusters(lines))
+    # Of many clusters some follow a rhythm by chance: it takes two payments more.
+    apart = (_stream(cluster, 2) for cluster in _clusters(lines))
     found = [stream for stream in apart if stream is not None]
     # By their beginning, so that what is found later does not rename what was found before.
     return sorted(found, key=lambda each: _when(each[1][0]))
 
 
-def _stream(lines: Stream) -> tuple[Rhythm, Stream] | None:
+def _stream(lines: Stream, more: int = 0) -> tuple[Rhythm, Stream] | None:
     if not _alike(lines):
         return None
     for rhythm in Rhythm:
-        if len(lines) >= rhythm.least and _follows(rhythm, lines):
+        if len(lines) >= rhythm.least + more and _follows(rhythm, lines):
             return rhythm, lines
     return None
 
