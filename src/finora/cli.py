@@ -7,7 +7,18 @@ from typing import Annotated
 
 import typer
 
-from finora.commands import admin, audit, backup, books, keys, mail, serving, statements, upkeep
+from finora.commands import (
+    admin,
+    audit,
+    backup,
+    books,
+    keys,
+    mail,
+    plans,
+    serving,
+    statements,
+    upkeep,
+)
 
 app = typer.Typer(
     name="finora",
@@ -32,6 +43,8 @@ app.command("plugins")(upkeep.plugins)
 app.command("up")(serving.up)
 app.command("serve")(serving.serve)
 app.command("worker")(serving.worker)
+app.add_typer(plans.budget, name="budget")
+app.add_typer(plans.goals, name="goals")
 app.add_typer(serving.token, name="token")
 app.add_typer(serving.queue, name="queue")
 app.add_typer(admin.admin, name="admin")

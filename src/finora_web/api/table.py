@@ -4,16 +4,21 @@ from finora_web.api import (
     accounts,
     addresses,
     auth,
+    budgets,
     credentials,
     entries,
     events,
     exports,
     files,
+    forecast,
+    goals,
     imports,
     jobs,
     me,
     people,
+    receipts,
     records,
+    recurring,
     tenants,
     tokens,
     wallet,
@@ -23,8 +28,9 @@ from finora_web.contract import Endpoint
 ENDPOINTS: tuple[Endpoint, ...] = tuple(
     endpoint
     for module in (
-        auth, me, addresses, tenants, people, accounts, entries, records, imports, wallet, jobs,
-        files, tokens, credentials, events, exports,
+        auth, me, addresses, tenants, people, accounts, entries, records, imports, receipts,
+        wallet, budgets, goals, recurring, forecast, jobs, files, tokens,
+        credentials, events, exports,
     )
     for endpoint in module.routes
 )  # fmt: skip
