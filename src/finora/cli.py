@@ -7,7 +7,18 @@ from typing import Annotated
 
 import typer
 
-from finora.commands import admin, audit, backup, books, keys, mail, serving, statements, upkeep
+from finora.commands import (
+    admin,
+    audit,
+    backup,
+    books,
+    explain,
+    keys,
+    mail,
+    serving,
+    statements,
+    upkeep,
+)
 
 app = typer.Typer(
     name="finora",
@@ -23,6 +34,7 @@ app.command("import")(statements.import_)
 app.command("accounts")(books.accounts)
 app.command("records")(books.records)
 app.command("wallet")(books.wallet)
+app.command("explain")(explain.explain)
 app.command("export")(books.export)
 app.command("migrate")(upkeep.migrate)
 app.command("backup")(backup.backup)

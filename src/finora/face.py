@@ -23,6 +23,7 @@ from finora_core.audit.service import AnchorService, Auditor, AuditService
 from finora_core.files.service import FileService
 from finora_core.identity.admin.service import PeopleOperator
 from finora_core.identity.service import TokenService
+from finora_core.insights.explain.service import ExplainService
 from finora_core.insights.wallet.service import WalletService
 from finora_core.jobs.model import Job, JobStateConflict
 from finora_core.jobs.ports import Queue
@@ -54,6 +55,7 @@ class Finora:
         self.records = services.get(RecordService)
         self.imports = services.get(ImportService)
         self.wallet = services.get(WalletService)
+        self.explain = services.get(ExplainService)
         self.jobs = services.get(JobService)
         self.files = services.get(FileService)
         self.tokens = services.get(TokenService)

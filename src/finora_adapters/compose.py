@@ -71,6 +71,7 @@ from finora_core.identity.takeout.service import TakeoutService
 from finora_core.identity.tenants.links import Invitations
 from finora_core.identity.tenants.service import TenantService
 from finora_core.identity.verifiers import Passwords, Tokens
+from finora_core.insights.explain.service import ExplainService
 from finora_core.insights.wallet.service import WalletService
 from finora_core.jobs import reactions as jobs_reactions
 from finora_core.jobs.model import Handler, Progress, Schedule, Subscription
@@ -417,6 +418,11 @@ class Capabilities(Module):
     @provider
     def wallet(self, database: Postgres) -> WalletService:
         return WalletService(database.begin)
+
+    @singleton
+    @provider
+    def explain(self, database: Postgres) -> ExplainService:
+        return ExplainService(database.begin)
 
     @singleton
     @provider

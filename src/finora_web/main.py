@@ -29,6 +29,7 @@ from finora_core.identity.service import TokenService
 from finora_core.identity.sessions.service import SessionService
 from finora_core.identity.takeout.service import TakeoutService
 from finora_core.identity.tenants.service import TenantService
+from finora_core.insights.explain.service import ExplainService
 from finora_core.insights.wallet.service import WalletService
 from finora_core.jobs.operators import OperatorService
 from finora_core.jobs.ports import Queue
@@ -63,6 +64,7 @@ def build(settings: Settings, opened: Opened, metrics_folder: Path | None = None
         records=get(RecordService),
         imports=get(ImportService),
         wallet=get(WalletService),
+        explain=get(ExplainService),
         jobs=get(JobService),
         files=get(FileService),
         tokens=get(TokenService),

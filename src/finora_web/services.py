@@ -15,6 +15,7 @@ from finora_core.identity.service import TokenService
 from finora_core.identity.sessions.service import SessionService
 from finora_core.identity.takeout.service import TakeoutService
 from finora_core.identity.tenants.service import TenantService
+from finora_core.insights.explain.service import ExplainService
 from finora_core.insights.wallet.service import WalletService
 from finora_core.jobs.ports import Queue
 from finora_core.jobs.service import JobService
@@ -30,6 +31,7 @@ class Services:
     records: RecordService
     imports: ImportService
     wallet: WalletService
+    explain: ExplainService
     jobs: JobService
     files: FileService
     tokens: TokenService

@@ -447,6 +447,8 @@ REQUESTS: dict[str, Callable[[World], dict[str, Any]]] = {
     "wallet_summary": _query(period="year"),
     "wallet_cashflow": _query(**_DAYS),
     "wallet_networth": _query(months="2"),
+    "explain_figure": _query(asset="EUR", until=DAY),
+    "explain_entry": _nothing,
     "list_jobs": _query(state="waiting"),
     "get_job": _nothing,
     "replay_job": _nothing,

@@ -20,6 +20,7 @@ from finora_adapters.postgres.driver import Statement, run, run_all
 from finora_adapters.postgres.erasure import PgErasure
 from finora_adapters.postgres.errors import translated
 from finora_adapters.postgres.events import PgEvents
+from finora_adapters.postgres.explain import PgExplained
 from finora_adapters.postgres.files import PgFiles
 from finora_adapters.postgres.guesses import PgGuesses
 from finora_adapters.postgres.jobs import PgEveryJob, PgJobs, PgPeriods, dump
@@ -195,6 +196,10 @@ class PgWork:
     @cached_property
     def files(self) -> PgFiles:
         return PgFiles(self.connection, self.scope.tenant_id)
+
+    @cached_property
+    def explained(self) -> PgExplained:
+        return PgExplained(self.connection, self.scope.tenant_id, self.assets, self.journal)
 
     @cached_property
     def totals(self) -> PgTotals:

@@ -7,6 +7,7 @@ from finora_web.api import (
     credentials,
     entries,
     events,
+    explain,
     exports,
     files,
     imports,
@@ -23,8 +24,8 @@ from finora_web.contract import Endpoint
 ENDPOINTS: tuple[Endpoint, ...] = tuple(
     endpoint
     for module in (
-        auth, me, addresses, tenants, people, accounts, entries, records, imports, wallet, jobs,
-        files, tokens, credentials, events, exports,
+        auth, me, addresses, tenants, people, accounts, entries, records, imports, wallet, explain,
+        jobs, files, tokens, credentials, events, exports,
     )
     for endpoint in module.routes
 )  # fmt: skip
