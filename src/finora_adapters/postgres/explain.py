@@ -74,7 +74,7 @@ left join lateral (
 order by m.on_date, m.entry_id, m.line
 """)
 
-_SECOND = date.min + timedelta(days=1)
+_SECOND, _LAST_BUT_ONE = date.min + timedelta(days=1), date.max - timedelta(days=1)
 _LABELS = text("""
 select category, flow, source, set_by, recorded_at as at from finora.label
 where tenant_id = :tenant and entry_id = :entry order by number
@@ -100,7 +100,9 @@ class PgExplained:
 
     def sums(self, figure: Figure) -> Sequence[Sum]:
         since, until = figure.since or date.min, figure.until
-        first = since if since.day == 1 else _month_end(since) + timedelta(days=1)
+        first = (
+            since if since.day == 1 else min(_month_end(since), _LAST_BUT_ONE) + timedelta(days=1)
+        )
         whole = until == _month_end(until)
         # Before the first month there is none.
         last = until if whole else max(until.replace(day=1), _SECOND) - timedelta(days=1)
