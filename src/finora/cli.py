@@ -12,6 +12,7 @@ from finora.commands import (
     audit,
     backup,
     books,
+    explain,
     keys,
     mail,
     plans,
@@ -34,6 +35,7 @@ app.command("import")(statements.import_)
 app.command("accounts")(books.accounts)
 app.command("records")(books.records)
 app.command("wallet")(books.wallet)
+app.command("explain")(explain.explain)
 app.command("export")(books.export)
 app.command("migrate")(upkeep.migrate)
 app.command("backup")(backup.backup)

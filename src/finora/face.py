@@ -24,6 +24,7 @@ from finora_core.files.service import FileService
 from finora_core.identity.admin.service import PeopleOperator
 from finora_core.identity.service import TokenService
 from finora_core.insights.budgets.service import BudgetService
+from finora_core.insights.explain.service import ExplainService
 from finora_core.insights.forecast.service import ForecastService
 from finora_core.insights.goals.service import GoalService
 from finora_core.insights.recurring.service import RecurringService
@@ -64,6 +65,7 @@ class Finora:
         self.recurring = services.get(RecurringService)
         self.forecasts = services.get(ForecastService)
         self.receipts = services.get(ReceiptService)
+        self.explain = services.get(ExplainService)
         self.jobs = services.get(JobService)
         self.files = services.get(FileService)
         self.tokens = services.get(TokenService)

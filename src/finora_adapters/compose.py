@@ -74,6 +74,7 @@ from finora_core.identity.tenants.service import TenantService
 from finora_core.identity.verifiers import Passwords, Tokens
 from finora_core.insights import reactions as insights_reactions
 from finora_core.insights.budgets.service import BudgetService
+from finora_core.insights.explain.service import ExplainService
 from finora_core.insights.forecast.service import ForecastService
 from finora_core.insights.goals.service import GoalService
 from finora_core.insights.recurring.service import RecurringService
@@ -456,6 +457,11 @@ class Capabilities(Module):
     @provider
     def receipts(self, database: Postgres) -> ReceiptService:
         return ReceiptService(database.begin)
+
+    @singleton
+    @provider
+    def explain(self, database: Postgres) -> ExplainService:
+        return ExplainService(database.begin)
 
     @singleton
     @provider

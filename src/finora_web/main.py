@@ -30,6 +30,7 @@ from finora_core.identity.sessions.service import SessionService
 from finora_core.identity.takeout.service import TakeoutService
 from finora_core.identity.tenants.service import TenantService
 from finora_core.insights.budgets.service import BudgetService
+from finora_core.insights.explain.service import ExplainService
 from finora_core.insights.forecast.service import ForecastService
 from finora_core.insights.goals.service import GoalService
 from finora_core.insights.recurring.service import RecurringService
@@ -73,6 +74,7 @@ def build(settings: Settings, opened: Opened, metrics_folder: Path | None = None
         recurring=get(RecurringService),
         forecasts=get(ForecastService),
         receipts=get(ReceiptService),
+        explain=get(ExplainService),
         jobs=get(JobService),
         files=get(FileService),
         tokens=get(TokenService),

@@ -16,6 +16,7 @@ from finora_core.identity.sessions.service import SessionService
 from finora_core.identity.takeout.service import TakeoutService
 from finora_core.identity.tenants.service import TenantService
 from finora_core.insights.budgets.service import BudgetService
+from finora_core.insights.explain.service import ExplainService
 from finora_core.insights.forecast.service import ForecastService
 from finora_core.insights.goals.service import GoalService
 from finora_core.insights.recurring.service import RecurringService
@@ -40,6 +41,7 @@ class Services:
     recurring: RecurringService
     forecasts: ForecastService
     receipts: ReceiptService
+    explain: ExplainService
     jobs: JobService
     files: FileService
     tokens: TokenService

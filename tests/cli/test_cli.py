@@ -16,8 +16,21 @@ from finora.commands.demo import HOUSEHOLD
 from finora_adapters.postgres.migrate import head
 
 DOCS = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
-COMMANDS = ("demo", "import", "accounts", "records", "wallet", "budget", "goals", "export",
-            "migrate", "doctor", "plugins", "keys")  # fmt: skip
+COMMANDS = (
+    "demo",
+    "import",
+    "accounts",
+    "records",
+    "wallet",
+    "explain",
+    "budget",
+    "goals",
+    "export",
+    "migrate",
+    "doctor",
+    "plugins",
+    "keys",
+)
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -79,6 +92,16 @@ def test_a_statement_comes_in_and_is_read_back(run: Run, tmp_path: Path) -> None
     shown.extend(
         answer(run("wallet", *arguments, "--today", "2026-01-31", "--json")) for arguments in asked
     )
+    asked = ("explain", "--account", "Cli", "--until", "2026-01-31")
+    told = answer(run(*asked, "--json"))
+    assert told["explanation"]["amount"]["amount"] == "-1.50"
+    day = answer(run(*asked, "--since", "2026-01-01", "--json"))
+    [part] = day["explanation"]["parts"]
+    origin = answer(run("explain", part["entry_id"], "--json"))
+    assert origin["origin"]["received"]["place"] == 2
+    assert "-1.50 EUR from 1 postings" in run(*asked).stdout
+    assert "Café" in run("explain", part["entry_id"]).stdout
+    shown += [told, day, origin]
     for value in shown:
         missing = {key for key in keys(value) if f'"{key}"' not in DOCS}
         assert not missing, f"docs/cli.md does not name {missing}"

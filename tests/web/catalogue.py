@@ -535,6 +535,8 @@ REQUESTS: dict[str, Callable[[World], dict[str, Any]]] = {
     "list_recurring": _query(due_until="2099-01-31", ignored="true"),
     "judge_recurring": _body(verdict="confirmed"),
     "forecast_cashflow": _query(days="28"),
+    "explain_figure": _query(asset="EUR", until=DAY),
+    "explain_entry": _nothing,
     "list_jobs": _query(state="waiting"),
     "get_job": _nothing,
     "replay_job": _nothing,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from finora.commands.books import Day, _account, _print
+from finora.commands.books import Day, account_named, table
 from finora.commands.common import AsJson, Data, books, put, refusals, say
 from finora_core.kernel.plain import to_plain
 
@@ -118,7 +118,7 @@ def simulate(
         ("projected spending", _money(projected["value"])),
         ("left then", _money(plain["surplus"])),
     ]
-    _print((found.budget.name, "amount"), rows, right={1})
+    table((found.budget.name, "amount"), rows, right={1})
     if projected["gap"]:
         say(f"the projection lacks something: {projected['gap']}")
 
@@ -177,7 +177,7 @@ def add_goal(
             account, _, percent = given.rpartition("=")
             if not (account and percent.isascii() and percent.isdigit()):
                 raise BadGoal(f"a share is ACCOUNT=PERCENT, not {given!r}")
-            shares.append(Share(_account(finora, scope, account).id, int(percent)))
+            shares.append(Share(account_named(finora, scope, account).id, int(percent)))
         wanted = _amount(finora, scope, target, currency)
         day = by.date() if by else None
         made = finora.goals.create(scope, name, wanted, by=day, shares=shares)
@@ -238,7 +238,7 @@ def _show_budgets(found: list["BudgetStatus"], as_json: bool) -> None:
          _money(each["remaining"]), _percent(each["progress"]))
         for each in listed
     ]  # fmt: skip
-    _print(("budget", "spent", "of", "left", ""), rows, right={1, 2, 3, 4})
+    table(("budget", "spent", "of", "left", ""), rows, right={1, 2, 3, 4})
     for each in listed:
         if each["spent"]["gap"]:
             say(f"{each['name']}: {each['spent']['gap']}")
@@ -265,7 +265,7 @@ def _show_goals(found: list["GoalStatus"], as_json: bool) -> None:
          _percent(each["progress"]), each["forecast"]["day"] or each["forecast"]["reason"])
         for each in listed
     ]  # fmt: skip
-    _print(("goal", "there", "of", "", "reached"), rows, right={1, 2, 3})
+    table(("goal", "there", "of", "", "reached"), rows, right={1, 2, 3})
     for each in listed:
         if each["current"]["gap"]:
             say(f"{each['name']}: {each['current']['gap']}")

@@ -875,6 +875,8 @@ record = Table(
     CheckConstraint("(entry_id is not null) = (bank_state = 'booked' and not void and units <> 0)",
                     name="entry"),
     Index(None, "tenant_id", "on_date", "id"),
+    # A line is booked by an entry of its own id first; only later entries need to be found.
+    Index("record_entry_idx", "tenant_id", "entry_id", postgresql_where=text("entry_id <> id")),
 )  # fmt: skip
 
 revision = Table(

@@ -21,6 +21,7 @@ from finora_adapters.postgres.driver import Statement, run, run_all
 from finora_adapters.postgres.erasure import PgErasure
 from finora_adapters.postgres.errors import translated
 from finora_adapters.postgres.events import PgEvents
+from finora_adapters.postgres.explain import PgExplained
 from finora_adapters.postgres.files import PgFiles
 from finora_adapters.postgres.goals import PgGoals
 from finora_adapters.postgres.guesses import PgGuesses
@@ -199,6 +200,10 @@ class PgWork:
     @cached_property
     def files(self) -> PgFiles:
         return PgFiles(self.connection, self.scope.tenant_id)
+
+    @cached_property
+    def explained(self) -> PgExplained:
+        return PgExplained(self.connection, self.scope.tenant_id, self.assets, self.journal)
 
     @cached_property
     def totals(self) -> PgTotals:

@@ -8,6 +8,7 @@ from finora_web.api import (
     credentials,
     entries,
     events,
+    explain,
     exports,
     files,
     forecast,
@@ -28,9 +29,28 @@ from finora_web.contract import Endpoint
 ENDPOINTS: tuple[Endpoint, ...] = tuple(
     endpoint
     for module in (
-        auth, me, addresses, tenants, people, accounts, entries, records, imports, receipts,
-        wallet, budgets, goals, recurring, forecast, jobs, files, tokens,
-        credentials, events, exports,
+        auth,
+        me,
+        addresses,
+        tenants,
+        people,
+        accounts,
+        entries,
+        records,
+        imports,
+        receipts,
+        wallet,
+        explain,
+        budgets,
+        goals,
+        recurring,
+        forecast,
+        jobs,
+        files,
+        tokens,
+        credentials,
+        events,
+        exports,
     )
     for endpoint in module.routes
-)  # fmt: skip
+)
