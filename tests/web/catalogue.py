@@ -517,7 +517,7 @@ REQUESTS: dict[str, Callable[[World], dict[str, Any]]] = {
     "detach_receipt": _nothing,
     "list_budgets": _query(limit="10"),
     "create_budget": _body(name="Food", category="food:out", limit=euros("500.00"),
-                           period="WEEKLY", rollover="surplus"),
+                           period="WEEKLY", rollover="surplus", starts_on="2026-01-26"),
     "simulate_budget": lambda w: {"body": {"budgetId": w.budget_id, "adjustmentPercent": 10}},
     "get_budget": _nothing,
     "list_budget_periods": _query(periods="3"),

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field
 from finora_core.insights.explain.model import By, Direction, Explanation, Figure, Part
 from finora_core.kernel.scope import Scope
 from finora_web.api.entries import EntryOut
-from finora_web.contract import Day, Id, MoneyOut, Out, Paged, Routes, Single
+from finora_web.contract import Code, Day, Id, MoneyOut, Out, Paged, Routes, Single
 from finora_web.services import Services
 
 routes = Routes("explain")
@@ -20,14 +20,14 @@ PREFIX = "/api/v1/explain"
 class FigureQuery(Paged):
     """The postings of own accounts that a figure sums; what is not said is not asked."""
 
-    asset: str = Field(max_length=200, examples=["EUR"])
+    asset: Code
     until: Day
     since: Day | None = Field(None, description="From the beginning, if not given.")
     account_id: Id | None = None
     direction: Direction | None = Field(
         None, description="`in` is income, `out` spending; all that moves a balance, if not given."
     )
-    category: Annotated[str, Field(max_length=200)] | None = Field(
+    category: Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")] | None = Field(
         None, description="With all that is below it; empty for what has none."
     )
     exactly: bool = Field(False, description="Without what is below the category.")
