@@ -47,7 +47,8 @@ DAY = "2026-01-31"
 ALERTED = text("""
 with mine as (select set_config('finora.tenant', :t, true))
 insert into finora.budget_alert (tenant_id, budget_id, since, level, units, available)
-select tenant_id, id, cast(:d as date), 80, 80, 100 from finora.budget, mine where tenant_id = cast(:t as uuid)
+select tenant_id, id, cast(:d as date), 80, 80, 100 from finora.budget, mine
+where tenant_id = cast(:t as uuid)
 """).bindparams(d=DAY)
 
 
