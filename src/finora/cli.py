@@ -12,8 +12,10 @@ from finora.commands import (
     audit,
     backup,
     books,
+    explain,
     keys,
     mail,
+    plans,
     reports,
     serving,
     statements,
@@ -34,6 +36,7 @@ app.command("import")(statements.import_)
 app.command("accounts")(books.accounts)
 app.command("records")(books.records)
 app.command("wallet")(books.wallet)
+app.command("explain")(explain.explain)
 app.command("export")(books.export)
 app.command("report")(reports.report)
 app.command("close")(reports.close)
@@ -46,6 +49,8 @@ app.command("plugins")(upkeep.plugins)
 app.command("up")(serving.up)
 app.command("serve")(serving.serve)
 app.command("worker")(serving.worker)
+app.add_typer(plans.budget, name="budget")
+app.add_typer(plans.goals, name="goals")
 app.add_typer(serving.token, name="token")
 app.add_typer(serving.queue, name="queue")
 app.add_typer(admin.admin, name="admin")

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
 from functools import partial
 from importlib.util import find_spec
 from typing import BinaryIO
@@ -72,11 +73,18 @@ from finora_core.identity.takeout.service import TakeoutService
 from finora_core.identity.tenants.links import Invitations
 from finora_core.identity.tenants.service import TenantService
 from finora_core.identity.verifiers import Passwords, Tokens
+from finora_core.insights import reactions as insights_reactions
+from finora_core.insights.budgets.service import BudgetService
+from finora_core.insights.explain.service import ExplainService
+from finora_core.insights.forecast.service import ForecastService
+from finora_core.insights.goals.service import GoalService
+from finora_core.insights.recurring.service import RecurringService
 from finora_core.insights.reports import reactions as reports_reactions
 from finora_core.insights.reports.model import Format
 from finora_core.insights.reports.ports import Writer
 from finora_core.insights.reports.service import ReportService
 from finora_core.insights.reports.tables import CsvWriter, Document, JsonWriter
+from finora_core.insights.service import WatchService
 from finora_core.insights.wallet.service import WalletService
 from finora_core.jobs import reactions as jobs_reactions
 from finora_core.jobs.model import Handler, Progress, Schedule, Subscription
@@ -96,6 +104,7 @@ from finora_core.notices import reactions as notices_reactions
 from finora_core.notices.service import NoticeService
 from finora_core.records import reactions as records_reactions
 from finora_core.records.imports import ImportService
+from finora_core.records.receipts.service import ReceiptService
 from finora_core.records.service import RecordService
 from finora_core.secrets.ports import KeyRing, SigningKeys
 from finora_core.secrets.service import RESEAL, REWRAP, KeyService, SecretService
@@ -114,6 +123,7 @@ SUBSCRIPTIONS: tuple[Subscription, ...] = (
     *reports_reactions.SUBSCRIPTIONS,
     *jobs_reactions.SUBSCRIPTIONS,
     *notices_reactions.SUBSCRIPTIONS,
+    *insights_reactions.SUBSCRIPTIONS,
     *(schedule.subscription for schedule in SCHEDULES),
 )
 
@@ -312,12 +322,12 @@ class Doors(Module):
     @singleton
     @provider
     def sessions(self, door: Door, letters: SentLetters, passwords: Passwords) -> SessionService:
-        return SessionService(door, letters, passwords)
+        return SessionService(door, letters, passwords, self.settings.proof_first)
 
     @singleton
     @provider
     def people(self, door: Door, letters: SentLetters, passwords: Passwords) -> PeopleService:
-        return PeopleService(door, letters, passwords)
+        return PeopleService(door, letters, passwords, self.settings.proof_first)
 
     @singleton
     @provider
@@ -465,6 +475,41 @@ class Capabilities(Module):
 
     @singleton
     @provider
+    def budgets(self, database: Postgres) -> BudgetService:
+        return BudgetService(database.begin)
+
+    @singleton
+    @provider
+    def goals(self, database: Postgres) -> GoalService:
+        return GoalService(database.begin)
+
+    @singleton
+    @provider
+    def recurring(self, database: Postgres) -> RecurringService:
+        return RecurringService(database.begin)
+
+    @singleton
+    @provider
+    def forecasts(self, database: Postgres) -> ForecastService:
+        return ForecastService(database.begin)
+
+    @singleton
+    @provider
+    def watching(self, database: Postgres) -> WatchService:
+        return WatchService(database.begin)
+
+    @singleton
+    @provider
+    def receipts(self, database: Postgres) -> ReceiptService:
+        return ReceiptService(database.begin)
+
+    @singleton
+    @provider
+    def explain(self, database: Postgres) -> ExplainService:
+        return ExplainService(database.begin)
+
+    @singleton
+    @provider
     def jobs(self, database: Postgres) -> JobService:
         return JobService(database.begin)
 
@@ -526,6 +571,8 @@ class Capabilities(Module):
         reports: ReportService,
         sweeper: FileSweeper,
         keys: KeyService,
+        budgets: BudgetService,
+        watching: WatchService,
         notices: ProviderOf[NoticeService],
         erasure: ProviderOf[ErasureService],
         anchors: Anchors,
@@ -544,11 +591,14 @@ class Capabilities(Module):
             PgNonces(database).forget,
             anchoring.require,
             audit,
-            PgOutdated(database).forget,
+            PgOutdated(database, timedelta(hours=self.settings.replies_kept_h)).forget,
         )
         handlers |= {REWRAP: keys.rewrap, RESEAL: keys.reseal, ERASE: _erase(erasure)}
         handlers |= reports_reactions.handlers(reports)
         handlers |= notices_reactions.handlers(notices.get)
+        handlers |= insights_reactions.handlers(
+            watching, budgets.words, lambda *told: notices.get().tell(*told)
+        )
         pauses = {each.job: each.pause_s for each in SUBSCRIPTIONS}
         limit_s = self.settings.job_limit_s
         return JobRunner(queue, PgSealer(database), handlers, limit_s, pauses)

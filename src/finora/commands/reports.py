@@ -4,11 +4,10 @@ import re
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
-from uuid import UUID
 
 import typer
 
-from finora.commands.books import Day, print_table
+from finora.commands.books import Day, account_named, table
 from finora.commands.common import AsJson, Data, books, put, refusals, say, tell
 
 if TYPE_CHECKING:
@@ -29,7 +28,9 @@ def report(
     ],
     since: Day = None,
     until: Day = None,
-    account: Annotated[str | None, typer.Option(help="Id of the account, of a statement.")] = None,
+    account: Annotated[
+        str | None, typer.Option(help="Its name or id: of a statement, or of records.")
+    ] = None,
     closing: Annotated[int | None, typer.Option(help="As it was known at this closing.")] = None,
     format_: Annotated[str, typer.Option("--format", help="csv, xlsx, pdf or json.")] = "json",
     output: Annotated[
@@ -53,7 +54,7 @@ def report(
             format=_one_of(Format, format_, as_json),
             since=since.date() if since else None,
             until=until.date() if until else None,
-            account_id=_id(account, as_json),
+            account_id=account_named(finora, scope, account).id if account else None,
             closing=closing,
         )
         if output is None:
@@ -140,7 +141,7 @@ def _closed(found: Any, as_json: bool) -> None:
         put({"closings": [to_plain(each) for each in found]})
         return
     rows = [_row(each) for each in found]
-    print_table(("number", "closed through", "when", "why"), rows, right={0})
+    table(("number", "closed through", "when", "why"), rows, right={0})
 
 
 def _row(closing: "Closing") -> tuple[Any, ...]:
@@ -153,15 +154,6 @@ def _one_of(kinds: Any, wanted: str, as_json: bool) -> Any:
     if wanted.replace("-", "_") not in found:
         tell("BAD_REPORT", f"{wanted!r} is none of {', '.join(found)}", (), as_json)
     return found[wanted.replace("-", "_")]
-
-
-def _id(text: str | None, as_json: bool) -> UUID | None:
-    if text is None:
-        return None
-    try:
-        return UUID(text)
-    except ValueError:
-        tell("ACCOUNT_NOT_FOUND", f"{text!r} is no id of an account", (), as_json)
 
 
 def _last_day(text: str, as_json: bool) -> date:

@@ -90,6 +90,13 @@ _RUNTIME_GRANTS = {
     "opening": _READ_ADD,
     "closing": _READ_ADD,
     "report": "select, insert, update (file_id, finished_at, expires_at)",
+    "receipt": "select, insert, delete, update (record_id)",
+    "budget": "select, insert, delete, update (name, category, rollover)",
+    "budget_limit": "select, insert, delete",
+    "budget_alert": _READ_ADD,
+    "goal": "select, insert, delete, update (name, units, by_date, reached_at)",
+    "goal_share": "select, insert, delete",
+    "recurring_verdict": "select, insert, delete, update (verdict, said_by, said_at)",
 }
 _CONTROL_GRANTS = {
     "schema_state": "select",

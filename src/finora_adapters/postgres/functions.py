@@ -278,10 +278,10 @@ begin
   select through, tx into last from closing where tenant_id = finora_tenant()
     order by number desc limit 1;
   if last.tx > pg_current_xact_id() then
-    raise exception using errcode = 'FN010', message = 'CLOSED_MEANWHILE';
+    raise exception using errcode = 'FN011', message = 'CLOSED_MEANWHILE';
   end if;
   if last.through is not null and exists (select from {{touched}} <= last.through) then
-    raise exception using errcode = 'FN011', message = 'PERIOD_CLOSED', detail = last.through::text;
+    raise exception using errcode = 'FN012', message = 'PERIOD_CLOSED', detail = last.through::text;
   end if;
   return null;
 end $$"""

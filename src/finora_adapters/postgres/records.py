@@ -1,7 +1,7 @@
 """Records, their revisions and their labels."""
 
 import json
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from datetime import date
 from typing import Any, ClassVar
 from uuid import UUID
@@ -148,6 +148,12 @@ class PgRecords:
         with self.connection.execute(query, mine, execution_options=streamed) as rows:
             for row in rows:
                 yield self._record(row), row.booked_on
+
+    def of(self, record_ids: Sequence[UUID]) -> Sequence[Record]:
+        """Those of these that are there, in no order."""
+        query = text(_SELECT + "and r.id = any(:ids)")
+        values = {"tenant": self.tenant_id, "ids": [*record_ids]}
+        return [self._record(row) for row in self.connection.execute(query, values)]
 
     def _record(self, row: SqlRow[Any]) -> Record:
         values = dict(row._mapping)

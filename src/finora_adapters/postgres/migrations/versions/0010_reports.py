@@ -5,7 +5,7 @@ from alembic import op
 from finora_adapters.postgres.migrate import run_sql
 
 revision = "0010_reports"
-down_revision = "0007_sessions"
+down_revision = "0009_explain"
 
 
 def upgrade() -> None:

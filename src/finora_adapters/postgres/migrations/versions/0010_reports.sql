@@ -76,10 +76,10 @@ begin
   select through, tx into last from closing where tenant_id = finora_tenant()
     order by number desc limit 1;
   if last.tx > pg_current_xact_id() then
-    raise exception using errcode = 'FN010', message = 'CLOSED_MEANWHILE';
+    raise exception using errcode = 'FN011', message = 'CLOSED_MEANWHILE';
   end if;
   if last.through is not null and exists (select from fresh where on_date <= last.through) then
-    raise exception using errcode = 'FN011', message = 'PERIOD_CLOSED', detail = last.through::text;
+    raise exception using errcode = 'FN012', message = 'PERIOD_CLOSED', detail = last.through::text;
   end if;
   return null;
 end $$;
@@ -93,10 +93,10 @@ begin
   select through, tx into last from closing where tenant_id = finora_tenant()
     order by number desc limit 1;
   if last.tx > pg_current_xact_id() then
-    raise exception using errcode = 'FN010', message = 'CLOSED_MEANWHILE';
+    raise exception using errcode = 'FN011', message = 'CLOSED_MEANWHILE';
   end if;
   if last.through is not null and exists (select from fresh l cross join lateral (select * from entry e where e.tenant_id = l.tenant_id and e.id = l.entry_id offset 0) e where e.on_date <= last.through) then
-    raise exception using errcode = 'FN011', message = 'PERIOD_CLOSED', detail = last.through::text;
+    raise exception using errcode = 'FN012', message = 'PERIOD_CLOSED', detail = last.through::text;
   end if;
   return null;
 end $$;
