@@ -226,9 +226,10 @@ ReportRow = Annotated[
 ]
 
 
-@routes.post("/reports", "books:read", Single[ReportRow], status=202)
+@routes.post("/reports", "books:export", Single[ReportRow], status=202, step_up=True)
 def request_report(app: Services, scope: Scope, body: NewReport) -> object:
-    """Have a job make a file of a report; it is kept for 30 days."""
+    """Have a job make a file of a report; it is kept for 30 days.
+    A token needs `books:export` by name."""
     asked = {name: getattr(body, name) for name in type(body).model_fields}
     return app.reports.request(scope, Asked(**asked))
 
