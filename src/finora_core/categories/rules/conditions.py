@@ -6,6 +6,7 @@ empty equals the empty text and contains nothing.
 """
 
 import re
+from calendar import monthrange
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from uuid import UUID
@@ -359,6 +360,7 @@ def _on_tags(test: Test) -> Matches:
     return lambda view: any(says(tag.casefold()) for tag in view.facts.tags)
 
 
+_TENS: tuple[int, ...] = tuple(10**places for places in range(37))
 _DECIMAL = re.compile(r"-?(0|[1-9][0-9]{0,77})(\.[0-9]{1,36})?", re.ASCII)
 
 
@@ -378,11 +380,11 @@ class _Number:
 
     def less(self, amount: Amount, units: int) -> int:
         """How far `units` of the amount's asset are above this number, in a common scale."""
-        return units * 10**self.places - self.units * 10**amount.asset.scale
+        return units * _TENS[self.places] - self.units * _TENS[amount.asset.scale]
 
     def near(self, amount: Amount, units: int) -> bool:
         """Within 7.5 % of this number, the bound rounded to a unit of the asset."""
-        whole, part = 10**amount.asset.scale, 10**self.places
+        whole, part = _TENS[amount.asset.scale], _TENS[self.places]
         bound = (2 * abs(self.units) * 75 * whole + 1000 * part) // (2000 * part)
         return abs(self.less(amount, units)) <= bound * part
 
@@ -413,7 +415,7 @@ def _on_amount(test: Test) -> Matches:
     if test.op == "between":
         low, high = sorted(
             (_Number.of(text) for text in _pair(test)),
-            key=lambda n: n.units * 10 ** (36 - n.places),
+            key=lambda n: n.units * _TENS[36 - n.places],
         )
         return lambda view: (
             low.less(view.facts.amount, of(view)) >= 0 >= high.less(view.facts.amount, of(view))
@@ -472,10 +474,7 @@ def period_of(text: str) -> tuple[date, date]:
             return first, first
         if month is None:
             return first, date(year, 12, 31)
-        following = (
-            date(year + month // 12, month % 12 + 1, 1) if year < 9999 or month < 12 else None
-        )
-        return first, following - timedelta(days=1) if following else date(9999, 12, 31)
+        return first, date(year, first.month, monthrange(year, first.month)[1])
     except ValueError as error:
         raise BadRule(f"{text[:40]!r} is no day, month or year") from error
 

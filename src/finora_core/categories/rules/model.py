@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from enum import StrEnum
 from types import MappingProxyType
-from typing import ClassVar
+from typing import Any, ClassVar
 from uuid import UUID
 
 import attrs
@@ -188,7 +188,7 @@ class _Draft:
         else:
             self._write(rule, "category", category="", parts=held)
 
-    def _write(self, rule: Rule, field: str, **values: object) -> None:
+    def _write(self, rule: Rule, field: str, **values: Any) -> None:
         if field in self.given.locked:
             self.locked[field] = rule.id
             return
