@@ -214,6 +214,9 @@ class RecordFilter:
     category: str | None = None
     text: str | None = None
     """Contained in description or counterparty, whatever the case."""
+    merchant: str | None = None
+    """Contained in the merchant's name, or in its key where it has none."""
+    tag: str | None = None
     least: Amount | None = None
     most: Amount | None = None
     status: Status | None = None
@@ -235,6 +238,7 @@ class NewRecord:
 
     def __attrs_post_init__(self) -> None:
         check_text(self.description, self.counterparty or "", self.category)
+        object.__setattr__(self, "category", category_path(self.category))
 
 
 @attrs.frozen(kw_only=True)
