@@ -46,6 +46,8 @@ class RecordFacts:
     """Fields that a person has set; no rule writes them."""
     parts: tuple[Part, ...] = ()
     """Of a record that is split."""
+    booked: bool = True
+    """One that is only announced has no category yet."""
 
 
 _SHOWN: Mapping[str, Callable[[RecordFacts], str]] = {

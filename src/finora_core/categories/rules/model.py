@@ -43,10 +43,10 @@ class RunNotFound(NotFound):
     code = "RULE_RUN_NOT_FOUND"
 
 
-class RunNotOver(Conflict):
-    """A run can be undone once, when it is done."""
+class RunUndone(Conflict):
+    """The run was undone before, or is being undone."""
 
-    code = "RULE_RUN_NOT_OVER"
+    code = "RULE_RUN_UNDONE"
 
 
 class TooManyRules(Conflict):
@@ -189,8 +189,11 @@ class _Draft:
             self._write(rule, "category", category="", parts=held)
 
     def _write(self, rule: Rule, field: str, **values: Any) -> None:
+        if field == "category" and not self.given.booked:
+            return  # Nothing is posted yet that could have one.
         if field in self.given.locked:
-            self.locked[field] = rule.id
+            if any(getattr(self.given, name) != value for name, value in values.items()):
+                self.locked[field] = rule.id
             return
         self.facts = attrs.evolve(self.facts, **values)
         self.by[field] = rule.id
@@ -338,18 +341,17 @@ class RunState(StrEnum):
 
 @attrs.frozen(kw_only=True)
 class RunFilter:
-    """Which records: of these days, of this account, and at most the latest so many."""
+    """Which records: of these days, of this account. Deleted ones never."""
 
     since: date | None = None
     until: date | None = None
     account_id: UUID | None = None
-    last: int | None = None
 
 
 @attrs.frozen(kw_only=True)
 class FieldChange:
-    """A field of a record before and after. `value` forms: a text, a list of tags, or the parts of
-    a split as [category, units] pairs."""
+    """A field of a record before and after: a text, a list of tags, or the parts of a split as
+    [category, units] pairs."""
 
     record_id: UUID
     field: str
@@ -357,7 +359,53 @@ class FieldChange:
     before: object
     after: object
     locked: bool = False
-    """A person has set the field: nothing was written, `after` is what would have been."""
+    """A person has set the field: nothing was written, and `after` is as before."""
+
+
+def current(facts: RecordFacts, field: str) -> object:
+    """What a field says now, in the form of a FieldChange."""
+    if field == "category":
+        return _plain_parts(facts.parts) if facts.parts else facts.category
+    if field == "tags":
+        return list(facts.tags)
+    return getattr(facts, field) or ""
+
+
+def changes_of(facts: RecordFacts, effect: Effect) -> tuple[FieldChange, ...]:
+    """What an effect changes of a record, and what it leaves because a person has set it."""
+    after: dict[str, object] = {
+        field: list(value) if isinstance(value, tuple) else value
+        for field, value in effect.values.items()
+    }
+    if effect.split is not None:
+        after["category"] = _plain_parts(effect.split)
+    changed = [
+        FieldChange(
+            record_id=facts.id,
+            field=field,
+            rule_id=effect.by[field],
+            before=current(facts, field),
+            after=value,
+        )
+        for field, value in sorted(after.items())
+    ]
+    for field, rule_id in sorted(effect.locked.items()):
+        value = current(facts, field)
+        changed.append(
+            FieldChange(
+                record_id=facts.id,
+                field=field,
+                rule_id=rule_id,
+                before=value,
+                after=value,
+                locked=True,
+            )
+        )
+    return tuple(changed)
+
+
+def _plain_parts(parts: Iterable[Part]) -> list[list[str]]:
+    return [[part.category, str(part.amount.units)] for part in parts]
 
 
 @attrs.frozen(kw_only=True)
@@ -431,7 +479,7 @@ class RuleChanged:
 
     rule_id: UUID
     what: str
-    """changed, enabled, disabled, deleted, reordered"""
+    """changed, enabled, disabled, deleted, reordered; grouped, ungrouped for a group"""
 
     def payload(self) -> Mapping[str, Plain]:
         return {"rule": str(self.rule_id), "what": self.what}
