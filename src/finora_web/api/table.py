@@ -4,6 +4,7 @@ from finora_web.api import (
     accounts,
     addresses,
     auth,
+    categories,
     credentials,
     entries,
     events,
@@ -14,6 +15,7 @@ from finora_web.api import (
     me,
     people,
     records,
+    rules,
     tenants,
     tokens,
     wallet,
@@ -23,8 +25,8 @@ from finora_web.contract import Endpoint
 ENDPOINTS: tuple[Endpoint, ...] = tuple(
     endpoint
     for module in (
-        auth, me, addresses, tenants, people, accounts, entries, records, imports, wallet, jobs,
-        files, tokens, credentials, events, exports,
+        auth, me, addresses, tenants, people, accounts, entries, records, categories, rules,
+        imports, wallet, jobs, files, tokens, credentials, events, exports,
     )
     for endpoint in module.routes
 )  # fmt: skip

@@ -9,6 +9,7 @@ from uuid import UUID
 import attrs
 
 from finora_core.categories.rules.conditions import BadRule, RecordFacts
+from finora_core.categories.rules.importers import ImportedRules
 from finora_core.categories.rules.model import (
     MAX_RULES,
     ChangeKind,
@@ -98,6 +99,24 @@ class RuleService:
                 work.rules.add_group(group)
             self._add(work, made)
             return work.done(made)
+
+    @retried
+    def take(self, scope: Scope, imported: ImportedRules) -> ImportedRules:
+        """Keep rules that were read from another program's export. A group whose name is there
+        already is that group."""
+        with self.begin(scope) as work:
+            there = {group.name: group for group in work.rules.groups()}
+            ids = {group.id: there.get(group.name, group).id for group in imported.groups}
+            for group in imported.groups:
+                if group.name not in there:
+                    work.rules.add_group(group)
+            rules = tuple(
+                attrs.evolve(rule, group_id=ids.get(rule.group_id) if rule.group_id else None)
+                for rule in imported.rules
+            )
+            self._add(work, rules)
+            groups = tuple(there.get(group.name, group) for group in imported.groups)
+            return work.done(attrs.evolve(imported, rules=rules, groups=groups))
 
     @retried
     def change(self, scope: Scope, rule_id: UUID, **given: object) -> Rule:
