@@ -7,7 +7,18 @@ from typing import Annotated
 
 import typer
 
-from finora.commands import admin, audit, backup, books, keys, mail, serving, statements, upkeep
+from finora.commands import (
+    admin,
+    audit,
+    backup,
+    books,
+    keys,
+    mail,
+    rules,
+    serving,
+    statements,
+    upkeep,
+)
 
 app = typer.Typer(
     name="finora",
@@ -38,6 +49,7 @@ app.add_typer(admin.admin, name="admin")
 app.add_typer(keys.keys, name="keys")
 app.add_typer(mail.mail, name="mail")
 app.add_typer(audit.audit, name="audit")
+app.add_typer(rules.rules, name="rules")
 
 
 def _say_version(wanted: bool) -> None:

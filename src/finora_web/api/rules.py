@@ -76,7 +76,7 @@ class RuleStatsOut(Out):
     overridden: int = Field(description="How often a person gave another category.")
 
 
-class GroupOut(Out):
+class RuleGroupOut(Out):
     id: UUID
     name: str
     priority: int
@@ -137,7 +137,7 @@ class RunFilterIn(In):
         return RunFilter(since=self.since, until=self.until, account_id=self.account_id)
 
 
-class PreviewIn(RunFilterIn):
+class RulePreviewIn(RunFilterIn):
     condition: Condition | None = Field(None, description="A rule that is not kept yet.")
     actions: Actions | None = None
     last: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
@@ -175,7 +175,7 @@ class DifferenceOut(Out):
     rules: list[UUID]
 
 
-class PreviewOut(Out):
+class RulePreviewOut(Out):
     examined: int
     matched: int
     changed: int
@@ -190,7 +190,7 @@ class WantedOut(Out):
     account_id: UUID | None
 
 
-class RunOut(Out):
+class RuleRunOut(Out):
     id: UUID
     state: RunState
     wanted: WantedOut
@@ -205,8 +205,8 @@ class RunOut(Out):
     recorded_at: datetime
 
 
-class AskedOut(Out):
-    run: RunOut
+class RunAskedOut(Out):
+    run: RuleRunOut
     job_id: UUID
 
 
@@ -226,9 +226,9 @@ class LeftOut(Out):
     whole: bool = Field(description="The whole rule was left out.")
 
 
-class ImportedOut(Out):
+class ImportedRulesOut(Out):
     rules: list[RuleOut]
-    groups: list[GroupOut]
+    groups: list[RuleGroupOut]
     left: list[LeftOut]
 
 
@@ -329,13 +329,13 @@ def order_rules(app: Services, scope: Scope, body: OrderIn) -> object:
     return app.rules.reorder(scope, body.rule_ids)
 
 
-@routes.get("/rules/groups", "books:read", Listed[GroupOut], shape=whole)
+@routes.get("/rules/groups", "books:read", Listed[RuleGroupOut], shape=whole)
 def list_rule_groups(app: Services, scope: Scope) -> object:
     """Groups of rules, in the order in which they run."""
     return app.rules.groups(scope)
 
 
-@routes.post("/rules/groups", "books:write", Single[GroupOut], status=201)
+@routes.post("/rules/groups", "books:write", Single[RuleGroupOut], status=201)
 def create_rule_group(app: Services, scope: Scope, body: NewGroupIn) -> object:
     """Make a group of rules."""
     group = RuleGroup(id=new_id(), name=body.name, priority=body.priority, stop=body.stop)
@@ -348,8 +348,8 @@ def remove_rule_group(app: Services, scope: Scope, group_id: UUID) -> None:
     app.rules.remove_group(scope, group_id)
 
 
-@routes.post("/rules/preview", "books:read", Single[PreviewOut])
-def preview_rules(app: Services, scope: Scope, body: PreviewIn) -> object:
+@routes.post("/rules/preview", "books:read", Single[RulePreviewOut])
+def preview_rules(app: Services, scope: Scope, body: RulePreviewIn) -> object:
     """What would change, before and after, without changing it."""
     return app.rules.preview(
         scope,
@@ -362,26 +362,26 @@ def preview_rules(app: Services, scope: Scope, body: PreviewIn) -> object:
     )
 
 
-@routes.post("/rules/import", "books:write", Single[ImportedOut], shape=_imported, status=201,
+@routes.post("/rules/import", "books:write", Single[ImportedRulesOut], shape=_imported, status=201,
              body_kb=4_096)  # fmt: skip
 def import_rules(app: Services, scope: Scope, body: ImportRulesIn) -> object:
     """Take over the rules of Firefly III or Actual; `left` names all that has no counterpart."""
     return app.rules.take(scope, read_rules(body.program, body.content.encode()))
 
 
-@routes.post("/rules/runs", "books:write", Single[AskedOut], shape=_asked, status=202)
+@routes.post("/rules/runs", "books:write", Single[RunAskedOut], shape=_asked, status=202)
 def run_rules(app: Services, scope: Scope, body: RunFilterIn) -> object:
     """Let rules go over the records that are there. What a person has set stays."""
     return app.rules.apply(scope, body.wanted(), rule_ids=body.rule_ids)
 
 
-@routes.get("/rules/runs", "books:read", Listed[RunOut], shape=listed)
+@routes.get("/rules/runs", "books:read", Listed[RuleRunOut], shape=listed)
 def list_rule_runs(app: Services, scope: Scope, query: RulesQuery) -> object:
     """Runs, latest first."""
     return app.rules.runs(scope, cursor=query.cursor, limit=query.limit)
 
 
-@routes.get("/rules/runs/{run_id}", "books:read", Single[RunOut])
+@routes.get("/rules/runs/{run_id}", "books:read", Single[RuleRunOut])
 def get_rule_run(app: Services, scope: Scope, run_id: UUID) -> object:
     """One run, with how far it is."""
     return app.rules.get_run(scope, run_id)
@@ -395,7 +395,9 @@ def list_rule_changes(app: Services, scope: Scope, run_id: UUID, query: ChangesQ
     )
 
 
-@routes.post("/rules/runs/{run_id}/undo", "books:write", Single[AskedOut], shape=_asked, status=202)
+@routes.post(
+    "/rules/runs/{run_id}/undo", "books:write", Single[RunAskedOut], shape=_asked, status=202
+)
 def undo_rule_run(app: Services, scope: Scope, run_id: UUID) -> object:
     """Give every field back what it said before, except where a person has changed it since."""
     return app.rules.ask_undo(scope, run_id)

@@ -222,15 +222,16 @@ class RuleService:
                     more = True
                     continue
                 items.append(_difference(facts, effect))
-        end = encode_cursor(items[-1].on_date.isoformat(), str(items[-1].id)) if more else None
-        return RulePreview(
-            examined=examined,
-            matched=matched,
-            changed=changed,
-            locked=locked,
-            items=tuple(items),
-            next=end,
-        )
+            end = encode_cursor(items[-1].on_date.isoformat(), str(items[-1].id)) if more else None
+            seen = RulePreview(
+                examined=examined,
+                matched=matched,
+                changed=changed,
+                locked=locked,
+                items=tuple(items),
+                next=end,
+            )
+            return work.done(seen)
 
     # --- over what is there ---
 
