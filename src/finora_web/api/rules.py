@@ -395,9 +395,8 @@ def list_rule_changes(app: Services, scope: Scope, run_id: UUID, query: ChangesQ
     )
 
 
-@routes.post(
-    "/rules/runs/{run_id}/undo", "books:write", Single[RunAskedOut], shape=_asked, status=202
-)
+@routes.post("/rules/runs/{run_id}/undo", "books:write", Single[RunAskedOut], status=202,
+             shape=_asked)  # fmt: skip
 def undo_rule_run(app: Services, scope: Scope, run_id: UUID) -> object:
     """Give every field back what it said before, except where a person has changed it since."""
     return app.rules.ask_undo(scope, run_id)
