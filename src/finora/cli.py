@@ -17,6 +17,7 @@ from finora.commands import (
     mail,
     plans,
     reports,
+    rules,
     serving,
     statements,
     upkeep,
@@ -58,6 +59,7 @@ app.add_typer(reports.rates, name="rates")
 app.add_typer(keys.keys, name="keys")
 app.add_typer(mail.mail, name="mail")
 app.add_typer(audit.audit, name="audit")
+app.add_typer(rules.rules, name="rules")
 
 
 def _say_version(wanted: bool) -> None:
