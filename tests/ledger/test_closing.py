@@ -22,8 +22,13 @@ from finora import (
     Scope,
     currency,
 )
+from finora_core.categories.rules.actions import actions_of
+from finora_core.categories.rules.conditions import condition_of
+from finora_core.categories.rules.model import Rule, RuleRun, RunFilter
+from finora_core.kernel.ids import new_id
 from finora_core.ledger.closing.model import BadClosing
 from finora_core.ledger.model import PeriodClosed
+from finora_core.records.model import Part
 from together import errors, together
 
 EUR = currency("EUR")
@@ -81,6 +86,9 @@ def test_nothing_changes_in_a_closed_period_by_whatever_way(
         "date": lambda: finora.records.change(scope, after, RecordChange(on_date=JAN)),
         "delete": lambda: finora.records.delete(scope, inside),
         "categorise": lambda: finora.records.categorise(scope, inside, "Food"),
+        "split": lambda: finora.records.split(
+            scope, inside, [Part("A", euros("-2.00")), Part("B", euros("-3.00"))]
+        ),
         "link": lambda: finora.records.link_transfer(
             scope, inside, record(finora, scope, other, OPEN, "5.00")
         ),
@@ -245,6 +253,41 @@ def test_closing_and_booking_at_once_leave_no_line_behind(
         each for each in errors(together(*acts)) if not isinstance(each, PeriodClosed | BadClosing)
     ]
     assert wrong == []  # And the invariant I-14 holds, which every test ends with.
+
+
+def to(category: str) -> dict[str, object]:
+    return {"op": "set", "field": "category", "value": category}
+
+
+def test_rules_leave_what_is_closed_and_go_on(finora: Finora, scope: Scope, giro: UUID) -> None:
+    inside = record(finora, scope, giro, date(2025, 1, 10), "-5.00")
+    after = record(finora, scope, giro, date(2025, 2, 10), "-7.00")
+    named = Rule(
+        id=new_id(),
+        name="all",
+        condition=condition_of({"field": "description", "op": "contains", "value": "x 2025"}),
+        actions=actions_of([to("Food"), {"op": "append", "field": "note", "value": "seen"}]),
+    )
+    finora.rules.create(scope, named)
+    early = finora.run_rules(scope, RunFilter(until=JAN))
+    assert isinstance(early, RuleRun)
+    finora.closings.close(scope, JAN)
+    # An undone run leaves it, and says so; words are no figures.
+    undone = finora.undo_rules(scope, early.id)
+    assert isinstance(undone, RuleRun)
+    assert (undone.restored, undone.kept) == (1, 1)
+    kept = finora.records.get(scope, inside)
+    assert (kept.category, kept.note) == ("Food", "")
+    whole = finora.run_rules(scope, RunFilter())
+    assert isinstance(whole, RuleRun)
+    assert finora.records.get(scope, after).category == "Food"
+    assert (whole.matched, whole.locked) == (2, 0)
+    finora.rules.change(scope, named.id, actions=actions_of([to("Fun")]))
+    again = finora.run_rules(scope, RunFilter())
+    assert isinstance(again, RuleRun)
+    assert (again.changed, again.locked) == (1, 1)
+    found = [finora.records.get(scope, each).category for each in (inside, after)]
+    assert found == ["Food", "Fun"]
 
 
 def test_accounts_can_be_opened_all_the_same(finora: Finora, scope: Scope) -> None:

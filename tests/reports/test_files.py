@@ -134,6 +134,7 @@ def test_the_columns_of_records_are_these_in_this_order(finora: Finora, scope: S
     assert RECORD_COLUMNS == (
         "id", "date", "booked_on", "account", "account_id", "amount", "currency", "description",
         "counterparty", "category", "status", "state", "bank_id", "source",
+        "merchant", "note", "tags", "split",
     )  # fmt: skip
     head = written(finora, scope, Kind.RECORDS, Format.CSV)
     assert head.decode().strip() == ",".join(f'"{name}"' for name in RECORD_COLUMNS)

@@ -18,7 +18,21 @@ from finora_core.kernel.amount import Amount
 MOST_ROWS = 5_000
 _FONT = "Noto Sans"
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
-_HIDDEN = frozenset({"id", "account_id", "booked_on", "bank_id", "source", "level", "status"})
+_HIDDEN = frozenset(
+    {
+        "id",
+        "account_id",
+        "booked_on",
+        "bank_id",
+        "source",
+        "level",
+        "status",
+        "merchant",
+        "note",
+        "tags",
+        "split",
+    }
+)
 """Columns that are of use to programs only."""
 _SHORT = frozenset({"date", "month", "currency", "state", "kind", "converted", "side", "revision"})
 _LINE = 5

@@ -147,11 +147,17 @@ def records(
     rows = (
         (str(each.id), each.on_date, booked, each.account, str(each.account_id), each.amount,
          each.amount.asset.id, each.description, each.counterparty, each.category,
-         each.status.value, each.bank_state.value, each.bank_id, each.source)
+         each.status.value, each.bank_state.value, each.bank_id, each.source,
+         each.merchant, each.note, ",".join(each.tags), split_of(each))
         for each, booked in found
     )  # fmt: skip
     table = Table("records", RECORD_COLUMNS, rows)
     return Document("Records", _facts(since, until, None, None), (table,))
+
+
+def split_of(record: Record) -> str:
+    """`Food=-7.00; Fun=-3.00`; empty where it is one category's."""
+    return "; ".join(f"{part.category}={part.amount.text}" for part in record.parts)
 
 
 def statement(

@@ -7,6 +7,7 @@ added at the end.
 RECORD_COLUMNS = (
     "id", "date", "booked_on", "account", "account_id", "amount", "currency", "description",
     "counterparty", "category", "status", "state", "bank_id", "source",
+    "merchant", "note", "tags", "split",
 )  # fmt: skip
 
 # What begins a formula, in one program or another and in full width too; what begins a command of
