@@ -2,13 +2,14 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import wraps
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from flask import Response, g, make_response, render_template, request
 from flask.typing import ResponseReturnValue
+from pydantic import BaseModel, ValidationError
 
 from finora_adapters.redis.limits import Use
 from finora_adapters.settings import Settings
@@ -17,6 +18,7 @@ from finora_web.errors import BadRequest, FromElsewhere, headers_of, status_of
 from finora_web.gate import Gate, from_ourselves
 
 View = Callable[..., ResponseReturnValue]
+Query = TypeVar("Query", bound=BaseModel)
 
 _DIGITS = re.compile(r"[0-9]{6}")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -44,6 +46,24 @@ def count(gate: Gate, policy: str) -> None:
 def sent(name: str) -> str:
     """A field of the form, or nothing; blanks around it were typed by mistake."""
     return request.form.get(name, "")[:_MOST].strip()
+
+
+def query(model: type[Query], *, empty: Collection[str] = ()) -> Query:
+    """What the address asks, of the names that the model has; the page has others. A field that
+    was left empty asks nothing, unless it is among `empty`. Raises BadRequest."""
+    given = {
+        name: request.args[name]
+        for name in request.args
+        if name in model.model_fields and (request.args[name].strip() or name in empty)
+    }
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        wrong = tuple(
+            (".".join(map(str, each["loc"])), each["msg"])
+            for each in error.errors(include_url=False, include_input=False)
+        )
+        raise BadRequest("the address is not right", details=wrong) from error
 
 
 def password(name: str = "password") -> str:

@@ -6,7 +6,7 @@ from flask.typing import ResponseReturnValue
 
 from finora_core.kernel.errors import Refusal
 from finora_web.gate import Gate
-from finora_web.pages import told
+from finora_web.pages import explain, told
 from finora_web.pages.account.confirm import Confirm
 from finora_web.pages.account.events import Events
 from finora_web.pages.account.keys import Keys
@@ -24,6 +24,7 @@ from finora_web.pages.records import Records
 from finora_web.pages.session import Session
 from finora_web.pages.settings import SettingsPage
 from finora_web.pages.show import FILTERS
+from finora_web.pages.spending import Spending
 
 Routes = tuple[tuple[str, str, View], ...]
 
@@ -34,13 +35,14 @@ def pages(gate: Gate) -> Blueprint:
     _add_entry(blueprint, gate)
     _add_account(blueprint, gate)
     blueprint.register_error_handler(Refusal, refused)
-    for name, shown in (FILTERS | told.FILTERS).items():
+    for name, shown in (FILTERS | told.FILTERS | explain.FILTERS).items():
         blueprint.add_app_template_filter(shown, name)
     return blueprint
 
 
 def _add_dashboard(blueprint: Blueprint, gate: Gate) -> None:
     session, jobs, records = Session(gate), Jobs(gate), Records(gate)
+    explaining = explain.Explain(gate)
     overview = Overview(gate, jobs, records)
 
     def first_page() -> ResponseReturnValue:
@@ -49,9 +51,14 @@ def _add_dashboard(blueprint: Blueprint, gate: Gate) -> None:
 
     looked_at: Routes = (
         ("/", "overview", first_page),
+        ("/records", "all_records", records.page),
+        ("/explain", "explain", explaining.page),
+        ("/explain/entries/<uuid:entry_id>", "explain_entry", explaining.entry),
         ("/settings", "settings", SettingsPage(gate).page),
         ("/parts/summary", "summary", overview.summary),
         ("/parts/cashflow", "cashflow", overview.cashflow),
+        ("/parts/spending", "spending", Spending(gate).part),
+        ("/parts/latest", "latest", records.latest_part),
         ("/parts/accounts", "accounts", records.accounts),
         ("/parts/records", "records", records.part),
         ("/parts/records/<uuid:record_id>/category", "category", records.category),
