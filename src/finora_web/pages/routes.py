@@ -20,6 +20,10 @@ from finora_web.pages.imports import Jobs
 from finora_web.pages.issuers import RETURN, Issuers
 from finora_web.pages.overview import Overview
 from finora_web.pages.people import People
+from finora_web.pages.plan.budgets import Budgets
+from finora_web.pages.plan.forecast import ForecastPage
+from finora_web.pages.plan.goals import Goals
+from finora_web.pages.plan.recurring import RecurringPage
 from finora_web.pages.records import Records
 from finora_web.pages.session import Session
 from finora_web.pages.settings import SettingsPage
@@ -32,6 +36,7 @@ Routes = tuple[tuple[str, str, View], ...]
 def pages(gate: Gate) -> Blueprint:
     blueprint = Blueprint("pages", __name__)
     _add_dashboard(blueprint, gate)
+    _add_plan(blueprint, gate)
     _add_entry(blueprint, gate)
     _add_account(blueprint, gate)
     blueprint.register_error_handler(Refusal, refused)
@@ -72,6 +77,30 @@ def _add_dashboard(blueprint: Blueprint, gate: Gate) -> None:
         ("/parts/jobs/<uuid:job_id>/dismiss", "dismiss", jobs.dismiss),
     )
     _add(blueprint, looked_at, sent_to)
+
+
+def _add_plan(blueprint: Blueprint, gate: Gate) -> None:
+    budgets, goals, recurring = Budgets(gate), Goals(gate), RecurringPage(gate)
+    looked_at: Routes = (
+        ("/budgets", "budgets", budgets.page),
+        ("/budgets/<uuid:budget_id>", "budget", budgets.one),
+        ("/parts/budgets/<uuid:budget_id>/simulation", "simulation", budgets.simulation),
+        ("/goals", "goals", goals.page),
+        ("/goals/<uuid:goal_id>", "goal", goals.one),
+        ("/recurring", "recurring", recurring.page),
+        ("/recurring/<uuid:recurring_id>", "recurring_records", recurring.records),
+        ("/forecast", "forecast", ForecastPage(gate).page),
+    )
+    sent_to: Routes = (
+        ("/budgets", "create_budget", budgets.create),
+        ("/budgets/<uuid:budget_id>", "change_budget", budgets.change),
+        ("/budgets/<uuid:budget_id>/delete", "delete_budget", budgets.delete),
+        ("/goals", "create_goal", goals.create),
+        ("/goals/<uuid:goal_id>", "change_goal", goals.change),
+        ("/goals/<uuid:goal_id>/delete", "delete_goal", goals.delete),
+        ("/recurring/<uuid:recurring_id>/verdict", "judge", recurring.judge),
+    )
+    _add(blueprint, looked_at, tuple((path, name, ours(view)) for path, name, view in sent_to))
 
 
 def _add_entry(blueprint: Blueprint, gate: Gate) -> None:
