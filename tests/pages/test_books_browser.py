@@ -20,7 +20,17 @@ from pages.test_browser import to
 TODAY = datetime.now(UTC).date()
 FIRST = TODAY.replace(day=1)
 EUR = currency("EUR")
-PAGES = ["/", "/records", "/explain?asset=EUR", "/budgets", "/goals", "/recurring", "/forecast"]
+PAGES = [
+    "/",
+    "/records",
+    "/explain?asset=EUR",
+    "/budgets",
+    "/goals",
+    "/recurring",
+    "/forecast",
+    "/rules",
+    "/rules/new",
+]
 
 
 @pytest.fixture
@@ -124,6 +134,48 @@ def test_a_goal_is_made_of_an_account_and_recurring_payments_are_judged(page: Pa
     expect(page.locator("li", has_text="RENT")).to_contain_text("confirmed")
     page.get_by_role("button", name="Ignore MARKET").click()
     expect(page.locator("main")).not_to_contain_text("MARKET")
+
+
+def test_a_rule_shows_its_effect_while_it_is_typed(page: Page) -> None:
+    to(page, "/rules")
+    page.get_by_role("link", name="Write the first one").click()
+    preview = page.locator("#preview")
+    page.get_by_label("With what", exact=True).fill("music")
+    page.get_by_label("With what words").fill("Fun:Music")
+    expect(preview).to_contain_text("0 of 31 records would change; 6 fit; 6 stay")
+    page.get_by_label("With what", exact=True).fill("card payment")
+    expect(preview).to_contain_text("1 of 31 records would change")
+    expect(preview.locator("ins")).to_have_text("Fun:Music")
+    page.get_by_label("How it is compared").select_option("gt")
+    expect(preview).to_contain_text("cannot be asked")
+    page.get_by_label("How it is compared").select_option("contains")
+    page.get_by_role("button", name="Add a test").click()
+    expect(page.get_by_label("With what", exact=True)).to_have_count(2)
+    expect(page.get_by_label("With what words")).to_have_value("Fun:Music")
+    page.get_by_label("With what words").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".note.good")).to_contain_text("The rule is kept")
+    page.get_by_role("button", name="Run", exact=True).click()
+    expect(page.locator("#run")).to_contain_text("It is done", timeout=30_000)
+    expect(page.locator("#run ins")).to_have_text("Fun:Music")
+    page.get_by_role("button", name="Undo the run").click()
+    expect(page.locator("#run")).to_contain_text("It was undone", timeout=30_000)
+
+
+def test_category_and_note_are_changed_in_place(page: Page) -> None:
+    to(page, "/records")
+    row = page.locator("#records tbody tr", has_text="nobody knows")
+    row.get_by_label("Note: none. Change").click()
+    row.get_by_label("Note", exact=True).fill("Ask at home")
+    page.keyboard.press("Enter")
+    expect(row.get_by_label("Note: Ask at home. Change")).to_be_focused()
+    row.get_by_label("Category: none. Change").click()
+    expect(page.locator("#known option")).not_to_have_count(0)
+    row.get_by_label("Category", exact=True).fill("Fun")
+    page.keyboard.press("Enter")
+    expect(row.locator(".inline")).to_have_text("Fun")
+    row.get_by_role("link").click()
+    expect(page.locator("main")).to_contain_text("by a person")
 
 
 @pytest.fixture

@@ -27,12 +27,19 @@ PAGES = (
     "/records",
     "/settings",
     "/explain?asset=EUR",
+    "/budgets",
+    "/goals",
+    "/recurring",
+    "/forecast",
+    "/rules",
+    "/rules/new",
     "/parts/summary",
     "/parts/cashflow",
     "/parts/spending",
     "/parts/latest",
     "/parts/records",
     "/parts/accounts",
+    "/parts/categories",
 )
 
 

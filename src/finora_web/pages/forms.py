@@ -78,6 +78,14 @@ def password(name: str = "password") -> str:
     return request.form.get(name, "")[:_MOST]
 
 
+def typed(name: str) -> str:
+    """A longer text, as it was typed. Raises BadRequest."""
+    text = request.form.get(name, "")
+    if len(text) > _MOST:
+        raise BadRequest(f"at most {_MOST} characters", details=((name, "is too long"),))
+    return text
+
+
 def digits(name: str) -> str:
     """Six digits, however they were grouped. Raises BadRequest."""
     text = re.sub(r"[\s-]", "", sent(name))

@@ -10,8 +10,9 @@ from flask import Response, make_response, render_template, request
 from pydantic import Field
 
 from finora_core.kernel.errors import Refusal
+from finora_core.kernel.page import MAX_LIMIT
 from finora_core.kernel.scope import Scope
-from finora_core.records.model import RecordFilter
+from finora_core.records.model import Record, RecordChange, RecordFilter
 from finora_web.contract import Name, Paged
 from finora_web.errors import BadRequest, status_of
 from finora_web.gate import Gate
@@ -93,13 +94,13 @@ class Records:
             "next": page.next,
             "asked": asked,
             "own": own_accounts(self.gate.services, scope),
-            "categories": sorted({each.category for each in page.items if each.category}),
+            "may": scope.permissions,
         }
 
     def latest(self, scope: Scope) -> dict[str, Any]:
         """The first of them all."""
         page = self.gate.services.records.list(scope, limit=_LATEST)
-        return {"records": page.items, "next": None, "asked": Asked(), "categories": ()}
+        return {"records": page.items, "next": None, "asked": Asked(), "may": scope.permissions}
 
     def latest_part(self) -> str:
         scope = caller(self.gate, "books:read")
@@ -116,7 +117,7 @@ class Records:
         """The cell as it is."""
         scope = caller(self.gate, "books:read")
         record = self.gate.services.records.get(scope, record_id)
-        return render_template("_category.html", record=record, focus=True)
+        return _cell("_category.html", scope, record)
 
     def edit_category(self, record_id: UUID) -> str:
         """The cell as a form."""
@@ -138,4 +139,38 @@ class Records:
                 "_category_form.html", record=record, value=value, refusal=refusal
             )
             return make_response(shown, status_of(refusal))
-        return make_response(render_template("_category.html", record=record, focus=True))
+        return make_response(_cell("_category.html", scope, record))
+
+    # --- notes ---
+
+    def note(self, record_id: UUID) -> str:
+        scope = caller(self.gate, "books:read")
+        return _cell("_note.html", scope, self.gate.services.records.get(scope, record_id))
+
+    def edit_note(self, record_id: UUID) -> str:
+        scope = caller(self.gate, "books:read")
+        record = self.gate.services.records.get(scope, record_id)
+        return render_template("_note_form.html", record=record, value=record.note)
+
+    def write_note(self, record_id: UUID) -> Response:
+        """An empty one takes it away."""
+        scope = caller(self.gate, "books:write")
+        value = request.form.get("note", "").strip()
+        try:
+            record = self.gate.services.records.change(scope, record_id, RecordChange(note=value))
+        except Refusal as refusal:
+            record = self.gate.services.records.get(scope, record_id)
+            shown = render_template("_note_form.html", record=record, value=value, refusal=refusal)
+            return make_response(shown, status_of(refusal))
+        return make_response(_cell("_note.html", scope, record))
+
+    def categories(self) -> str:
+        """What there is to choose from."""
+        scope = caller(self.gate, "books:read")
+        found = self.gate.services.categories.list(scope, limit=MAX_LIMIT)
+        return render_template("_categories.html", categories=found.items)
+
+
+def _cell(template: str, scope: Scope, record: Record) -> str:
+    """The cell as it is, with the focus on it."""
+    return render_template(template, record=record, focus=True, may=scope.permissions)

@@ -25,6 +25,7 @@ from finora_web.pages.plan.forecast import ForecastPage
 from finora_web.pages.plan.goals import Goals
 from finora_web.pages.plan.recurring import RecurringPage
 from finora_web.pages.records import Records
+from finora_web.pages.rules.page import Rules
 from finora_web.pages.session import Session
 from finora_web.pages.settings import SettingsPage
 from finora_web.pages.show import FILTERS
@@ -37,6 +38,7 @@ def pages(gate: Gate) -> Blueprint:
     blueprint = Blueprint("pages", __name__)
     _add_dashboard(blueprint, gate)
     _add_plan(blueprint, gate)
+    _add_rules(blueprint, gate)
     _add_entry(blueprint, gate)
     _add_account(blueprint, gate)
     blueprint.register_error_handler(Refusal, refused)
@@ -68,11 +70,15 @@ def _add_dashboard(blueprint: Blueprint, gate: Gate) -> None:
         ("/parts/records", "records", records.part),
         ("/parts/records/<uuid:record_id>/category", "category", records.category),
         ("/parts/records/<uuid:record_id>/category/form", "edit", records.edit_category),
+        ("/parts/records/<uuid:record_id>/note", "note", records.note),
+        ("/parts/records/<uuid:record_id>/note/form", "edit_note", records.edit_note),
+        ("/parts/categories", "categories", records.categories),
         ("/parts/jobs/<uuid:job_id>", "job", jobs.part),
     )
     # The cookie of who asks counts only with forms of our own.
     sent_to: Routes = (
         ("/parts/records/<uuid:record_id>/category", "categorise", records.categorise),
+        ("/parts/records/<uuid:record_id>/note", "write_note", records.write_note),
         ("/parts/jobs/<uuid:job_id>/replay", "replay", jobs.replay),
         ("/parts/jobs/<uuid:job_id>/dismiss", "dismiss", jobs.dismiss),
     )
@@ -99,6 +105,28 @@ def _add_plan(blueprint: Blueprint, gate: Gate) -> None:
         ("/goals/<uuid:goal_id>", "change_goal", goals.change),
         ("/goals/<uuid:goal_id>/delete", "delete_goal", goals.delete),
         ("/recurring/<uuid:recurring_id>/verdict", "judge", recurring.judge),
+    )
+    _add(blueprint, looked_at, tuple((path, name, ours(view)) for path, name, view in sent_to))
+
+
+def _add_rules(blueprint: Blueprint, gate: Gate) -> None:
+    rules = Rules(gate)
+    looked_at: Routes = (
+        ("/rules", "rules", rules.page),
+        ("/rules/new", "new_rule", rules.new),
+        ("/rules/<uuid:rule_id>", "rule", rules.one),
+        ("/rules/runs/<uuid:run_id>", "rule_run", rules.run_page),
+        ("/parts/rules/runs/<uuid:run_id>", "rule_run_part", rules.run_part),
+    )
+    sent_to: Routes = (
+        ("/rules", "create_rule", rules.write),
+        ("/rules/<uuid:rule_id>", "change_rule", rules.write),
+        ("/rules/<uuid:rule_id>/active", "activate_rule", rules.activate),
+        ("/rules/<uuid:rule_id>/move", "move_rule", rules.move),
+        ("/rules/<uuid:rule_id>/delete", "delete_rule", rules.delete),
+        ("/rules/runs", "run_rules", rules.run),
+        ("/rules/runs/<uuid:run_id>/undo", "undo_run", rules.undo),
+        ("/parts/rules/preview", "preview_rule", rules.preview),
     )
     _add(blueprint, looked_at, tuple((path, name, ours(view)) for path, name, view in sent_to))
 
