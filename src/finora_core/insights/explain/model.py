@@ -110,6 +110,8 @@ class Part:
     entry_id: UUID | None = None
     category: str | None = None
     """Of a posting: what it counts under. A split one is a part for each of its own."""
+    on_date: date | None = None
+    """Of a posting."""
 
 
 @attrs.frozen(kw_only=True)

@@ -54,6 +54,7 @@ class ExplainService:
                         postings=1,
                         entry_id=each.entry_id,
                         category=each.category,
+                        on_date=each.on_date,
                     )
                     for each in page.items
                 )
