@@ -341,7 +341,8 @@ def test_an_authorization_that_is_none_is_401(app: Flask, authorization: str) ->
 
 # Ways beside the one that the catalogue takes.
 WAYS = {("step_up", "ticket"), ("step_up", "response"),
-        ("preview_rules", "rule_ids"), ("preview_rules", "cursor")}  # fmt: skip
+        ("preview_rules", "rule_ids"), ("preview_rules", "cursor"),
+        ("request_report", "closing")}  # fmt: skip
 
 
 def test_the_catalogue_asks_for_every_field(world: World) -> None:
