@@ -140,6 +140,8 @@ def fill(caller: Caller, tenant: UUID, word: str) -> None:
     caller.get("/wallet/summary", tenant=tenant)
     plans(caller, tenant, one, word)
     ruled(caller, tenant, one, word)
+    caller.good("POST", "/closings", {"through": "1999-12-31"}, tenant=tenant)
+    caller.good("POST", "/reports", {"kind": "records", "format": "csv"}, tenant=tenant)
 
 
 def plans(caller: Caller, tenant: UUID, account: str, word: str) -> None:

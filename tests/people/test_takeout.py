@@ -61,6 +61,8 @@ def live(person: Caller, finora: Finora) -> None:
     plan(scope, finora, one)
     finora.records.categorise(scope, record.id, "rent")
     person.good("DELETE", f"/records/{record.id}")
+    person.good("POST", "/closings", {"through": "1999-12-31"})
+    person.good("POST", "/reports", {"kind": "books", "format": "csv"})
     person.app.test_client().post(
         "/api/v1/files?name=a.txt", data=b"hello",
         headers={"Authorization": f"Bearer {person.token}",

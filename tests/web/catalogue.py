@@ -34,6 +34,17 @@ DAY = "2026-01-31"
 BY_NAME: dict[str, Endpoint] = {endpoint.name: endpoint for endpoint in ENDPOINTS}
 BACK = "https://app.example/back"
 _COFFEE = {"all": [{"field": "description", "op": "contains", "value": "coffee"}]}
+_ACTUAL = json.dumps(
+    [
+        {
+            "id": "x",
+            "stage": None,
+            "conditionsOp": "and",
+            "conditions": [{"field": "notes", "op": "contains", "value": "tea"}],
+            "actions": [{"op": "set", "field": "notes", "value": "hot"}],
+        }
+    ]
+)
 _TO_COFFEE = [{"op": "set", "field": "category", "value": "Food:Coffee"}]
 
 
@@ -207,6 +218,21 @@ class World:
     @cached_property
     def file_id(self) -> str:
         return str(self.api.upload("/files", PNG, 201, query={"name": f"{self.word}.png"})["id"])
+
+    @cached_property
+    def report_id(self) -> str:
+        """Made."""
+        body = {"kind": "records", "format": "csv", "account_id": self.account_id}
+        report = str(self.api.post("/reports", body, 202)["id"])
+        self.finora.run_jobs()
+        return report
+
+    @property
+    def reopening(self) -> dict[str, str]:
+        """What is closed is long past: no other request is about it."""
+        if not self.api.get("/closings"):
+            self.api.post("/closings", {"through": "1999-01-31"})
+        return {"reason": self.word}
 
     @cached_property
     def budget_id(self) -> str:
@@ -414,7 +440,7 @@ def _record(w: World) -> dict[str, Any]:
 def _change(w: World) -> dict[str, Any]:
     change = _record(w) | {"account_id": w.second_account, "revision": 0}
     del change["category"]
-    return {"body": change}
+    return {"body": change | {"merchant": "Shop", "note": "n", "tags": ["a"]}}
 
 
 def _leave(w: World) -> dict[str, Any]:
@@ -527,18 +553,25 @@ REQUESTS: dict[str, Callable[[World], dict[str, Any]]] = {
     "create_category": _body(name="new:one", note="n"),
     "archive_category": lambda w: {"body": {"name": w.category, "archived": True}},
     "list_rules": _query(limit="10"),
-    "create_rule": _body(name="coffee", condition=_COFFEE, actions=_TO_COFFEE, priority=5),
+    "create_rule": lambda w: {"body": {
+        "name": "coffee", "condition": _COFFEE, "actions": _TO_COFFEE, "priority": 5,
+        "continues": True, "group_id": w.group_id, "active": False}},
     "get_rule": _nothing,
-    "change_rule": _body(name="tea", active=False),
+    "change_rule": lambda w: {"body": {
+        "name": "tea", "condition": _COFFEE, "actions": _TO_COFFEE, "priority": 6,
+        "continues": True, "group_id": w.group_id, "active": False}},
     "remove_rule": _nothing,
     "rule_stats": _nothing,
     "order_rules": lambda w: {"body": {"rule_ids": [w.rule_id]}},
     "list_rule_groups": _nothing,
     "create_rule_group": _body(name="new", priority=1, stop=False),
     "remove_rule_group": _nothing,
-    "preview_rules": _body(condition=_COFFEE, actions=_TO_COFFEE, last=100, limit=10),
-    "import_rules": _body(program="actual", content="[]"),
-    "run_rules": _body(since=DAY),
+    "preview_rules": lambda w: {"body": {
+        "condition": _COFFEE, "actions": _TO_COFFEE, "last": 100, "limit": 10,
+        "account_id": w.account_id, "since": DAY, "until": DAY}},
+    "import_rules": _body(program="actual", content=_ACTUAL),
+    "run_rules": lambda w: {"body": {
+        "since": DAY, "until": DAY, "account_id": w.account_id, "rule_ids": [w.rule_id]}},
     "list_rule_runs": _query(limit="10"),
     "get_rule_run": _nothing,
     "list_rule_changes": _query(kind="changed"),
@@ -620,6 +653,20 @@ REQUESTS: dict[str, Callable[[World], dict[str, Any]]] = {
                                          "locale": "de-AT", "currency": "CHF",
                                          "roles": ["guard"]}},
     "list_dependencies": _nothing,
+    "report_profit_and_loss": _query(**_DAYS),
+    "report_balance_sheet": _query(on=DAY),
+    "report_cash_flow": _query(**_DAYS),
+    "request_report": _body(kind="balance_sheet", format="csv", until=DAY),
+    "list_reports": _nothing,
+    "get_report": _nothing,
+    "download_report": _nothing,
+    "list_rates": _query(base="EUR", quote="USD", **_DAYS),
+    "convert_amount": _query(amount="1.00", asset="EUR", to="EUR", on=DAY),
+    "import_rates": lambda w: {"content": b"Date,USD\n1997-01-31,1.1\n"},
+    "list_closings": _nothing,
+    "list_late_lines": _nothing,
+    "close_period": _body(through="2000-01-31"),
+    "reopen_period": lambda w: {"body": w.reopening},
     "erase_person": _nothing,
 }  # fmt: skip
 
@@ -627,6 +674,7 @@ SAMPLES: dict[tuple[str, str], str] = {
     **{("", name): name for name in (
         "account_id", "entry_id", "record_id", "import_id", "job_id", "file_id", "token_id",
         "credential_id", "session_id", "identity_id", "invite_id", "other", "user_id",
+        "address_id", "report_id",
         "address_id", "budget_id", "goal_id", "recurring_id", "receipt_id",
         "rule_id", "group_id", "run_id",
     )},

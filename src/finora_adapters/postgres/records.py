@@ -1,13 +1,13 @@
 """Records, their revisions and their labels."""
 
 import json
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from datetime import date
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 import attrs
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, TextClause, text
 from sqlalchemy import Row as SqlRow
 
 from finora_adapters.postgres.ledger import PgAssets
@@ -30,8 +30,9 @@ _SELECT = """
 select r.id, r.account_id, a.name as account, r.on_date, r.units, r.asset, r.description,
   r.counterparty, r.merchant_key, r.bank_id, r.bank_state, r.status, r.source, r.void, r.entry_id,
   r.revision, r.recorded_at, r.merchant, r.note, r.tags, r.locked,
-  coalesce(l.category, '') as category, l.flow, s.parts
+  coalesce(l.category, '') as category, l.flow, s.parts, e.on_date as booked_on
 from finora.record r
+left join finora.entry e on e.tenant_id = r.tenant_id and e.id = r.entry_id
 join finora.account a on a.tenant_id = r.tenant_id and a.id = r.account_id
 left join lateral (select number, category, flow from finora.label l
   where l.tenant_id = r.tenant_id and l.entry_id = r.entry_id
@@ -116,6 +117,9 @@ class PgRecords:
     connection: Connection
     tenant_id: UUID
     assets: PgAssets
+
+    SELECT: ClassVar[str] = _SELECT
+    """A record as it is; conditions and an order may follow."""
 
     def add(self, row: Row, identity: bytes, source: str) -> None:
         self.connection.execute(
@@ -208,6 +212,16 @@ class PgRecords:
             return Page(items)
         return Page(items, encode_cursor(items[-1].on_date.isoformat(), str(items[-1].id)))
 
+    def every(
+        self, query: TextClause, values: Mapping[str, Any]
+    ) -> Generator[tuple[Record, date | None], None, None]:
+        """What a query that begins with SELECT finds, streamed, with the day of its entry."""
+        streamed = {"yield_per": 5_000}
+        mine = {"tenant": self.tenant_id, **values}
+        with self.connection.execute(query, mine, execution_options=streamed) as rows:
+            for row in rows:
+                yield self._record(row), row.booked_on
+
     def of(self, record_ids: Sequence[UUID]) -> Sequence[Record]:
         """Those of these that are there, in no order."""
         query = text(_SELECT + "and r.id = any(:ids)")
@@ -216,6 +230,7 @@ class PgRecords:
 
     def _record(self, row: SqlRow[Any]) -> Record:
         values = dict(row._mapping)
+        del values["booked_on"]
         units, asset = values.pop("units"), values.pop("asset")
         parts = values.pop("parts") or ()
         return Record(
