@@ -24,6 +24,7 @@ from finora_core.files.service import FileService
 from finora_core.identity.admin.service import PeopleOperator
 from finora_core.identity.service import TokenService
 from finora_core.insights.wallet.service import WalletService
+from finora_core.intelligence.service import Categoriser, Likeness, Models
 from finora_core.jobs.model import Job, JobStateConflict
 from finora_core.jobs.ports import Queue
 from finora_core.jobs.service import JobRunner, JobService
@@ -59,6 +60,9 @@ class Finora:
         self.tokens = services.get(TokenService)
         self.secrets = services.get(SecretService)
         self.keys = services.get(KeyService)
+        self.models = services.get(Models)
+        self.categoriser = services.get(Categoriser)
+        self.likeness = services.get(Likeness)
         self._services = services
         self.audit = services.get(AuditService)
         self.auditor = services.get(Auditor)

@@ -87,6 +87,9 @@ _RUNTIME_GRANTS = {
     "sighting": _READ_ADD,
     "observation": _READ_ADD,
     "opening": _READ_ADD,
+    "model_use": "select, insert, update (state, model, tokens_in, tokens_out, cost_micros, "
+    "settled_at)",
+    "embedding": _READ_ADD,
 }
 _CONTROL_GRANTS = {
     "schema_state": "select",

@@ -39,6 +39,7 @@ EXPORTED: Mapping[str, frozenset[str]] = {
     "sighting": frozenset(),
     "observation": frozenset(),
     "opening": frozenset(),
+    "model_use": frozenset(),
     "stored_file": frozenset(),
     "event": frozenset({"tx"}),
     "job": frozenset({"error", "epoch", "lease_until", "announced_at"}),
@@ -50,6 +51,7 @@ KEPT_BACK: Mapping[str, str] = {
     "seal": "the chain over events, which proves something only beside the anchors",
     "total": "sums of postings, which are here",
     "version": "a counter",
+    "embedding": "numbers made of texts of records, which are here",
     "period": "schedules, which no person has",
 }
 ELSEWHERE: Mapping[str, Table] = {"token": token, "secret": secret}
