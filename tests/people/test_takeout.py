@@ -16,6 +16,7 @@ from finora_adapters.postgres.belongings import EXPORTED, KEPT_BACK
 from finora_adapters.postgres.schema import metadata
 from finora_core.identity.people.model import PersonNotFound
 from finora_core.identity.takeout.service import TakeoutService
+from finora_core.intelligence.model import Line
 from finora_core.kernel.ids import new_id
 from people.conftest import Caller, SignUp
 
@@ -50,6 +51,8 @@ def live(person: Caller, finora: Finora) -> None:
     ledger.post_hold(scope, ledger.hold(scope, one, Amount(10**30, currency("EUR"))).id, two)
     (record,) = finora.records.list(scope, limit=1).items
     finora.records.categorise(scope, record.id, "rent")
+    line = Line(id=record.id, description=record.description, date=record.on_date)
+    finora.categoriser.suggest(scope, [line], ["rent"])
     person.good("DELETE", f"/records/{record.id}")
     person.app.test_client().post(
         "/api/v1/files?name=a.txt", data=b"hello",
