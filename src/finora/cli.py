@@ -7,7 +7,19 @@ from typing import Annotated
 
 import typer
 
-from finora.commands import admin, audit, backup, books, keys, mail, serving, statements, upkeep
+from finora.commands import (
+    admin,
+    audit,
+    backup,
+    books,
+    explain,
+    keys,
+    mail,
+    plans,
+    serving,
+    statements,
+    upkeep,
+)
 
 app = typer.Typer(
     name="finora",
@@ -23,6 +35,7 @@ app.command("import")(statements.import_)
 app.command("accounts")(books.accounts)
 app.command("records")(books.records)
 app.command("wallet")(books.wallet)
+app.command("explain")(explain.explain)
 app.command("export")(books.export)
 app.command("migrate")(upkeep.migrate)
 app.command("backup")(backup.backup)
@@ -32,6 +45,8 @@ app.command("plugins")(upkeep.plugins)
 app.command("up")(serving.up)
 app.command("serve")(serving.serve)
 app.command("worker")(serving.worker)
+app.add_typer(plans.budget, name="budget")
+app.add_typer(plans.goals, name="goals")
 app.add_typer(serving.token, name="token")
 app.add_typer(serving.queue, name="queue")
 app.add_typer(admin.admin, name="admin")

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from finora_adapters.auth.passwords import Argon2Passwords
-from finora_core.identity.common_passwords import COMMON
+from finora_core.identity.common_passwords import COMMON, STEMS
 from finora_core.identity.verifiers import LoginBusy, PasswordWeak, check_password
 from servers import eventually
 from shared_data import SHARED, needs_shared
@@ -67,8 +67,28 @@ def test_the_name_in_an_e_mail_is_no_password() -> None:
 
 
 def test_the_list_of_common_passwords_holds_only_what_could_be_set() -> None:
-    assert len(COMMON) > 400
+    assert len(COMMON) > 2_500 and len(STEMS) > 2_500
     assert all(len(each) >= 10 and each == each.casefold() for each in COMMON)
+    assert all(4 <= len(each) < 10 and each.isalpha() for each in STEMS)
+
+
+@pytest.mark.spec("S2-9", partial=True)
+@pytest.mark.parametrize(
+    "password",
+    ["Sunshine2027!", "dragon123456", "2027-Monkey-1", "!!football!!", "Qwerty#202627",
+     "princess 99"],
+)  # fmt: skip
+def test_a_common_word_with_a_year_and_a_sign_is_a_common_password(password: str) -> None:
+    with pytest.raises(PasswordWeak, match="most used"):
+        check_password(password)
+
+
+@pytest.mark.parametrize(
+    "password",
+    ["sunshine and rain", "dragon4829104829", "monkeysunshine", "20272027!!", "Zr8!q2vLm0"],
+)
+def test_words_that_stand_beside_others_are_none(password: str) -> None:
+    assert check_password(password) == password
 
 
 # --- what is kept --------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -43,6 +44,12 @@ from together import together
 
 KEY = Ed25519(bytes(range(32)))
 DAY = "2026-01-31"
+ALERTED = text("""
+with mine as (select set_config('finora.tenant', :t, true))
+insert into finora.budget_alert (tenant_id, budget_id, since, level, units, available)
+select tenant_id, id, cast(:d as date), 80, 80, 100 from finora.budget, mine
+where tenant_id = cast(:t as uuid)
+""").bindparams(d=DAY)
 
 
 def euros(amount: str) -> dict[str, str]:
@@ -82,6 +89,7 @@ def life(app: Flask, finora: Finora, admin: Engine, sign_up: SignUp) -> Life:
              Idempotency_Key="role")  # fmt: skip
     for tenant in (ada.home_id, solo):
         fill(ada, tenant, word)
+        alerted(admin, tenant)
     household(finora, Scope(tenant_id=ada.home_id, user_id=ada.user_id))
     for tenant in (ada.home_id, solo, shared):
         ada.good("POST", "/tokens", {"name": word, "permissions": ["books:read"]}, tenant=tenant)
@@ -123,6 +131,32 @@ def fill(caller: Caller, tenant: UUID, word: str) -> None:
     csv = f"Date,Amount,Description\n{DAY},-4.50,{word}\n".encode()
     send(caller, tenant, f"/imports?name={word}.csv&account={one}&currency=EUR", csv)
     caller.get("/wallet/summary", tenant=tenant)
+    plans(caller, tenant, one, word)
+
+
+def plans(caller: Caller, tenant: UUID, account: str, word: str) -> None:
+    """A budget, a goal, a receipt, and what was said of a payment that comes back."""
+    budget = {"name": word, "category": word, "limit": euros("1.00")}
+    caller.good("POST", "/budgets", budget, tenant=tenant)
+    shares = [{"account_id": account, "percent": 50}]
+    caller.good("POST", "/goals", {"name": word, "target": euros("9.00"), "shares": shares},
+                tenant=tenant)  # fmt: skip
+    [file, *_] = caller.get("/files", tenant=tenant)
+    receipt = {"file_id": file["id"], "amount": euros("4.50"), "merchant": word}
+    caller.good("POST", "/receipts", receipt, tenant=tenant)
+    for days in (0, 30, 60):
+        day = (datetime.now(UTC).date() - timedelta(days=days)).isoformat()
+        paid = record(account, f"gym {word}") | {"on_date": day}
+        caller.good("POST", "/records", paid, tenant=tenant)
+    [found, *_] = caller.get("/recurring", tenant=tenant)
+    caller.good("POST", f"/recurring/{found['id']}/verdict", {"verdict": "confirmed"},
+                tenant=tenant)  # fmt: skip
+
+
+def alerted(admin: Engine, tenant: UUID) -> None:
+    """A level of each budget of the tenant was told of."""
+    with admin.begin() as connection:
+        connection.execute(ALERTED, {"t": str(tenant)})
 
 
 def household(finora: Finora, scope: Scope) -> None:

@@ -17,7 +17,7 @@ from werkzeug.test import TestResponse
 from finora import Settings
 from serving import Served
 from web.api import Api, euros
-from web.callers import People
+from web.callers import PASSWORD, People
 from web.catalogue import World, Written
 from web.corpus import days, documents, ids, injections, numbers, texts, tokens, wire
 
@@ -261,9 +261,12 @@ def test_nothing_that_is_forged_proves_anybody(
         "link": ("/auth/verify", "link", 400),
     }
     for kind, (path, field, status) in kinds.items():
+        more = {"password": PASSWORD} if kind == "link" else {}
         some = [each for each in forged if re.fullmatch(r"[!-~]{1,4096}", each)][::6]
         operation = "refresh" if kind == "refresh" else "verify_address"
-        refuse(operation, posts(world.public, path, ({field: each} for each in some)), status)
+        refuse(
+            operation, posts(world.public, path, ({field: each} | more for each in some)), status
+        )
     assert as_token(forge.good).status_code == 200
 
 

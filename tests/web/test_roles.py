@@ -115,7 +115,7 @@ def why(name: str, endpoint: Endpoint) -> str:
             return "ACCOUNT_BANNED"
         case "stranger":
             return "NOT_A_MEMBER"
-        case "token" if endpoint.step_up and endpoint.permission in roles.TENANT:
+        case "token" if endpoint.step_up and endpoint.permission in roles.TENANT - roles.EXPLICIT:
             return "STEP_UP_REQUIRED"
     return "PERMISSION_MISSING"
 

@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 from finora import Finora, Scope
 from finora_core.identity.people.model import Purpose
 from web.api import Api
-from web.callers import People
+from web.callers import PASSWORD, People
 from web.catalogue import BY_NAME, CSV, REQUESTS, Asked, World, Written
 from web.conftest import Worlds
 from web.devices import Authenticator
@@ -200,7 +200,8 @@ def test_what_was_signed_for_one_person_is_of_no_use_to_another(
     # A link of one kind is none of another.
     for path, more in (("/auth/magic", {}), ("/auth/reset", {"password": "another horse battery"})):
         assert refused("POST", path, {"link": verify, **more}) == (400, "LINK_INVALID")
-    assert refused("POST", "/auth/verify", {"link": invitation}) == (400, "LINK_INVALID")
+    wrong = {"link": invitation, "password": PASSWORD}
+    assert refused("POST", "/auth/verify", wrong) == (400, "LINK_INVALID")
     assert not seen.changed()
 
 

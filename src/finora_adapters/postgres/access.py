@@ -87,6 +87,13 @@ _RUNTIME_GRANTS = {
     "sighting": _READ_ADD,
     "observation": _READ_ADD,
     "opening": _READ_ADD,
+    "receipt": "select, insert, delete, update (record_id)",
+    "budget": "select, insert, delete, update (name, category, rollover)",
+    "budget_limit": "select, insert, delete",
+    "budget_alert": _READ_ADD,
+    "goal": "select, insert, delete, update (name, units, by_date, reached_at)",
+    "goal_share": "select, insert, delete",
+    "recurring_verdict": "select, insert, delete, update (verdict, said_by, said_at)",
     "model_use": "select, insert, update (state, model, tokens_in, tokens_out, cost_micros, "
     "settled_at)",
     "embedding": _READ_ADD,

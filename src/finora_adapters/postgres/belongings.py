@@ -41,6 +41,13 @@ EXPORTED: Mapping[str, frozenset[str]] = {
     "opening": frozenset(),
     "model_use": frozenset(),
     "stored_file": frozenset(),
+    "receipt": frozenset(),
+    "budget": frozenset(),
+    "budget_limit": frozenset(),
+    "budget_alert": frozenset(),
+    "goal": frozenset(),
+    "goal_share": frozenset(),
+    "recurring_verdict": frozenset(),
     "event": frozenset({"tx"}),
     "job": frozenset({"error", "epoch", "lease_until", "announced_at"}),
 }

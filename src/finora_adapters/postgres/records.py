@@ -1,7 +1,7 @@
 """Records, their revisions and their labels."""
 
 import json
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -133,6 +133,12 @@ class PgRecords:
         if len(rows) <= limit:
             return Page(items)
         return Page(items, encode_cursor(items[-1].on_date.isoformat(), str(items[-1].id)))
+
+    def of(self, record_ids: Sequence[UUID]) -> Sequence[Record]:
+        """Those of these that are there, in no order."""
+        query = text(_SELECT + "and r.id = any(:ids)")
+        values = {"tenant": self.tenant_id, "ids": [*record_ids]}
+        return [self._record(row) for row in self.connection.execute(query, values)]
 
     def _record(self, row: SqlRow[Any]) -> Record:
         values = dict(row._mapping)
