@@ -506,6 +506,8 @@ class Capabilities(Module):
     def explain(self, database: Postgres) -> ExplainService:
         return ExplainService(database.begin)
 
+    @singleton
+    @provider
     def models(self, database: Postgres, model: LanguageModel) -> Models:
         breaker = Breaker(SystemClock())
         return Models(database.begin, model, breaker, self.settings.llm_daily_tokens)
