@@ -16,6 +16,7 @@ from finora.commands import (
     keys,
     mail,
     plans,
+    rules,
     serving,
     statements,
     upkeep,
@@ -53,6 +54,7 @@ app.add_typer(admin.admin, name="admin")
 app.add_typer(keys.keys, name="keys")
 app.add_typer(mail.mail, name="mail")
 app.add_typer(audit.audit, name="audit")
+app.add_typer(rules.rules, name="rules")
 
 
 def _say_version(wanted: bool) -> None:

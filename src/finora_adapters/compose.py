@@ -53,6 +53,9 @@ from finora_adapters.storage.directory import DirectoryObjects
 from finora_adapters.storage.s3 import S3Objects
 from finora_core.audit.ports import Anchors
 from finora_core.audit.service import AnchorService, Auditor, AuditService
+from finora_core.categories.rules import reactions as rules_reactions
+from finora_core.categories.rules.service import RuleService
+from finora_core.categories.service import CategoryService
 from finora_core.files.ports import Objects
 from finora_core.files.service import FileService
 from finora_core.files.sweep import FileSweeper
@@ -115,6 +118,7 @@ class NotDurable(Unavailable):
 SCHEDULES: tuple[Schedule, ...] = jobs_reactions.SCHEDULES
 SUBSCRIPTIONS: tuple[Subscription, ...] = (
     *records_reactions.SUBSCRIPTIONS,
+    *rules_reactions.SUBSCRIPTIONS,
     *jobs_reactions.SUBSCRIPTIONS,
     *notices_reactions.SUBSCRIPTIONS,
     *insights_reactions.SUBSCRIPTIONS,
@@ -458,6 +462,16 @@ class Capabilities(Module):
 
     @singleton
     @provider
+    def categories(self, database: Postgres) -> CategoryService:
+        return CategoryService(database.begin)
+
+    @singleton
+    @provider
+    def rules(self, database: Postgres) -> RuleService:
+        return RuleService(database.begin)
+
+    @singleton
+    @provider
     def files(self, database: Postgres, objects: Objects) -> FileService:
         return FileService(database.begin, objects, self.settings.file_max_mb << 20)
 
@@ -582,6 +596,7 @@ class Capabilities(Module):
         database: Postgres,
         queue: Queue,
         imports: ImportService,
+        rules: RuleService,
         sweeper: FileSweeper,
         keys: KeyService,
         budgets: BudgetService,
@@ -611,6 +626,7 @@ class Capabilities(Module):
         handlers |= insights_reactions.handlers(
             watching, budgets.words, lambda *told: notices.get().tell(*told)
         )
+        handlers |= rules_reactions.handlers(rules)
         pauses = {each.job: each.pause_s for each in SUBSCRIPTIONS}
         limit_s = self.settings.job_limit_s
         return JobRunner(queue, PgSealer(database), handlers, limit_s, pauses)

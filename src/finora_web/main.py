@@ -16,6 +16,8 @@ from finora_adapters.redis.limits import Limits
 from finora_adapters.redis.versions import VersionedCache
 from finora_adapters.settings import Settings
 from finora_core.audit.service import AuditService
+from finora_core.categories.rules.service import RuleService
+from finora_core.categories.service import CategoryService
 from finora_core.files.ports import Objects
 from finora_core.files.service import FileService
 from finora_core.identity.addresses.service import AddressService
@@ -68,6 +70,8 @@ def build(settings: Settings, opened: Opened, metrics_folder: Path | None = None
         ledger=get(LedgerService),
         records=get(RecordService),
         imports=get(ImportService),
+        categories=get(CategoryService),
+        rules=get(RuleService),
         wallet=get(WalletService),
         budgets=get(BudgetService),
         goals=get(GoalService),

@@ -3,6 +3,8 @@
 import attrs
 
 from finora_core.audit.service import AuditService
+from finora_core.categories.rules.service import RuleService
+from finora_core.categories.service import CategoryService
 from finora_core.files.service import FileService
 from finora_core.identity.addresses.service import AddressService
 from finora_core.identity.admin.service import AdminService
@@ -35,6 +37,8 @@ class Services:
     ledger: LedgerService
     records: RecordService
     imports: ImportService
+    categories: CategoryService
+    rules: RuleService
     wallet: WalletService
     budgets: BudgetService
     goals: GoalService

@@ -50,6 +50,13 @@ insert into finora.budget_alert (tenant_id, budget_id, since, level, units, avai
 select tenant_id, id, cast(:d as date), 80, 80, 100 from finora.budget, mine
 where tenant_id = cast(:t as uuid)
 """).bindparams(d=DAY)
+CHANGED = text("""
+with mine as (select set_config('finora.tenant', :t, true))
+insert into finora.rule_change (tenant_id, run_id, record_id, field, rule_id, before, after, kind)
+select n.tenant_id, n.id, r.id, 'note', n.id, '""', '"a"', 'changed'
+from finora.rule_run n join finora.record r on r.tenant_id = n.tenant_id, mine
+where n.tenant_id = cast(:t as uuid)
+""")
 
 
 def euros(amount: str) -> dict[str, str]:
@@ -89,7 +96,7 @@ def life(app: Flask, finora: Finora, admin: Engine, sign_up: SignUp) -> Life:
              Idempotency_Key="role")  # fmt: skip
     for tenant in (ada.home_id, solo):
         fill(ada, tenant, word)
-        alerted(admin, tenant)
+        worked(admin, tenant)
     household(finora, Scope(tenant_id=ada.home_id, user_id=ada.user_id))
     for tenant in (ada.home_id, solo, shared):
         ada.good("POST", "/tokens", {"name": word, "permissions": ["books:read"]}, tenant=tenant)
@@ -132,6 +139,7 @@ def fill(caller: Caller, tenant: UUID, word: str) -> None:
     send(caller, tenant, f"/imports?name={word}.csv&account={one}&currency=EUR", csv)
     caller.get("/wallet/summary", tenant=tenant)
     plans(caller, tenant, one, word)
+    ruled(caller, tenant, one, word)
 
 
 def plans(caller: Caller, tenant: UUID, account: str, word: str) -> None:
@@ -153,10 +161,24 @@ def plans(caller: Caller, tenant: UUID, account: str, word: str) -> None:
                 tenant=tenant)  # fmt: skip
 
 
-def alerted(admin: Engine, tenant: UUID) -> None:
-    """A level of each budget of the tenant was told of."""
+def ruled(caller: Caller, tenant: UUID, account: str, word: str) -> None:
+    """A group, a rule, a run that waits, and a split."""
+    caller.good("POST", "/rules/groups", {"name": word}, tenant=tenant)
+    rule = {"name": word, "condition": {"field": "description", "op": "contains", "value": word},
+            "actions": [{"op": "set", "field": "note", "value": word}]}  # fmt: skip
+    caller.good("POST", "/rules", rule, tenant=tenant)
+    caller.good("POST", "/rules/runs", {}, tenant=tenant)
+    made = caller.good("POST", "/records", record(account, f"split {word}"), tenant=tenant)
+    parts = [{"category": word, "amount": euros("-4.00")},
+             {"category": f"{word}:2", "amount": euros("-0.50")}]  # fmt: skip
+    caller.good("POST", f"/records/{made['id']}/split", {"parts": parts}, tenant=tenant)
+
+
+def worked(admin: Engine, tenant: UUID) -> None:
+    """What jobs leave: a level of each budget that was told of, the change of a run of rules."""
     with admin.begin() as connection:
         connection.execute(ALERTED, {"t": str(tenant)})
+        connection.execute(CHANGED, {"t": str(tenant)})
 
 
 def household(finora: Finora, scope: Scope) -> None:

@@ -3,7 +3,7 @@
 import io
 import json
 import tracemalloc
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -16,12 +16,16 @@ from finora_adapters.compose import Opened, compose
 from finora_adapters.postgres import access
 from finora_adapters.postgres.belongings import EXPORTED, KEPT_BACK
 from finora_adapters.postgres.schema import metadata
+from finora_core.categories.rules.actions import actions_of
+from finora_core.categories.rules.conditions import condition_of
+from finora_core.categories.rules.model import Rule, RuleGroup, RunFilter
 from finora_core.identity.people.model import PersonNotFound
 from finora_core.identity.takeout.service import TakeoutService
 from finora_core.insights.goals.model import Share
 from finora_core.insights.recurring.model import Verdict
 from finora_core.intelligence.model import Line
 from finora_core.kernel.ids import new_id
+from finora_core.records.model import Part
 from people.conftest import Caller, SignUp
 
 PATH = "/me/export"
@@ -54,6 +58,7 @@ def live(person: Caller, finora: Finora) -> None:
     one, two = (ledger.open_account(scope, name).id for name in ("h1", "h2"))
     ledger.post_hold(scope, ledger.hold(scope, one, Amount(10**30, currency("EUR"))).id, two)
     (record,) = finora.records.list(scope, limit=1).items
+    rule(scope, finora, one)
     plan(scope, finora, one)
     finora.records.categorise(scope, record.id, "rent")
     line = Line(id=record.id, description=record.description, date=record.on_date)
@@ -80,6 +85,21 @@ def plan(scope: Scope, finora: Finora, account: UUID) -> None:
     file = finora.files.keep(scope, io.BytesIO(b"a receipt"), "receipt.txt")
     finora.receipts.add(scope, file.id)
     finora.run_jobs()
+
+
+def rule(scope: Scope, finora: Finora, account: UUID) -> None:
+    """A group, a rule, a run of it that changes a record, and a split."""
+    one, two, three = (Amount(units, currency("EUR")) for units in (1, 2, 3))
+    line = NewRecord(account_id=account, on_date=date(2026, 1, 31), amount=three,
+                     description="Shop")  # fmt: skip
+    made = finora.records.create(scope, line)
+    finora.records.split(scope, made.id, (Part("a", one), Part("b", two)))
+    finora.rules.create_group(scope, RuleGroup(id=new_id(), name="shops"))
+    condition = condition_of({"field": "description", "op": "contains", "value": "shop"})
+    actions = actions_of([{"op": "set", "field": "note", "value": "seen"}])
+    finora.rules.create(scope, Rule(id=new_id(), name="shop", condition=condition,
+                                     actions=actions))  # fmt: skip
+    finora.rules.apply(scope, RunFilter())
 
 
 def count(admin: Engine, table: str, person: Caller) -> int:

@@ -17,6 +17,7 @@ from finora_adapters.postgres.addresses import PgAddresses
 from finora_adapters.postgres.audit import PgLog
 from finora_adapters.postgres.belongings import PgBelongings
 from finora_adapters.postgres.budgets import PgBudgets
+from finora_adapters.postgres.categories import PgCategories
 from finora_adapters.postgres.driver import Statement, run, run_all
 from finora_adapters.postgres.erasure import PgErasure
 from finora_adapters.postgres.errors import translated
@@ -33,6 +34,7 @@ from finora_adapters.postgres.people import PgPeople
 from finora_adapters.postgres.receipts import PgReceipts
 from finora_adapters.postgres.records import PgRecords, PgWords
 from finora_adapters.postgres.recurring import PgRecurring
+from finora_adapters.postgres.rules import PgRuleRuns, PgRules
 from finora_adapters.postgres.secrets import PgDataKeys, PgSecrets
 from finora_adapters.postgres.sessions import PgSessions
 from finora_adapters.postgres.statements import PgImports, PgStaging
@@ -189,6 +191,18 @@ class PgWork:
     @cached_property
     def records(self) -> PgRecords:
         return PgRecords(self.connection, self.scope.tenant_id, self.assets)
+
+    @cached_property
+    def categories(self) -> PgCategories:
+        return PgCategories(self.connection, self.scope.tenant_id)
+
+    @cached_property
+    def rules(self) -> PgRules:
+        return PgRules(self.connection, self.scope.tenant_id)
+
+    @cached_property
+    def rule_runs(self) -> PgRuleRuns:
+        return PgRuleRuns(self.connection, self.scope.tenant_id, self.assets)
 
     @cached_property
     def imports(self) -> PgImports:
