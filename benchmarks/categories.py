@@ -33,7 +33,7 @@ Answers = Sequence[str]
 
 def read(name: str, *, account: bool = True) -> list[Decision]:
     with (DATA / FILES[name]).open(encoding="utf-8", errors="replace", newline="") as file:
-        rows = list(csv.DictReader(file))
+        rows = sorted(csv.DictReader(file), key=lambda row: row["TRANS DATE"])
     found = []
     for number, row in enumerate(rows):
         units = units_of(row["ORIGINAL GROSS AMT"].replace(",", ""), 2)

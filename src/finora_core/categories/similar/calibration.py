@@ -47,13 +47,14 @@ class Steps:
 
 @attrs.frozen
 class Calibration:
-    known: Steps = Steps()
     novel: Steps = Steps()
+    known: tuple[Steps, ...] = (Steps(),)
+    """Found in different ways: the most careful one counts."""
 
     @classmethod
-    def of(cls, *, known: Tried, novel: Tried) -> "Calibration":
-        return cls(Steps.of(known), Steps.of(novel))
+    def of(cls, *, novel: Tried, known: Sequence[Tried]) -> "Calibration":
+        return cls(Steps.of(novel), tuple(map(Steps.of, known)))
 
     def confidence(self, claim: float, *, known: bool) -> int:
         """In basis points."""
-        return (self.known if known else self.novel).at(claim)
+        return min(steps.at(claim) for steps in self.known) if known else self.novel.at(claim)

@@ -1,18 +1,18 @@
 """The memory of a tenant's decisions, and what it says of other lines.
 
 A weighted naive Bayes. Every token of a merchant (word, run of letters, kind) counted with which
-categories it was decided; it speaks with the weight of what it tells, which is the divergence of
-its categories from those of all decisions, and how often it was seen. The weighted mean of what
-the tokens say is the evidence of the words. Decisions about the very merchant outweigh it, and
-account and amount shift the odds. All of it is counting: made from scratch in one pass, the same
-whatever the order, with no weights from elsewhere. Nothing is random.
+categories other merchants with it were decided; it speaks with the weight of what it tells, which
+is the divergence of its categories from those of all decisions, and how often it was seen. The
+weighted mean of what the tokens say is the evidence of the words. Decisions about the very merchant
+outweigh it, and account and amount shift the odds. All of it is counting: made from scratch in one
+pass, with no weights from elsewhere. Nothing is random.
 
-How often such an answer is right is not what it claims: it is measured by cross-validation within
-the memory, for known merchants and for new ones apart (see calibration.py).
+How often such an answer is right is not what it claims: it is measured within the memory, for known
+merchants and for new ones apart (`_calibrated`).
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from functools import cached_property
 from hashlib import blake2b
 from math import exp, log
@@ -20,7 +20,7 @@ from uuid import UUID
 
 import attrs
 
-from finora_core.categories.similar.calibration import Calibration
+from finora_core.categories.similar.calibration import Calibration, Tried
 from finora_core.categories.similar.model import (
     DEFAULT,
     SURE,
@@ -43,6 +43,7 @@ _KIND_WEIGHT = 15.0
 _LENT_ACCOUNT, _ACCOUNT_POWER = 5.0, 0.3
 _LENT_SIZE, _SIZE_POWER = 20.0, 0.6
 _MOST_TRIED = 1_000  # Merchants, to see how often answers are right.
+_PARTS = (2, 3, 4)  # Fifths of the decisions, after which the next fifth is asked.
 _RARE = 200  # A token of more merchants finds no neighbours: it is in every name.
 
 Merchant = tuple[str, str]
@@ -338,24 +339,45 @@ class Memory:
 
 
 def _calibrated(decisions: Sequence[Decision], evidence: Evidence) -> Calibration:
-    """How often it would have been right about each decision, knowing of the merchant only those
-    before: merchants are new once, and after that known."""
-    asked: dict[Merchant, list[Decision]] = defaultdict(list)
+    """How often answers are right, tried in two ways. Both see change over time; neither sees what
+    is to come."""
+    asked = frozenset(sorted(evidence.merchants, key=_digest)[:_MOST_TRIED])
+    novel, known = _by_what_was_before(decisions, asked)
+    return Calibration.of(novel=novel, known=(known, _by_merchant(decisions, asked, evidence)))
+
+
+def _by_what_was_before(decisions: Sequence[Decision], asked: Set[Merchant]) -> tuple[Tried, Tried]:
+    """The later decisions, asked of a memory of the earlier ones: about merchants that it has not,
+    and about those it has."""
+    novel: list[tuple[float, bool]] = []
+    known: list[tuple[float, bool]] = []
+    for part in _PARTS:
+        first, last = (len(decisions) * fifth // 5 for fifth in (part, part + 1))
+        before = Evidence.of(decisions[:first])
+        for decision in decisions[first:last]:
+            merchant = decision.line.key, decision.line.direction
+            if merchant in asked:
+                category, share, seen = before.likeliest(decision.line)
+                if seen:
+                    tried = known if merchant in before.merchants else novel
+                    tried.append((share, category == decision.category))
+    return novel, known
+
+
+def _by_merchant(decisions: Iterable[Decision], asked: Set[Merchant], evidence: Evidence) -> Tried:
+    """Each merchant's decisions from the second on, by those before them and what others' words
+    say."""
+    tried: list[tuple[float, bool]] = []
+    before: dict[Merchant, Counter[str]] = defaultdict(Counter)
     for decision in decisions:
-        asked[decision.line.key, decision.line.direction].append(decision)
-    novel, known = [], []
-    for merchant in sorted(asked, key=_digest)[:_MOST_TRIED]:
-        words, seen = evidence.said_of(merchant)
-        likely, decided = words, Counter[str]()
-        for decision in asked[merchant]:
-            category, share = evidence.chosen(decision.line, likely)
-            if decided:
-                known.append((share, category == decision.category))
-            elif seen:
-                novel.append((share, category == decision.category))
-            decided[decision.category] += 1
-            likely = _weighed(decided, words)
-    return Calibration.of(known=known, novel=novel)
+        merchant = decision.line.key, decision.line.direction
+        decided = before[merchant]
+        if decided and merchant in asked:
+            words, _ = evidence.said_of(merchant)
+            category, share = evidence.chosen(decision.line, _weighed(decided, words))
+            tried.append((share, category == decision.category))
+        decided[decision.category] += 1
+    return tried
 
 
 def _digest(merchant: Merchant) -> bytes:
