@@ -1,0 +1,1 @@
+"""Categories: the tenant's list, rules, likeness to what people decided, approvals."""
