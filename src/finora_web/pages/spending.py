@@ -89,6 +89,7 @@ def spending(app: Services, scope: Scope) -> dict[str, Any]:
         category=asked.category,
     )
     total, parts, by = _whole(app, scope, figure)
+    listed = _records(app, scope, figure, total) if by is not By.CATEGORY and total else ()
     address = Address(first, asset)
     return {
         "spent": total,
