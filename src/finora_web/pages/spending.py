@@ -95,9 +95,7 @@ def spending(app: Services, scope: Scope) -> dict[str, Any]:
         "spent": total,
         "why_spent": of(figure),
         "slices": _slices(address, parts, asked.category) if by is By.CATEGORY else (),
-        "spent_records": _records(app, scope, figure, total)
-        if by is not By.CATEGORY and total
-        else (),
+        "spent_records": listed,
         "all_spent": _records_of(figure),
         "months": months if first in months else sorted({*months, first}, reverse=True),
         "month": first,
