@@ -7,7 +7,18 @@ from typing import Annotated
 
 import typer
 
-from finora.commands import admin, audit, backup, books, keys, mail, serving, statements, upkeep
+from finora.commands import (
+    admin,
+    audit,
+    backup,
+    books,
+    keys,
+    mail,
+    review,
+    serving,
+    statements,
+    upkeep,
+)
 
 app = typer.Typer(
     name="finora",
@@ -22,6 +33,7 @@ app.command("demo")(upkeep.demo)
 app.command("import")(statements.import_)
 app.command("accounts")(books.accounts)
 app.command("records")(books.records)
+app.command("review")(review.review)
 app.command("wallet")(books.wallet)
 app.command("export")(books.export)
 app.command("migrate")(upkeep.migrate)

@@ -52,6 +52,9 @@ from finora_adapters.storage.directory import DirectoryObjects
 from finora_adapters.storage.s3 import S3Objects
 from finora_core.audit.ports import Anchors
 from finora_core.audit.service import AnchorService, Auditor, AuditService
+from finora_core.categories.approvals.service import ReviewService
+from finora_core.categories.pipeline import reactions as pipeline_reactions
+from finora_core.categories.pipeline.service import PipelineService
 from finora_core.files.ports import Objects
 from finora_core.files.service import FileService
 from finora_core.files.sweep import FileSweeper
@@ -103,6 +106,7 @@ class NotDurable(Unavailable):
 SCHEDULES: tuple[Schedule, ...] = jobs_reactions.SCHEDULES
 SUBSCRIPTIONS: tuple[Subscription, ...] = (
     *records_reactions.SUBSCRIPTIONS,
+    *pipeline_reactions.SUBSCRIPTIONS,
     *jobs_reactions.SUBSCRIPTIONS,
     *notices_reactions.SUBSCRIPTIONS,
     *(schedule.subscription for schedule in SCHEDULES),
@@ -405,6 +409,16 @@ class Capabilities(Module):
 
     @singleton
     @provider
+    def review(self, database: Postgres) -> ReviewService:
+        return ReviewService(database.begin)
+
+    @singleton
+    @provider
+    def pipeline(self, database: Postgres) -> PipelineService:
+        return PipelineService(database.begin)
+
+    @singleton
+    @provider
     def files(self, database: Postgres, objects: Objects) -> FileService:
         return FileService(database.begin, objects, self.settings.file_max_mb << 20)
 
@@ -478,6 +492,7 @@ class Capabilities(Module):
         database: Postgres,
         queue: Queue,
         imports: ImportService,
+        pipeline: PipelineService,
         sweeper: FileSweeper,
         keys: KeyService,
         notices: ProviderOf[NoticeService],
@@ -501,6 +516,7 @@ class Capabilities(Module):
             PgOutdated(database).forget,
         )
         handlers |= {REWRAP: keys.rewrap, RESEAL: keys.reseal, ERASE: _erase(erasure)}
+        handlers |= pipeline_reactions.handlers(pipeline)
         handlers |= notices_reactions.handlers(notices.get)
         pauses = {each.job: each.pause_s for each in SUBSCRIPTIONS}
         limit_s = self.settings.job_limit_s

@@ -16,6 +16,8 @@ from finora_adapters.redis.limits import Limits
 from finora_adapters.redis.versions import VersionedCache
 from finora_adapters.settings import Settings
 from finora_core.audit.service import AuditService
+from finora_core.categories.approvals.service import ReviewService
+from finora_core.categories.pipeline.service import PipelineService
 from finora_core.files.ports import Objects
 from finora_core.files.service import FileService
 from finora_core.identity.addresses.service import AddressService
@@ -62,6 +64,8 @@ def build(settings: Settings, opened: Opened, metrics_folder: Path | None = None
         ledger=get(LedgerService),
         records=get(RecordService),
         imports=get(ImportService),
+        pipeline=get(PipelineService),
+        review=get(ReviewService),
         wallet=get(WalletService),
         jobs=get(JobService),
         files=get(FileService),

@@ -3,6 +3,8 @@
 import attrs
 
 from finora_core.audit.service import AuditService
+from finora_core.categories.approvals.service import ReviewService
+from finora_core.categories.pipeline.service import PipelineService
 from finora_core.files.service import FileService
 from finora_core.identity.addresses.service import AddressService
 from finora_core.identity.admin.service import AdminService
@@ -29,6 +31,8 @@ class Services:
     ledger: LedgerService
     records: RecordService
     imports: ImportService
+    pipeline: PipelineService
+    review: ReviewService
     wallet: WalletService
     jobs: JobService
     files: FileService

@@ -381,7 +381,7 @@ FUNCTIONS = (
 )
 
 _FACTS = ("entry", "posting", "hold", "hold_end", "label", "event", "seal", "sighting",
-          "observation", "revision", "asset", "opening")  # fmt: skip
+          "observation", "revision", "asset", "opening", "decision")  # fmt: skip
 
 
 def _trigger(name: str, when: str, table: str, body: str, function: str) -> str:
@@ -391,6 +391,11 @@ def _trigger(name: str, when: str, table: str, body: str, function: str) -> str:
     )
 
 
+# Of what was received or is shown; how far the review is, decisions tell.
+_SHOWN = """for each row when ((old.account_id, old.on_date, old.units, old.asset, old.description,
+  old.counterparty, old.bank_id, old.bank_state, old.void, old.entry_id)
+  is distinct from (new.account_id, new.on_date, new.units, new.asset, new.description,
+  new.counterparty, new.bank_id, new.bank_state, new.void, new.entry_id))"""
 _EACH = "referencing new table as fresh for each statement"
 
 TRIGGERS = (
@@ -398,7 +403,7 @@ TRIGGERS = (
     _trigger("label_added", "after insert", "label", _EACH, "label_added"),
     _trigger("record_added", "after insert", "record", _EACH, "record_added"),
     _trigger("record_moved", "after update", "record", _EACH, "record_added"),
-    _trigger("record_changed", "before update", "record", "for each row", "record_changed"),
+    _trigger("record_changed", "before update", "record", _SHOWN, "record_changed"),
     _trigger("hold_added", "after insert", "hold", "for each row", "hold_added"),
     _trigger("hold_ended", "after insert", "hold_end", "for each row", "hold_ended"),
     _trigger("job_added", "after insert", "job", "for each statement", "job_added"),

@@ -1,7 +1,7 @@
 """Records, their revisions and their labels."""
 
 import json
-from collections.abc import Generator
+from collections.abc import Collection, Generator, Mapping
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -10,6 +10,7 @@ import attrs
 from sqlalchemy import Connection, text
 from sqlalchemy import Row as SqlRow
 
+from finora_adapters.postgres.decisions import PgDecisions
 from finora_adapters.postgres.ledger import PgAssets
 from finora_core.kernel.page import Page, decode_cursor, encode_cursor
 from finora_core.kernel.plain import to_plain
@@ -25,10 +26,11 @@ from finora_core.records.model import (
 from finora_core.records.ports import Row
 
 # The label in force is the one with the highest number; most entries have none.
-_SELECT = """
+SELECT = """
 select r.id, r.account_id, a.name as account, r.on_date, r.units, r.asset, r.description,
   r.counterparty, r.merchant_key, r.bank_id, r.bank_state, r.status, r.source, r.void, r.entry_id,
-  r.revision, r.recorded_at, coalesce(l.category, '') as category, l.flow
+  r.revision, r.recorded_at, r.suggested, r.confidence, r.decisions,
+  coalesce(l.category, '') as category, l.flow
 from finora.record r
 join finora.account a on a.tenant_id = r.tenant_id and a.id = r.account_id
 left join lateral (select category, flow from finora.label l where l.tenant_id = r.tenant_id
@@ -39,12 +41,12 @@ where r.tenant_id = :tenant
 _ADD = text("""
 insert into finora.record (tenant_id, id, received_account_id, identity, occurrence, source,
   account_id, on_date, units, asset, description, counterparty, merchant_key, bank_id, bank_state,
-  entry_id, edited)
+  entry_id, edited, entered_by)
 select :tenant, :id, :account_id, cast(:identity as uuid),
   (select coalesce(max(occurrence) + 1, 0) from finora.record where tenant_id = :tenant
     and received_account_id = :account_id and identity = cast(:identity as uuid)),
   :source, :account_id, :on_date, :units, :asset, :description, :counterparty, :merchant_key,
-  :bank_id, :bank_state, :entry_id, true
+  :bank_id, :bank_state, :entry_id, true, :by
 """)
 
 _SAVE = text("""
@@ -77,37 +79,40 @@ class PgRecords:
     tenant_id: UUID
     assets: PgAssets
 
-    def add(self, row: Row, identity: bytes, source: str) -> None:
-        self.connection.execute(
-            _ADD, self._values(row) | {"identity": identity.hex(), "source": source}
-        )
+    def add(self, row: Row, identity: bytes, source: str, by: UUID) -> None:
+        said = {"identity": identity.hex(), "source": source, "by": by}
+        self.connection.execute(_ADD, self._values(row) | said)
 
     def get(self, record_id: UUID, *, lock: bool = False) -> Record:
-        query = _SELECT + "and r.id = :id" + (" for update of r" if lock else "")
+        query = SELECT + "and r.id = :id" + (" for update of r" if lock else "")
         found = self.connection.execute(text(query), {"tenant": self.tenant_id, "id": record_id})
         row = found.first()
         if row is None:
             raise RecordNotFound(f"no record {record_id}")
-        return self._record(row)
+        return record_of(row, self.assets)
+
+    def some(self, ids: Collection[UUID]) -> Mapping[UUID, Record]:
+        query = SELECT + "and r.id = any(cast(:ids as uuid[])) order by r.id for update of r"
+        values = {"tenant": self.tenant_id, "ids": list(ids)}
+        return {
+            row.id: record_of(row, self.assets)
+            for row in self.connection.execute(text(query), values)
+        }
 
     def detail(self, record_id: UUID) -> RecordDetail:
         record = self.get(record_id)
         where = {"tenant": self.tenant_id, "id": record_id}
-        kept = self.connection.execute(
-            text(
-                "select raw, reasoning_trace from finora.record "
-                "where tenant_id = :tenant and id = :id"
-            ),
-            where,
-        ).one()
+        raw = self.connection.scalar(
+            text("select raw from finora.record where tenant_id = :tenant and id = :id"), where
+        )
         revisions = self.connection.execute(_REVISIONS, where).mappings()
         return RecordDetail(
             record=record,
-            raw=None if kept.raw is None else json.loads(kept.raw),
+            raw=None if raw is None else json.loads(raw),
             revisions=tuple(
                 {key: to_plain(value) for key, value in row.items()} for row in revisions
             ),
-            reasoning_trace=tuple(kept.reasoning_trace or ()),
+            reasoning_trace=tuple(PgDecisions(self.connection, self.tenant_id).of(record_id)),
         )
 
     def save(self, row: Row) -> None:
@@ -120,32 +125,19 @@ class PgRecords:
         self.connection.execute(_LABEL, {"tenant": self.tenant_id, "entry": entry_id} | values)
 
     def list(self, wanted: RecordFilter, cursor: str | None, limit: int) -> Page[Record]:
-        conditions, values = _conditions(wanted)
+        conditions, values = conditions_of(wanted)
         if cursor is not None:
             day, last = decode_cursor(cursor, (date, UUID))
             conditions.append("(r.on_date, r.id) < (cast(:day as date), cast(:last as uuid))")
             values |= {"day": day, "last": last}
         where = "".join(f" and {condition}" for condition in conditions)
-        query = text(f"{_SELECT}{where} order by r.on_date desc, r.id desc limit :limit")
+        query = text(f"{SELECT}{where} order by r.on_date desc, r.id desc limit :limit")
         values |= {"tenant": self.tenant_id, "limit": limit + 1}
         rows = self.connection.execute(query, values).all()
-        items = tuple(self._record(row) for row in rows[:limit])
+        items = tuple(record_of(row, self.assets) for row in rows[:limit])
         if len(rows) <= limit:
             return Page(items)
         return Page(items, encode_cursor(items[-1].on_date.isoformat(), str(items[-1].id)))
-
-    def _record(self, row: SqlRow[Any]) -> Record:
-        values = dict(row._mapping)
-        units, asset = values.pop("units"), values.pop("asset")
-        return Record(
-            **values
-            | {
-                "amount": self.assets.amount(units, asset),
-                "bank_state": BankState(row.bank_state),
-                "status": Status(row.status),
-                "flow": Flow(row.flow) if row.flow else None,
-            }
-        )
 
     def _values(self, row: Row) -> dict[str, Any]:
         values = {field.name: getattr(row, field.name) for field in attrs.fields(Row)}
@@ -156,6 +148,21 @@ class PgRecords:
             "asset": amount.asset.id,
             "bank_state": row.bank_state.value,
         }
+
+
+def record_of(row: SqlRow[Any], assets: PgAssets) -> Record:
+    """A row of SELECT."""
+    values = dict(row._mapping)
+    units, asset = values.pop("units"), values.pop("asset")
+    return Record(
+        **values
+        | {
+            "amount": assets.amount(units, asset),
+            "bank_state": BankState(row.bank_state),
+            "status": Status(row.status),
+            "flow": Flow(row.flow) if row.flow else None,
+        }
+    )
 
 
 _WORDS = text("""
@@ -183,7 +190,8 @@ class PgWords:
                 yield EntryWords(**row._mapping)
 
 
-def _conditions(wanted: RecordFilter) -> tuple[list[str], dict[str, Any]]:
+def conditions_of(wanted: RecordFilter) -> tuple[list[str], dict[str, Any]]:
+    """What is asked of a record `r` and its label `l`, as SQL conditions and their values."""
     conditions, values = [], dict[str, Any]()
 
     def ask(condition: str, **value: object) -> None:
@@ -206,6 +214,8 @@ def _conditions(wanted: RecordFilter) -> tuple[list[str], dict[str, Any]]:
         escaped = wanted.text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
         ask("(coalesce(r.counterparty, '') || ' ' || r.description) ilike :text",
             text=f"%{escaped}%")  # fmt: skip
+    ask("r.confidence >= :least_confidence", least_confidence=wanted.least_confidence)
+    ask("r.confidence <= :most_confidence", most_confidence=wanted.most_confidence)
     if not wanted.with_void:
         conditions.append("not r.void")
     return conditions, values

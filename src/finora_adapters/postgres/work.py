@@ -16,6 +16,7 @@ from finora_adapters.postgres import access
 from finora_adapters.postgres.addresses import PgAddresses
 from finora_adapters.postgres.audit import PgLog
 from finora_adapters.postgres.belongings import PgBelongings
+from finora_adapters.postgres.decisions import PgDecisions
 from finora_adapters.postgres.driver import Statement, run, run_all
 from finora_adapters.postgres.erasure import PgErasure
 from finora_adapters.postgres.errors import translated
@@ -26,7 +27,9 @@ from finora_adapters.postgres.jobs import PgEveryJob, PgJobs, PgPeriods, dump
 from finora_adapters.postgres.ledger import PgAccounts, PgAssets, PgHolds, PgJournal
 from finora_adapters.postgres.members import PgMembers
 from finora_adapters.postgres.people import PgPeople
+from finora_adapters.postgres.pipeline import PgLines, PgMemory, PgReprocesses, PgRules
 from finora_adapters.postgres.records import PgRecords, PgWords
+from finora_adapters.postgres.reviews import PgMerchantRules, PgReviews
 from finora_adapters.postgres.secrets import PgDataKeys, PgSecrets
 from finora_adapters.postgres.sessions import PgSessions
 from finora_adapters.postgres.statements import PgImports, PgStaging
@@ -183,6 +186,34 @@ class PgWork:
     @cached_property
     def records(self) -> PgRecords:
         return PgRecords(self.connection, self.scope.tenant_id, self.assets)
+
+    @cached_property
+    def decisions(self) -> PgDecisions:
+        return PgDecisions(self.connection, self.scope.tenant_id, self.scope.user_id)
+
+    @cached_property
+    def lines(self) -> PgLines:
+        return PgLines(self.connection, self.scope.tenant_id, self.assets)
+
+    @cached_property
+    def memory(self) -> PgMemory:
+        return PgMemory(self.connection, self.scope.tenant_id)
+
+    @cached_property
+    def rules(self) -> PgRules:
+        return PgRules(self.connection, self.scope.tenant_id)
+
+    @cached_property
+    def reviews(self) -> PgReviews:
+        return PgReviews(self.connection, self.scope.tenant_id, self.assets)
+
+    @cached_property
+    def merchant_rules(self) -> PgMerchantRules:
+        return PgMerchantRules()
+
+    @cached_property
+    def reprocesses(self) -> PgReprocesses:
+        return PgReprocesses(self.connection, self.scope.tenant_id, self.assets)
 
     @cached_property
     def imports(self) -> PgImports:

@@ -14,6 +14,7 @@ from finora_core.ledger.model import Account, AccountKind, Entry, Flow, Posting
 from finora_core.records.model import (
     BadRecord,
     BankState,
+    DutiesSeparate,
     NewRecord,
     Record,
     RecordChange,
@@ -92,7 +93,7 @@ class RecordService:
             text = f"{new.counterparty} {new.description}" if new.counterparty else new.description
             amount = new.amount
             same = identity_of("manual", new.on_date, amount.units, amount.asset.id, text, None)
-            work.records.add(row, same, "manual")
+            work.records.add(row, same, "manual", scope.user_id)
             if new.category and row.entry_id:
                 work.records.label(row.entry_id, new.category, None, "human", scope.user_id)
             self._settle(work, {new.account_id})
@@ -158,12 +159,14 @@ class RecordService:
 
     @retried
     def categorise(self, scope: Scope, record_id: UUID, category: str) -> Record:
-        """Label the record; moves no money. The label's history is kept."""
+        """Label the record; moves no money. The label's history is kept. A person's word is
+        final, whatever was decided before; see the review for one that minds who was first.
+        Raises DutiesSeparate."""
         with self.begin(scope) as work:
             old = self._open(work, record_id, None)
-            if old.entry_id is None:
-                raise BadRecord("a pending record has nothing to categorise yet")
-            work.records.label(old.entry_id, category.strip()[:200], None, "human", scope.user_id)
+            if record_id in work.decisions.barred(scope.user_id, (record_id,)):
+                raise DutiesSeparate("you brought it in: in this tenant another member categorises")
+            work.decisions.write([old.overridden(category, scope.user_id, seen=old.decisions)])
             work.events.record(RecordEdited(record_id, "categorised"))
             return work.done(work.records.get(record_id))
 

@@ -14,6 +14,7 @@ from finora_web.api import (
     me,
     people,
     records,
+    review,
     tenants,
     tokens,
     wallet,
@@ -23,8 +24,8 @@ from finora_web.contract import Endpoint
 ENDPOINTS: tuple[Endpoint, ...] = tuple(
     endpoint
     for module in (
-        auth, me, addresses, tenants, people, accounts, entries, records, imports, wallet, jobs,
-        files, tokens, credentials, events, exports,
+        auth, me, addresses, tenants, people, accounts, entries, records, review, imports, wallet,
+        jobs, files, tokens, credentials, events, exports,
     )
     for endpoint in module.routes
 )  # fmt: skip

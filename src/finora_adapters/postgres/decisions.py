@@ -1,0 +1,177 @@
+"""Why records have their categories: decisions, the labels that follow, the settings of review."""
+
+import json
+from collections.abc import Collection, Sequence, Set
+from typing import Any
+from uuid import UUID
+
+import attrs
+from sqlalchemy import Connection, text
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from finora_adapters.postgres import schema
+from finora_core.records.model import (
+    Decision,
+    DecisionSource,
+    ReviewSettings,
+    Ruling,
+    Verdict,
+)
+
+# Each of the three goes from the given records to the tables by key, whatever the planner thinks of
+# their sizes: see functions.py.
+_APPEND = text("""
+insert into finora.decision (tenant_id, record_id, number, source, verdict, category, confidence,
+  rationale, rule_id, neighbours, model, note, decided_by)
+select :tenant, g.record, r.decisions + g.step, g.source, g.verdict, g.category, g.confidence,
+  g.rationale, g.rule, cast(g.neighbours as jsonb), g.model, g.note, g.person
+from unnest(cast(:records as uuid[]), cast(:steps as int[]), cast(:sources as text[]),
+  cast(:verdicts as text[]), cast(:categories as text[]), cast(:confidences as int[]),
+  cast(:rationales as text[]), cast(:rules as uuid[]), cast(:neighbours as text[]),
+  cast(:models as text[]), cast(:notes as text[]), cast(:people as uuid[]))
+  as g (record, step, source, verdict, category, confidence, rationale, rule, neighbours, model,
+    note, person)
+cross join lateral (select decisions from finora.record r
+  where r.tenant_id = :tenant and r.id = g.record offset 0) r
+""")
+_LABEL = text("""
+insert into finora.label (tenant_id, entry_id, number, category, flow, source, set_by)
+select :tenant, r.entry_id, coalesce(l.number, 0) + 1, g.category, coalesce(l.flow, e.flow),
+  g.source, :by
+from unnest(cast(:records as uuid[]), cast(:categories as text[]), cast(:sources as text[]))
+  as g (record, category, source)
+cross join lateral (select entry_id from finora.record r
+  where r.tenant_id = :tenant and r.id = g.record and r.entry_id is not null offset 0) r
+cross join lateral (select flow from finora.entry e
+  where e.tenant_id = :tenant and e.id = r.entry_id offset 0) e
+left join lateral (select number, flow from finora.label l
+  where l.tenant_id = :tenant and l.entry_id = r.entry_id order by number desc limit 1) l on true
+order by r.entry_id
+""")
+_MOVE = text("""
+update finora.record r set status = g.status, suggested = g.suggested, confidence = g.confidence,
+  decisions = r.decisions + g.steps,
+  reviewed_at = case when g.status in ('approved', 'overridden') then now() else r.reviewed_at end
+from unnest(cast(:records as uuid[]), cast(:statuses as text[]), cast(:suggestions as text[]),
+  cast(:confidences as int[]), cast(:steps as int[]))
+  as g (record, status, suggested, confidence, steps)
+where r.tenant_id = :tenant and r.id = g.record
+""")
+_OF = text("""
+select source, verdict, category, confidence, rationale, rule_id, neighbours, model, note, number,
+  decided_by, decided_at
+from finora.decision where tenant_id = :tenant and record_id = :record order by number
+""")
+_BARRED = text("""
+select r.id from finora.record r
+left join finora.statement_import i on i.tenant_id = r.tenant_id and i.id = r.import_id
+where r.tenant_id = :tenant and r.id = any(cast(:ids as uuid[]))
+  and coalesce(r.entered_by, i.asked_by) = :person
+""")
+# How labels, which are older than decisions, name who set them.
+_LABELLED_BY = {
+    DecisionSource.SIMILAR: "embedding",
+    DecisionSource.MODEL: "llm",
+}
+
+
+@attrs.frozen
+class PgDecisions:
+    connection: Connection
+    tenant_id: UUID
+    person: UUID | None = None
+    """Who writes."""
+
+    def write(self, rulings: Sequence[Ruling]) -> None:
+        steps = [
+            (ruling.record_id, step, decision)
+            for ruling in rulings
+            for step, decision in enumerate(ruling.decisions, start=1)
+        ]
+        if steps:
+            self._append(steps)
+        labels = [ruling for ruling in rulings if ruling.label is not None]
+        if labels:
+            self._run(
+                _LABEL,
+                by=self.person,
+                records=[each.record_id for each in labels],
+                categories=[each.label for each in labels],
+                sources=[_labelled_by(each) for each in labels],
+            )
+        if rulings:
+            self._run(
+                _MOVE,
+                records=[each.record_id for each in rulings],
+                statuses=[each.status.value for each in rulings],
+                suggestions=[each.suggested for each in rulings],
+                confidences=[each.confidence for each in rulings],
+                steps=[len(each.decisions) for each in rulings],
+            )
+
+    def _append(self, steps: Sequence[tuple[UUID, int, Decision]]) -> None:
+        said = [decision for _, _, decision in steps]
+        self._run(
+            _APPEND,
+            records=[record_id for record_id, _, _ in steps],
+            steps=[step for _, step, _ in steps],
+            sources=[each.source.value for each in said],
+            verdicts=[each.verdict.value for each in said],
+            categories=[each.category for each in said],
+            confidences=[each.confidence for each in said],
+            rationales=[each.rationale for each in said],
+            rules=[each.rule_id for each in said],
+            neighbours=[
+                json.dumps([str(one) for one in each.neighbours]) if each.neighbours else None
+                for each in said
+            ],
+            models=[each.model for each in said],
+            notes=[each.note for each in said],
+            people=[each.decided_by or self.person for each in said],
+        )
+
+    def of(self, record_id: UUID) -> Sequence[Decision]:
+        rows = self.connection.execute(_OF, {"tenant": self.tenant_id, "record": record_id})
+        return [
+            Decision(
+                **dict(row._mapping)
+                | {
+                    "source": DecisionSource(row.source),
+                    "verdict": Verdict(row.verdict),
+                    "neighbours": tuple(UUID(each) for each in row.neighbours or ()),
+                }
+            )
+            for row in rows
+        ]
+
+    def barred(self, person: UUID, ids: Collection[UUID]) -> Set[UUID]:
+        if not self.settings().separate_duties:
+            return frozenset()
+        values = {"tenant": self.tenant_id, "ids": list(ids), "person": person}
+        return frozenset(self.connection.scalars(_BARRED, values))
+
+    def settings(self) -> ReviewSettings:
+        table = schema.review_setting
+        names = [field.name for field in attrs.fields(ReviewSettings)]
+        query = table.select().where(table.c.tenant_id == self.tenant_id)
+        row = self.connection.execute(query).one_or_none()
+        if row is None:
+            return ReviewSettings()
+        return ReviewSettings(**{name: getattr(row, name) for name in names})
+
+    def set(self, settings: ReviewSettings) -> None:
+        values = attrs.asdict(settings)
+        insert = upsert(schema.review_setting).values(tenant_id=self.tenant_id, **values)
+        self.connection.execute(
+            insert.on_conflict_do_update(constraint="review_setting_pkey", set_=values)
+        )
+
+    def _run(self, statement: Any, **values: object) -> None:
+        self.connection.execute(statement, {"tenant": self.tenant_id} | values)
+
+
+def _labelled_by(ruling: Ruling) -> str:
+    decided = next(
+        (each for each in ruling.decisions if each.verdict is Verdict.AUTO), ruling.decisions[-1]
+    )
+    return _LABELLED_BY.get(decided.source, decided.source.value)

@@ -1,0 +1,297 @@
+"""Records as the pipeline takes them, what people taught, and wishes to look again."""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+import attrs
+from sqlalchemy import Connection, Row, text
+
+from finora_adapters.postgres import schema
+from finora_adapters.postgres.ledger import PgAssets
+from finora_adapters.postgres.records import conditions_of
+from finora_core.categories.pipeline.model import (
+    BATCH,
+    Chosen,
+    Example,
+    Key,
+    Line,
+    Taught,
+)
+from finora_core.categories.rules.conditions import RecordFacts
+from finora_core.categories.rules.model import Effect, RuleBook
+from finora_core.kernel.errors import NotFound
+from finora_core.kernel.plain import to_plain
+from finora_core.ledger.model import Flow
+from finora_core.records.model import BankState, RecordFilter, Status
+
+
+class ReprocessNotFound(NotFound):
+    """There is no such wish to look at records again."""
+
+    code = "REPROCESS_NOT_FOUND"
+
+
+_WAITING = text("""
+select min(id::text)::uuid as first, max(id::text)::uuid as last from (
+  select id, (row_number() over (order by id) - 1) / :batch as part from finora.record
+  where tenant_id = :tenant and status = 'received' and entry_id is not null
+) r group by part order by part
+""")
+# What the file said is a label too, under that of whoever said otherwise.
+_TAKE = """
+select r.id, a.name as account, r.account_id, r.on_date, r.units, r.asset, r.description,
+  r.counterparty, r.merchant_key, r.source, r.status, r.suggested, r.confidence, r.decisions,
+  coalesce(l.category, '') as category, coalesce(l.flow, e.flow) as flow,
+  coalesce(l.source, '') as labelled_by,
+  case when l.source = 'statement' then l.category when l.number > 1 then
+    (select s.category from finora.label s where s.tenant_id = r.tenant_id
+      and s.entry_id = r.entry_id and s.source = 'statement' order by s.number desc limit 1)
+  end as stated
+from finora.record r
+join finora.account a on a.tenant_id = r.tenant_id and a.id = r.account_id
+cross join lateral (select flow from finora.entry e
+  where e.tenant_id = r.tenant_id and e.id = r.entry_id offset 0) e
+left join lateral (select number, category, flow, source from finora.label l
+  where l.tenant_id = r.tenant_id and l.entry_id = r.entry_id order by number desc limit 1) l
+  on true
+where r.tenant_id = :tenant and r.entry_id is not null and r.status = any(:statuses)
+"""
+_HOLD = text("""
+update finora.record set status = 'processing'
+where tenant_id = :tenant and id = any(cast(:ids as uuid[]))
+""")
+_TAUGHT = text("""
+select k.merchant_key, k.inward, t.id, t.corrected, t.category
+from unnest(cast(:keys as text[]), cast(:inward as boolean[])) k (merchant_key, inward)
+cross join lateral (
+  select r.id, r.status = 'overridden' as corrected, l.category
+  from finora.record r
+  cross join lateral (select category from finora.label l where l.tenant_id = r.tenant_id
+    and l.entry_id = r.entry_id order by number desc limit 1) l
+  where r.tenant_id = :tenant and r.merchant_key = k.merchant_key and r.reviewed_at is not null
+    and r.entry_id is not null and (r.units > 0) = k.inward and l.category <> ''
+  order by r.reviewed_at desc, r.id desc limit 20
+) t
+""")
+_MARK = text("""
+select count(*), max(reviewed_at) from finora.record
+where tenant_id = :tenant and reviewed_at is not null and entry_id is not null
+""")
+_EXAMPLES = text("""
+select r.id, r.account_id, r.units, r.asset, r.description, r.counterparty, r.merchant_key,
+  l.category, r.reviewed_at as decided_at
+from (
+  select * from finora.record r where r.tenant_id = :tenant and r.reviewed_at is not null
+    and r.entry_id is not null order by r.reviewed_at desc, r.id desc limit :limit
+) r
+cross join lateral (select category from finora.label l where l.tenant_id = :tenant
+  and l.entry_id = r.entry_id order by number desc limit 1) l
+where l.category <> '' order by r.reviewed_at desc, r.id desc
+""")
+_CATEGORIES = text("""
+select distinct category from finora.total where tenant_id = :tenant and category <> ''
+  and postings > 0 order by category
+""")
+
+
+@attrs.frozen
+class PgLines:
+    connection: Connection
+    tenant_id: UUID
+    assets: PgAssets
+
+    def waiting(self) -> Sequence[tuple[UUID, UUID]]:
+        rows = self.connection.execute(_WAITING, {"tenant": self.tenant_id, "batch": BATCH})
+        return [(row.first, row.last) for row in rows]
+
+    def take(
+        self, chosen: Chosen, after: UUID | None, *, lock: bool, limit: int = BATCH
+    ) -> Sequence[Line]:
+        where, values = _where(chosen)
+        if after is not None:
+            where, values = f"{where} and r.id > :after", values | {"after": after}
+        locked = " for update of r" if lock else ""
+        query = text(f"{_TAKE}{where} order by r.id limit :limit{locked}")
+        values |= {"tenant": self.tenant_id, "limit": limit}
+        return [self._line(row) for row in self.connection.execute(query, values)]
+
+    def hold(self, ids: Collection[UUID]) -> None:
+        if ids:
+            self.connection.execute(_HOLD, {"tenant": self.tenant_id, "ids": list(ids)})
+
+    def fail(self, chosen: Chosen) -> None:
+        where, values = _where(chosen)
+        # Through the same look at the records as `take`, for a filter may ask of their labels.
+        query = text(
+            "update finora.record set status = 'failed' where tenant_id = :tenant "
+            f"and id in (select id from ({_TAKE}{where}) r)"
+        )
+        self.connection.execute(query, values | {"tenant": self.tenant_id})
+
+    def _line(self, row: Row[Any]) -> Line:
+        by_person = row.labelled_by == "human"
+        stated = row.stated or ""
+        facts = RecordFacts(
+            id=row.id,
+            account=row.account,
+            account_id=row.account_id,
+            on_date=row.on_date,
+            amount=self.assets.amount(row.units, row.asset),
+            description=row.description,
+            counterparty=row.counterparty,
+            merchant_key=row.merchant_key,
+            # What automation said before is no fact to judge by.
+            category=row.category if by_person else stated,
+            source=row.source,
+            locked=frozenset({"category"}) if by_person else frozenset(),
+        )
+        return Line(
+            facts=facts,
+            status=Status(row.status),
+            flow=Flow(row.flow),
+            category=row.category,
+            labelled_by=row.labelled_by,
+            stated=stated,
+            suggested=row.suggested,
+            confidence=row.confidence,
+            decisions=row.decisions,
+        )
+
+
+def _where(chosen: Chosen) -> tuple[str, dict[str, Any]]:
+    conditions: list[str] = []
+    values: dict[str, Any] = {"statuses": [status.value for status in chosen.statuses]}
+    if chosen.wanted is not None:
+        found, given = conditions_of(chosen.wanted)
+        conditions += found
+        values |= given
+    if chosen.first is not None:
+        conditions.append("r.id >= :first")
+        values["first"] = chosen.first
+    if chosen.last is not None:
+        conditions.append("r.id <= :last")
+        values["last"] = chosen.last
+    if chosen.ids is not None:
+        conditions.append("r.id = any(cast(:ids as uuid[]))")
+        values["ids"] = list(chosen.ids)
+    return "".join(f" and {condition}" for condition in conditions), values
+
+
+@attrs.frozen
+class PgMemory:
+    connection: Connection
+    tenant_id: UUID
+
+    def of(self, keys: Collection[Key]) -> Mapping[Key, Sequence[Taught]]:
+        values = {
+            "tenant": self.tenant_id,
+            "keys": [merchant for merchant, _ in keys],
+            "inward": [inward for _, inward in keys],
+        }
+        found: dict[Key, list[Taught]] = defaultdict(list)
+        for row in self.connection.execute(_TAUGHT, values):
+            taught = Taught(record_id=row.id, category=row.category, corrected=row.corrected)
+            found[row.merchant_key, row.inward].append(taught)
+        return found
+
+    def mark(self) -> tuple[int, datetime | None]:
+        count, latest = self.connection.execute(_MARK, {"tenant": self.tenant_id}).one()
+        return count, latest
+
+    def examples(self, limit: int) -> Sequence[Example]:
+        values = {"tenant": self.tenant_id, "limit": limit}
+        return [
+            Example(**dict(row._mapping) | {"units": int(row.units)})
+            for row in self.connection.execute(_EXAMPLES, values)
+        ]
+
+    def categories(self) -> Sequence[str]:
+        return self.connection.scalars(_CATEGORIES, {"tenant": self.tenant_id}).all()
+
+
+@attrs.frozen
+class PgReprocesses:
+    connection: Connection
+    tenant_id: UUID
+    assets: PgAssets
+
+    def add(
+        self,
+        reprocess_id: UUID,
+        wanted: RecordFilter | None,
+        ids: Sequence[UUID] | None,
+        dry_run: bool,
+        by: UUID,
+    ) -> None:
+        row = {
+            "tenant_id": self.tenant_id,
+            "id": reprocess_id,
+            "wanted": {
+                "filter": None if wanted is None else _plain(wanted),
+                "ids": None if ids is None else [str(each) for each in ids],
+            },
+            "dry_run": dry_run,
+            "asked_by": by,
+        }
+        self.connection.execute(schema.reprocess.insert().values(row))
+
+    def get(self, reprocess_id: UUID) -> tuple[Chosen, bool, UUID | None, Mapping[str, int]]:
+        table = schema.reprocess
+        query = table.select().where(table.c.tenant_id == self.tenant_id,
+                                     table.c.id == reprocess_id)  # fmt: skip
+        row = self.connection.execute(query).one_or_none()
+        if row is None:
+            raise ReprocessNotFound(f"no wish {reprocess_id}")
+        ids, wanted = row.wanted["ids"], row.wanted["filter"]
+        chosen = Chosen(
+            ids=None if ids is None else tuple(UUID(each) for each in ids),
+            wanted=None if wanted is None else self._filter(wanted),
+        )
+        return chosen, row.dry_run, row.after, row.counts or {}
+
+    def advance(self, reprocess_id: UUID, after: UUID, counts: Mapping[str, int]) -> None:
+        table = schema.reprocess
+        self.connection.execute(
+            table.update()
+            .where(table.c.tenant_id == self.tenant_id, table.c.id == reprocess_id)
+            .values(after=after, counts=dict(counts))
+        )
+
+    def _filter(self, plain: Mapping[str, Any]) -> RecordFilter:
+        given = dict(plain)
+        for name, read in (("account_id", UUID), ("since", date.fromisoformat),
+                           ("until", date.fromisoformat), ("status", Status),
+                           ("bank_state", BankState)):  # fmt: skip
+            if given[name] is not None:
+                given[name] = read(given[name])
+        for name in ("least", "most"):
+            if given[name] is not None:
+                given[name] = self.assets.amount(int(given[name]["units"]), given[name]["asset"])
+        return RecordFilter(**given)
+
+
+def _plain(wanted: RecordFilter) -> dict[str, Any]:
+    amounts = {
+        name: None if bound is None else {"units": str(bound.units), "asset": bound.asset.id}
+        for name, bound in (("least", wanted.least), ("most", wanted.most))
+    }
+    plain = to_plain(wanted)
+    assert isinstance(plain, dict)
+    return plain | amounts
+
+
+@attrs.frozen
+class PgRules:
+    """A tenant's rules. There are none yet."""
+
+    connection: Connection
+    tenant_id: UUID
+
+    def book(self) -> RuleBook:
+        return RuleBook()
+
+    def applied(self, effects: Mapping[UUID, Effect]) -> None:
+        return None

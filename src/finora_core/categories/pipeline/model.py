@@ -1,0 +1,367 @@
+"""How a record gets its category: rules first, then what people said of records like it, then a
+model; and what each step may decide alone. Pure: what the steps know is given."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import ClassVar
+from uuid import UUID
+
+import attrs
+
+from finora_core.categories.rules.conditions import RecordFacts
+from finora_core.categories.rules.model import NO_EFFECT, Effect
+from finora_core.kernel.errors import Limited
+from finora_core.kernel.events import Plain
+from finora_core.ledger.model import Flow
+from finora_core.records.model import (
+    HUMAN,
+    SURE,
+    Decision,
+    DecisionSource,
+    RecordFilter,
+    ReviewSettings,
+    Ruling,
+    Status,
+    Verdict,
+)
+
+BATCH = 500
+"""How many records one job takes, and one transaction."""
+
+WAITING = frozenset({Status.RECEIVED, Status.PROCESSING, Status.FAILED})
+AGAIN = frozenset(Status) - HUMAN
+"""What can be looked at again: all but what a person decided."""
+
+NEIGHBOURS = 5
+
+
+class OverBudget(Limited):
+    """The tenant's budget of questions to a model is used up; its records go to review."""
+
+    code = "MODEL_BUDGET"
+
+
+@attrs.frozen(kw_only=True)
+class Chosen:
+    """Which records to look at, in the order of their ids; None asks nothing."""
+
+    first: UUID | None = None
+    last: UUID | None = None
+    ids: tuple[UUID, ...] | None = None
+    wanted: RecordFilter | None = None
+    statuses: frozenset[Status] = WAITING
+
+
+@attrs.frozen(kw_only=True)
+class Line:
+    """A record as the pipeline sees it."""
+
+    facts: RecordFacts
+    status: Status
+    flow: Flow
+    category: str
+    """Of the label in force."""
+    labelled_by: str
+    """Who set it: `statement`, `human`, a step of ours; empty where there is no label."""
+    stated: str
+    """The category that its file named."""
+    suggested: str
+    confidence: int | None
+    decisions: int
+
+    @property
+    def id(self) -> UUID:
+        return self.facts.id
+
+    @property
+    def key(self) -> "Key":
+        return self.facts.merchant_key, self.facts.amount.units > 0
+
+
+Key = tuple[str, bool]
+"""A merchant, and whether the money came in."""
+
+
+@attrs.frozen(kw_only=True)
+class Taught:
+    """What a person said of a record."""
+
+    record_id: UUID
+    category: str
+    corrected: bool
+    """They set it themselves; else they approved what was suggested."""
+
+
+@attrs.frozen(kw_only=True)
+class Example:
+    """A record about which a person decided, for a classifier to learn from."""
+
+    id: UUID
+    account_id: UUID
+    units: int
+    asset: str
+    description: str
+    counterparty: str | None
+    merchant_key: str
+    category: str
+    decided_at: datetime
+
+
+@attrs.frozen(kw_only=True)
+class Guess:
+    """What a classifier or a model takes a record for; '' for nothing."""
+
+    category: str
+    confidence: int
+    neighbours: tuple[UUID, ...] = ()
+    rationale: str = ""
+    model: str | None = None
+
+
+def remembered(taught: Sequence[Taught]) -> Decision | None:
+    """What people said of this merchant's records, newest first. The last five count: corrections,
+    and approvals since the newest of them; where there is no correction, approvals. If they
+    agree, so it is; if not, a person has to say, and the commonest is suggested."""
+    newest = next((place for place, each in enumerate(taught) if each.corrected), len(taught))
+    pool = [each for place, each in enumerate(taught) if each.corrected or place < newest]
+    pool = pool[:NEIGHBOURS]
+    if not pool:
+        return None
+    counts = Counter(each.category for each in pool)
+    # Of equally common ones the newest: a counter keeps the order in which it met them.
+    [(category, count)] = counts.most_common(1)
+    agreed = len(counts) == 1
+    return Decision(
+        source=DecisionSource.SIMILAR,
+        verdict=Verdict.AUTO if agreed else Verdict.SUGGESTED,
+        category=category,
+        confidence=SURE * count // len(pool),
+        rationale="SAME_MERCHANT" if agreed else "CONFLICTING_CORRECTIONS",
+        neighbours=tuple(each.record_id for each in pool),
+    )
+
+
+def guessed(guess: Guess, settings: ReviewSettings) -> Decision | None:
+    """What the tenant lets likeness decide or suggest."""
+    if not guess.category or guess.confidence < settings.similar_suggested:
+        return None
+    return Decision(
+        source=DecisionSource.SIMILAR,
+        verdict=Verdict.AUTO if guess.confidence >= settings.similar_auto else Verdict.SUGGESTED,
+        category=guess.category,
+        confidence=guess.confidence,
+        rationale=guess.rationale or "ALIKE",
+        neighbours=guess.neighbours,
+    )
+
+
+def answered(guess: Guess, settings: ReviewSettings) -> Decision:
+    """What the tenant lets a model decide or suggest."""
+    verdict = Verdict.NONE
+    if guess.category:
+        sure = guess.confidence >= settings.model_auto
+        verdict = Verdict.AUTO if sure else Verdict.SUGGESTED
+    return Decision(
+        source=DecisionSource.MODEL,
+        verdict=verdict,
+        category=guess.category,
+        confidence=guess.confidence if guess.category else 0,
+        rationale=guess.rationale,
+        model=guess.model,
+    )
+
+
+def refused(code: str) -> Decision:
+    """No model was asked, for this reason."""
+    return Decision(source=DecisionSource.MODEL, verdict=Verdict.NONE, rationale=code)
+
+
+@attrs.frozen(kw_only=True)
+class Case:
+    """A record on its way through the steps, with what they said so far."""
+
+    line: Line
+    effect: Effect = NO_EFFECT
+    said: tuple[Decision, ...] = ()
+    closed: bool = False
+    """No further step is asked."""
+
+    def saying(self, decision: Decision | None) -> "Case":
+        if decision is None:
+            return self
+        closed = decision.verdict is Verdict.AUTO or decision.rationale == "CONFLICTING_CORRECTIONS"
+        return attrs.evolve(self, said=(*self.said, decision), closed=closed)
+
+    def ruling(self) -> Ruling:
+        """What becomes of the record: the step that was sure decides, else a person does, with the
+        best suggestion before them."""
+        line, said = self.line, self.said
+        if said and said[0].verdict is Verdict.APPROVED:
+            return self._ruled(Status.APPROVED, said[0], line.category)
+        decided = next((each for each in said if each.verdict is Verdict.AUTO), None)
+        if decided is not None:
+            return self._ruled(Status.PROCESSED, decided, decided.category)
+        hints = [each for each in said if each.verdict is Verdict.SUGGESTED]
+        if not hints and not any(each.verdict is Verdict.NONE for each in said):
+            nothing = Decision(
+                source=DecisionSource.SIMILAR, verdict=Verdict.NONE, rationale="NOTHING_LIKE_IT"
+            )
+            return attrs.evolve(self, said=(*said, nothing)).ruling()
+        best = max(hints, key=lambda each: each.confidence) if hints else said[-1]
+        status = Status.PROCESSED if self.effect.skip_review else Status.NEEDS_REVIEW
+        kept = line.category if line.labelled_by == "human" else ""
+        return self._ruled(status, best, kept, best.category)
+
+    def _ruled(self, status: Status, by: Decision, category: str, suggested: str = "") -> Ruling:
+        return Ruling(
+            record_id=self.line.id,
+            status=status,
+            decisions=self.said,
+            label=None if category == self.line.category else category,
+            suggested=suggested,
+            confidence=by.confidence,
+        )
+
+    def changes(self, ruling: Ruling) -> bool:
+        """Whether it says anything new of a record that was looked at before."""
+        line = self.line
+        before = (line.status, line.suggested, line.confidence)
+        return ruling.label is not None or before != (
+            ruling.status, ruling.suggested, ruling.confidence
+        )  # fmt: skip
+
+
+def opened(line: Line, effect: Effect, settings: ReviewSettings) -> Case:
+    """The record with what needs no memory: a person's word, a transfer, a rule, its file."""
+    case = Case(line=line, effect=effect)
+    if line.labelled_by == "human":
+        return _entered(case, settings)
+    if line.flow is not Flow.FLOW:
+        return case.saying(
+            Decision(source=DecisionSource.MATCH, verdict=Verdict.AUTO, confidence=SURE,
+                     category=line.category, rationale=line.flow.value.upper())
+        )  # fmt: skip
+    if category := effect.values.get("category"):
+        return case.saying(
+            Decision(source=DecisionSource.RULE, verdict=Verdict.AUTO, confidence=SURE,
+                     category=str(category), rationale="RULE", rule_id=effect.by.get("category"))
+        )  # fmt: skip
+    if line.stated:
+        return case.saying(
+            Decision(source=DecisionSource.STATEMENT, verdict=Verdict.AUTO, confidence=SURE,
+                     category=line.stated, rationale="NAMED_BY_FILE")
+        )  # fmt: skip
+    return case
+
+
+def _entered(case: Case, settings: ReviewSettings) -> Case:
+    """A person entered it with its category; where duties are separate another one approves."""
+    shared = settings.separate_duties
+    said = Decision(
+        source=DecisionSource.HUMAN,
+        verdict=Verdict.SUGGESTED if shared else Verdict.APPROVED,
+        category=case.line.category,
+        confidence=SURE,
+        rationale="ENTERED",
+    )
+    return attrs.evolve(case, said=(said,), closed=True)
+
+
+def counted(rulings: Sequence[Ruling]) -> Counter[str]:
+    """How many records ended how, and by which step."""
+    counts: Counter[str] = Counter()
+    for ruling in rulings:
+        decided = next((d for d in ruling.decisions if d.verdict is Verdict.AUTO), None)
+        if decided is not None:
+            counts["auto"] += 1
+            counts[decided.source.value] += 1
+        elif ruling.status is Status.APPROVED:
+            counts["human"] += 1
+        elif ruling.suggested:
+            counts["suggested"] += 1
+        else:
+            counts["unknown"] += 1
+    counts["records"] = len(rulings)
+    return counts
+
+
+# --- events ---
+
+
+@attrs.frozen
+class RecordsWaiting:
+    """Up to five hundred records wait to be processed, from the first to the last id."""
+
+    type: ClassVar[str] = "records.waiting"
+
+    first: UUID
+    last: UUID
+
+    def payload(self) -> Mapping[str, Plain]:
+        return {"first": str(self.first), "last": str(self.last)}
+
+
+@attrs.frozen
+class RecordsProcessed:
+    """So many records got a category, a suggestion or neither, by which steps."""
+
+    type: ClassVar[str] = "records.processed"
+
+    counts: Mapping[str, int]
+
+    def payload(self) -> Mapping[str, Plain]:
+        return dict(self.counts)
+
+
+@attrs.frozen
+class ReprocessAsked:
+    type: ClassVar[str] = "records.reprocess_asked"
+
+    reprocess_id: UUID
+    dry_run: bool
+
+    def payload(self) -> Mapping[str, Plain]:
+        return {"reprocess": str(self.reprocess_id), "dry_run": self.dry_run}
+
+
+@attrs.frozen(kw_only=True)
+class Change:
+    """What another look at a record would change, or did."""
+
+    record_id: UUID
+    status: Status
+    category: str
+    """That it had."""
+    new_status: Status
+    new_category: str
+    suggested: str
+    source: DecisionSource
+    confidence: int
+
+
+@attrs.frozen(kw_only=True)
+class Reprocessed:
+    """What became of a wish to look at records again."""
+
+    dry_run: bool
+    examined: int
+    changed: int
+    counts: Mapping[str, int]
+    changes: tuple[Change, ...]
+    """The first of them."""
+
+
+def change_of(case: Case, ruling: Ruling) -> Change:
+    last = ruling.decisions[-1]
+    line = case.line
+    return Change(
+        record_id=line.id,
+        status=line.status,
+        category=line.category,
+        new_status=ruling.status,
+        new_category=line.category if ruling.label is None else ruling.label,
+        suggested=ruling.suggested,
+        source=last.source,
+        confidence=ruling.confidence,
+    )

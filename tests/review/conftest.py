@@ -1,0 +1,130 @@
+"""Records of one tenant, and services whose rules, classifier and model a test decides."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date
+from uuid import UUID
+
+import attrs
+import pytest
+
+from finora import Account, Amount, Finora, NewRecord, Record, Scope, currency
+from finora_adapters.postgres.work import PgWork, Postgres
+from finora_core.categories.pipeline.model import Example, Guess, Line
+from finora_core.categories.pipeline.service import Classifiers, PipelineService
+from finora_core.categories.rules.conditions import RecordFacts
+from finora_core.categories.rules.model import NO_EFFECT, Effect, RuleBook
+from finora_core.jobs.service import JobRunner
+
+EUR = currency("EUR")
+
+
+@pytest.fixture
+def giro(finora: Finora, scope: Scope) -> Account:
+    return finora.ledger.open_account(scope, "Giro", asset="EUR")
+
+
+Enter = Callable[..., Record]
+
+
+@pytest.fixture
+def enter(finora: Finora, scope: Scope, giro: Account) -> Enter:
+    def enter(text: str = "Rewe 17", amount: str = "-5.00", day: int = 1, **more: str) -> Record:
+        new = NewRecord(
+            account_id=giro.id,
+            on_date=date(2026, 1, day),
+            amount=Amount.parse(amount, EUR),
+            description=text,
+            **more,
+        )
+        return finora.records.create(scope, new)
+
+    return enter
+
+
+@attrs.frozen
+class Oracle:
+    """A classifier and a model that know what they were told."""
+
+    answers: Mapping[str, Guess] = attrs.field(factory=dict)
+    asked: list[Sequence[Line]] = attrs.field(factory=list)
+    failing: list[Exception] = attrs.field(factory=list)
+
+    def learn(self, examples: Sequence[Example]) -> "Oracle":
+        return self
+
+    def classify(self, lines: Sequence[Line]) -> Mapping[UUID, Guess]:
+        return {
+            line.id: self.answers[line.facts.description]
+            for line in lines
+            if line.facts.description in self.answers
+        }
+
+    def suggest(
+        self, scope: Scope, lines: Sequence[Line], categories: Sequence[str]
+    ) -> Mapping[UUID, Guess]:
+        self.asked.append(lines)
+        if self.failing:
+            raise self.failing.pop()
+        return self.classify(lines)
+
+
+@attrs.frozen
+class Book(RuleBook):
+    """Rules that give a category to a merchant."""
+
+    by_merchant: Mapping[str, tuple[str, UUID]] = attrs.field(factory=dict)
+    skips: bool = False
+
+    def apply(self, facts: RecordFacts) -> Effect:
+        if facts.merchant_key not in self.by_merchant:
+            return attrs.evolve(NO_EFFECT, skip_review=self.skips)
+        category, rule_id = self.by_merchant[facts.merchant_key]
+        return Effect(values={"category": category}, rules=(rule_id,), by={"category": rule_id})
+
+
+@attrs.frozen
+class GivenRules:
+    given: RuleBook
+
+    def book(self) -> RuleBook:
+        return self.given
+
+    def applied(self, effects: Mapping[UUID, Effect]) -> None:
+        return None
+
+
+Process = Callable[..., Mapping[str, int]]
+
+
+@pytest.fixture
+def process(finora: Finora, database: Postgres) -> Process:
+    """Run the jobs that are ready, with these steps; how they ended."""
+
+    def process(
+        book: RuleBook | None = None,
+        similar: Oracle | None = None,
+        model: Oracle | None = None,
+    ) -> Mapping[str, int]:
+        @contextmanager
+        def begin(scope: Scope) -> Iterator[PgWork]:
+            with database.begin(scope) as work:
+                if book is not None:
+                    work.rules = GivenRules(book)  # type: ignore[assignment]  # a stand-in
+                yield work
+
+        service = PipelineService(
+            begin if book is not None else database.begin,
+            None if similar is None else Classifiers(similar.learn),
+            model,
+        )
+        runner: JobRunner = finora._runner
+        handlers = {
+            **runner.handlers,
+            "records.plan": service.plan,
+            "records.process": service.run,
+            "records.reprocess": service.run,
+        }
+        return attrs.evolve(runner, handlers=handlers).run()
+
+    return process

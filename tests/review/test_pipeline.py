@@ -1,0 +1,443 @@
+"""Records on their way through the steps, on the real database."""
+
+import io
+import time
+from datetime import date
+from uuid import uuid4
+
+import attrs
+import pytest
+from sqlalchemy import Engine, text
+
+from finora import (
+    Account,
+    Amount,
+    Finora,
+    ImportRequest,
+    Job,
+    NewRecord,
+    Record,
+    RecordFilter,
+    Refusal,
+    Scope,
+    currency,
+)
+from finora_adapters.postgres.jobs import PgQueue
+from finora_adapters.postgres.work import Postgres
+from finora_core.categories.pipeline.model import Guess, OverBudget
+from finora_core.categories.pipeline.service import PipelineService
+from finora_core.kernel.errors import Unavailable
+from finora_core.kernel.scope import Claim
+from finora_core.kernel.work import StaleClaim
+from finora_core.ledger.model import Flow
+from finora_core.records.model import SURE, Status
+from review.conftest import Book, Enter, Oracle, Process
+from together import errors, together
+
+EUR = currency("EUR")
+RULE = uuid4()
+
+
+def load(finora: Finora, scope: Scope, *lines: str, account: str = "Giro") -> None:
+    content = "Date,Amount,Currency,Payee,Memo,Category\n" + "\n".join(lines) + "\n"
+    result = finora.import_file(
+        scope, io.BytesIO(content.encode()), ImportRequest(account=account), name="a.csv"
+    )
+    assert not isinstance(result, Job), result.message
+
+
+def statuses(finora: Finora, scope: Scope) -> dict[str, str]:
+    return {each.description: each.status.value for each in finora.records.list(scope).items}
+
+
+def events(admin: Engine, scope: Scope, kind: str) -> list[dict[str, object]]:
+    query = "select payload from finora.event where tenant_id = :t and type = :k order by tx, id"
+    with admin.connect() as connection:
+        return list(connection.scalars(text(query), {"t": scope.tenant_id, "k": kind}))
+
+
+def trace(finora: Finora, scope: Scope, record: Record) -> list[tuple[str, str]]:
+    said = finora.records.detail(scope, record.id).reasoning_trace
+    return [(each.source.value, each.verdict.value) for each in said]
+
+
+def put(admin: Engine, scope: Scope, change: str) -> None:
+    with admin.begin() as connection:
+        statement = f"update finora.job set {change} where tenant_id = :t and state <> 'done'"
+        connection.execute(text(statement), {"t": scope.tenant_id})
+
+
+@pytest.mark.spec("S3-21", partial=True)
+@pytest.mark.spec("S3-15", partial=True)
+@pytest.mark.spec("S2-29", partial=True)
+def test_an_import_processes_itself_when_jobs_run(
+    finora: Finora, scope: Scope, process: Process, admin: Engine
+) -> None:
+    """By rule, by its file, by what it resembles, by a model, or into review: each says why, and
+    one event tells the counts and nothing else."""
+    load(
+        finora, scope, "2026-01-01,-5.00,EUR,Rewe 17,a,", "2026-01-02,-6.00,EUR,Shell,b,Car",
+        "2026-01-03,-7.00,EUR,Lidl,c,", "2026-01-04,-8.00,EUR,Who,d,",
+        "2026-01-05,-9.00,EUR,Netto,e,",
+    )  # fmt: skip
+    assert set(statuses(finora, scope).values()) == {"received"}
+    similar = Oracle({"c": Guess(category="Food", confidence=9_500),
+                      "e": Guess(category="Food", confidence=8_500)})  # fmt: skip
+    model = Oracle({"d": Guess(category="Car", confidence=9_000, model="stub")})
+    process(Book({"REWE": ("Food", RULE)}), similar, model)
+    found = {each.description: each for each in finora.records.list(scope).items}
+    assert {name: (each.status.value, each.category, each.suggested) for name, each in
+            found.items()} == {
+        "a": ("processed", "Food", ""), "b": ("processed", "Car", ""),
+        "c": ("processed", "Food", ""), "d": ("processed", "Car", ""),
+        "e": ("needs_review", "", "Food"),
+    }  # fmt: skip
+    assert [trace(finora, scope, found[name]) for name in "abcde"] == [
+        [("rule", "auto")], [("statement", "auto")], [("similar", "auto")], [("model", "auto")],
+        [("similar", "suggested"), ("model", "none")],
+    ]  # fmt: skip
+    told = events(admin, scope, "records.processed")
+    assert sum(int(str(each["records"])) for each in told) == 5
+    assert all(type(value) is int for each in told for value in each.values())
+    assert finora.records.detail(scope, found["a"].id).revisions == ()
+
+
+@pytest.mark.spec("S2-29", partial=True)
+def test_a_record_by_hand_gets_a_category_when_it_has_none(
+    finora: Finora, scope: Scope, enter: Enter, process: Process
+) -> None:
+    """The one that a person gave stands, against rules too."""
+    empty, given = enter(), enter(category="Gifts", day=2)
+    process(Book({"REWE": ("Food", RULE)}))
+    empty, given = (finora.records.get(scope, each.id) for each in (empty, given))
+    assert (empty.category, empty.status) == ("Food", Status.PROCESSED)
+    assert (given.category, given.status) == ("Gifts", Status.APPROVED)
+    assert trace(finora, scope, given) == [("human", "approved")]
+
+
+def test_both_ends_of_a_transfer_stay_without_a_category(
+    finora: Finora, scope: Scope, enter: Enter, process: Process
+) -> None:
+    other = finora.ledger.open_account(scope, "Savings", asset="EUR")
+    load(finora, scope, "2026-01-01,-50.00,EUR,Me,transfer out,")
+    load(finora, scope, "2026-01-01,50.00,EUR,Me,transfer in,", account=str(other.id))
+    process(Book({"ME": ("Food", RULE)}))
+    for each in finora.records.list(scope).items:
+        assert (each.flow, each.category, each.status) == (Flow.TRANSFER, "", "processed")
+        assert trace(finora, scope, each) == [("match", "auto")]
+
+
+def test_a_transfer_said_by_a_person_leaves_the_queue(
+    finora: Finora, scope: Scope, enter: Enter, process: Process
+) -> None:
+    """And comes back when they say that it is none."""
+    other = finora.ledger.open_account(scope, "Savings", asset="EUR")
+    one = enter("somewhere", "-9.00")
+    two = finora.records.create(
+        scope, attrs.evolve(_new(other), amount=Amount.parse("9.00", EUR))
+    )  # fmt: skip
+    process()
+    assert len(finora.review.queue(scope).items) == 2
+    again = attrs.evolve(scope, request_id="second")
+    finora.records.link_transfer(again, one.id, two.id)
+    process()
+    assert finora.review.queue(scope).items == ()
+    finora.records.link_transfer(attrs.evolve(scope, request_id="third"), one.id, two.id,
+                                 linked=False)  # fmt: skip
+    process()
+    # A person labelled it: it stays as they say, and nobody is asked again.
+    assert finora.review.queue(scope).items == ()
+
+
+def _new(account: Account) -> NewRecord:
+    return NewRecord(account_id=account.id, on_date=date(2026, 1, 1),
+                     amount=Amount.parse("1.00", EUR), description="x")  # fmt: skip
+
+
+@pytest.mark.spec("S3-24", partial=True)
+def test_a_correction_holds_for_the_merchant_until_another_says_otherwise(
+    finora: Finora, scope: Scope, enter: Enter, process: Process
+) -> None:
+    """In its direction only; two that conflict send the next one to review. What automation
+    decided by itself teaches nothing."""
+    first = enter("Rewe 17")
+    process()
+    finora.review.override(scope, first.id, "Food")
+    same, refund = enter("Rewe 99", day=2), enter("Rewe 17", "5.00", day=3)
+    process()
+    same, refund = (finora.records.get(scope, each.id) for each in (same, refund))
+    assert (same.category, same.status, same.confidence) == ("Food", Status.PROCESSED, SURE)
+    assert (refund.category, refund.status) == ("", Status.NEEDS_REVIEW)
+    [said] = finora.records.detail(scope, same.id).reasoning_trace
+    assert said.neighbours == (first.id,) and said.rationale == "SAME_MERCHANT"
+
+    finora.review.override(scope, same.id, "Household")
+    third = enter("Rewe 5", day=4)
+    process()
+    third = finora.records.get(scope, third.id)
+    assert (third.category, third.suggested, third.status) == (
+        "", "Household", Status.NEEDS_REVIEW,
+    )  # fmt: skip
+    finora.review.override(scope, first.id, "Household", seen=2)
+    finora.review.approve(scope, third.id)
+    fourth = enter("Rewe 6", day=5)
+    process()
+    assert finora.records.get(scope, fourth.id).category == "Household"
+
+
+@pytest.mark.spec("S3-28", partial=True)
+def test_looking_again_changes_what_a_new_rule_says_and_nothing_of_a_persons(
+    finora: Finora, scope: Scope, enter: Enter, process: Process
+) -> None:
+    """One record, a filter, or all; a dry run says the same and writes nothing."""
+    mine, one, two = enter(), enter(day=2), enter(day=3)
+    process()
+    finora.review.override(scope, mine.id, "Gifts")
+    book = Book({"REWE": ("Food", RULE)})
+
+    def ask(**wanted: object) -> dict[str, object]:
+        _, job_id = finora.pipeline.reprocess(_next(scope), **wanted)  # type: ignore[arg-type]  # by name
+        process(book)
+        result = finora.jobs.get(scope, job_id).result
+        assert result is not None
+        return dict(result)
+
+    dry = ask(dry_run=True)
+    assert (dry["examined"], dry["changed"], dry["dry_run"]) == (2, 2, True)
+    assert finora.records.get(scope, one.id).category == ""
+    real = ask(ids=[one.id])
+    assert (real["examined"], real["changed"]) == (1, 1)
+    assert finora.records.get(scope, one.id).category == "Food"
+    assert finora.records.get(scope, two.id).category == ""
+    filtered = ask(wanted=RecordFilter(since=date(2026, 1, 3), status=Status.NEEDS_REVIEW))
+    assert (filtered["examined"], filtered["changed"]) == (1, 1)
+    whole = ask()
+    assert (whole["examined"], whole["changed"]) == (2, 0)
+    assert finora.records.get(scope, mine.id).category == "Gifts"
+    # A rule that is gone takes its label along.
+    book = Book()
+    gone = ask(ids=[one.id])
+    assert gone["changed"] == 1
+    assert finora.records.get(scope, one.id).category in ("", "Gifts")
+
+
+def _next(scope: Scope) -> Scope:
+    return attrs.evolve(scope, request_id=str(uuid4()))
+
+
+def test_a_wish_for_what_is_not_there_is_refused(
+    finora: Finora, scope: Scope, stranger: Scope, enter: Enter
+) -> None:
+    record = enter()
+    for who, ids in ((scope, [uuid4()]), (stranger, [record.id]), (scope, [])):
+        with pytest.raises(Refusal) as refusal:
+            finora.pipeline.reprocess(who, ids=ids)
+        assert refusal.value.code in ("RECORD_NOT_FOUND", "BAD_RECORD")
+
+
+# --- a model that is asked ---
+
+
+def test_a_model_answers_by_id_and_only_categories_that_there_are(
+    finora: Finora, scope: Scope, enter: Enter, process: Process
+) -> None:
+    """An answer about what was not asked, or with a category of its own making, is nothing."""
+    enter("old", category="Food")
+    known, invented = enter("known", day=2), enter("invented", day=3)
+
+    @attrs.frozen
+    class Liar(Oracle):
+        def suggest(self, scope, lines, categories):  # type: ignore[no-untyped-def]  # as Oracle
+            assert list(categories) == ["Food"]
+            said = super().suggest(scope, lines, categories)
+            return {**said, uuid4(): Guess(category="Food", confidence=SURE)}
+
+    process(model=Liar({"known": Guess(category="Food", confidence=SURE),
+                        "invented": Guess(category="Bribes", confidence=SURE)}))  # fmt: skip
+    known, invented = (finora.records.get(scope, each.id) for each in (known, invented))
+    assert (known.category, known.status) == ("Food", Status.PROCESSED)
+    assert (invented.category, invented.suggested, invented.status) == (
+        "", "", Status.NEEDS_REVIEW,
+    )  # fmt: skip
+
+
+@pytest.mark.spec("S3-27", partial=True)
+def test_over_budget_is_review(
+    finora: Finora, scope: Scope, enter: Enter, process: Process
+) -> None:
+    enter("old", category="Food")
+    record = enter("new", day=2)
+    model = Oracle(failing=[OverBudget("no more today") for _ in range(9)])
+    process(model=model)
+    assert finora.records.get(scope, record.id).status is Status.NEEDS_REVIEW
+    [said] = finora.records.detail(scope, record.id).reasoning_trace
+    assert (said.source, said.rationale) == ("model", "MODEL_BUDGET")
+
+
+def test_a_model_that_fails_leaves_its_records_pending_and_is_asked_again(
+    finora: Finora, scope: Scope, enter: Enter, process: Process, admin: Engine
+) -> None:
+    """What needed no model is done; no transaction is open while it is asked."""
+    enter("old", category="Food")
+    process()
+    load(finora, scope, "2026-01-02,-5.00,EUR,Rewe 17,a,", "2026-01-03,-5.00,EUR,Who,b,")
+    model = Oracle(
+        {"b": Guess(category="Food", confidence=9_000)}, failing=[Unavailable("it is asleep")]
+    )
+    book = Book({"REWE": ("Food", RULE)})
+    process(book, model=model)
+    assert statuses(finora, scope) == {"old": "approved", "a": "processed", "b": "processing"}
+    put(admin, scope, "run_at = now()")
+    process(book, model=model)
+    assert statuses(finora, scope) == {"old": "approved", "a": "processed", "b": "processed"}
+    assert [[line.facts.description for line in lines] for lines in model.asked] == [["b"], ["b"]]
+
+
+def test_a_persons_word_during_the_question_stands(
+    finora: Finora, scope: Scope, enter: Enter, process: Process
+) -> None:
+    enter("old", category="Food")
+    record = enter("new", day=2)
+
+    @attrs.frozen
+    class Slow(Oracle):
+        def suggest(self, scope, lines, categories):  # type: ignore[no-untyped-def]  # as Oracle
+            if any(line.id == record.id for line in lines):
+                assert finora.records.get(scope_, record.id).status is Status.PROCESSING
+                finora.records.categorise(scope_, record.id, "Gifts")
+            return super().suggest(scope, lines, categories)
+
+    scope_ = scope
+    process(model=Slow({"new": Guess(category="Food", confidence=SURE)}))
+    found = finora.records.get(scope, record.id)
+    assert (found.category, found.status) == ("Gifts", Status.OVERRIDDEN)
+    assert trace(finora, scope, record) == [("human", "overridden")]
+
+
+# --- twice, at once, and dying ---
+
+
+@pytest.mark.spec("S3-14")
+def test_a_record_whose_job_dies_has_failed_and_can_be_tried_again(
+    finora: Finora, scope: Scope, enter: Enter, process: Process, admin: Engine, database: Postgres
+) -> None:
+    """Also where the worker vanished without a word: a dead letter, which can be replayed."""
+    record = enter()
+    [job] = [each for each in finora.jobs.list(scope).items if each.name == "records.process"]
+    queue = PgQueue(database)
+
+    class Gone(BaseException):
+        pass
+
+    def vanish(*_: object) -> None:
+        raise Gone
+
+    dying = attrs.evolve(PipelineService(database.begin), begin=_after_one(database.begin, vanish))
+    for attempt in range(5):
+        put(admin, scope, "run_at = now(), lease_until = now() - interval '1 s'")
+        claimed = queue.claim_one(scope.tenant_id, job.id)
+        assert claimed is not None and claimed.attempts == attempt + 1
+        mine = attrs.evolve(scope, cause=Claim(job_id=job.id, epoch=claimed.epoch))
+        with pytest.raises(Gone):
+            dying.run(mine, claimed.payload, lambda *_: None)
+        wanted = Status.FAILED if attempt == 4 else Status.RECEIVED
+        assert finora.records.get(scope, record.id).status is wanted
+    put(admin, scope, "run_at = now(), lease_until = now() - interval '1 s'")
+    process()
+    assert finora.jobs.get(scope, job.id).state == "dead"
+    assert finora.records.get(scope, record.id).status is Status.FAILED
+    finora.jobs.replay(scope, job.id)
+    process(Book({"REWE": ("Food", RULE)}))
+    assert finora.records.get(scope, record.id).status is Status.PROCESSED
+
+
+def _after_one(begin, then):  # type: ignore[no-untyped-def]  # a Begin
+    """Lets every second transaction begin only: the first of each attempt."""
+    turn = iter(range(100))
+
+    def begun(scope: Scope):  # type: ignore[no-untyped-def]  # a context manager
+        if next(turn) % 2:
+            then()
+        return begin(scope)
+
+    return begun
+
+
+def test_two_runners_at_once_double_nothing(
+    finora: Finora, scope: Scope, giro: Account, database: Postgres, admin: Engine
+) -> None:
+    """Eight threads over the same span of records, as if their claims had all been good."""
+    load(finora, scope, *(f"2026-01-01,-5.00,EUR,Rewe {n},r{n}," for n in range(40)))
+    with database.begin(scope) as work:
+        [(first, last)] = work.lines.waiting()
+    service = PipelineService(database.begin)
+    payload = {"first": str(first), "last": str(last)}
+    done = together(*[lambda: service.run(scope, payload, lambda *_: None) for _ in range(8)])
+    assert errors(done) == []
+    with admin.connect() as connection:
+        query = text("select count(*), count(distinct record_id) from finora.decision "
+                     "where tenant_id = :t")  # fmt: skip
+        assert connection.execute(query, {"t": scope.tenant_id}).one() == (40, 40)
+    told = events(admin, scope, "records.processed")
+    assert sum(int(str(each["records"])) for each in told) == 40
+
+
+def test_a_stale_runner_writes_nothing(
+    finora: Finora, scope: Scope, enter: Enter, admin: Engine, database: Postgres
+) -> None:
+    record = enter()
+    [job] = [each for each in finora.jobs.list(scope).items if each.name == "records.process"]
+    queue = PgQueue(database)
+    claimed = queue.claim_one(scope.tenant_id, job.id)
+    assert claimed is not None
+    put(admin, scope, "lease_until = now() - interval '1 s'")
+    time.sleep(0.01)
+    assert queue.claim_one(scope.tenant_id, job.id) is not None
+    stale = attrs.evolve(scope, cause=Claim(job_id=job.id, epoch=claimed.epoch))
+    with pytest.raises(StaleClaim):
+        PipelineService(database.begin).run(stale, claimed.payload, lambda *_: None)
+    assert finora.records.get(scope, record.id).status is Status.RECEIVED
+    assert finora.records.detail(scope, record.id).reasoning_trace == ()
+    put(admin, scope, "lease_until = now() - interval '1 s'")
+    finora.run_jobs()
+
+
+def test_a_thousand_records_are_two_jobs_of_five_hundred(
+    finora: Finora, scope: Scope, admin: Engine
+) -> None:
+    load(finora, scope, *(f"2026-01-01,-{n}.00,EUR,Rewe,r{n}," for n in range(1, 1_101)))
+    finora.run_jobs()
+    with admin.connect() as connection:
+        query = text("select result->>'examined' from finora.job where tenant_id = :t "
+                     "and name = 'records.process' order by 1")  # fmt: skip
+        assert connection.scalars(query, {"t": scope.tenant_id}).all() == ["100", "500", "500"]
+    assert len(finora.review.queue(scope, limit=1_000).items) == 1_000
+
+
+@pytest.mark.invariant("I-01")
+def test_a_decision_is_never_changed(
+    finora: Finora, scope: Scope, enter: Enter, process: Process, database: Postgres
+) -> None:
+    record = enter()
+    process()
+    for statement in ("update finora.decision set category = 'x'", "delete from finora.decision"):
+        with (
+            pytest.raises(Exception, match="permission denied"),
+            database.begin(scope) as work,
+        ):
+            work.connection.execute(text(statement))
+    assert len(finora.records.detail(scope, record.id).reasoning_trace) == 1
+
+
+def test_another_tenants_records_teach_nothing(
+    finora: Finora, scope: Scope, stranger: Scope, enter: Enter, process: Process
+) -> None:
+    theirs = finora.ledger.open_account(stranger, "Giro", asset="EUR")
+    other = finora.records.create(
+        stranger, attrs.evolve(_new(theirs), description="Rewe 1", amount=Amount(-100, EUR))
+    )
+    process()
+    finora.review.override(stranger, other.id, "Food")
+    record = enter()
+    process()
+    assert finora.records.get(scope, record.id).category == ""
