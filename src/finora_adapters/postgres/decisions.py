@@ -1,7 +1,7 @@
 """Why records have their categories: decisions, the labels that follow, the settings of review."""
 
 import json
-from collections.abc import Collection, Sequence, Set
+from collections.abc import Collection, Mapping, Sequence, Set
 from typing import Any
 from uuid import UUID
 
@@ -24,13 +24,10 @@ _APPEND = text("""
 insert into finora.decision (tenant_id, record_id, number, source, verdict, category, confidence,
   rationale, rule_id, neighbours, model, note, decided_by)
 select :tenant, g.record, r.decisions + g.step, g.source, g.verdict, g.category, g.confidence,
-  g.rationale, g.rule, cast(g.neighbours as jsonb), g.model, g.note, g.person
-from unnest(cast(:records as uuid[]), cast(:steps as int[]), cast(:sources as text[]),
-  cast(:verdicts as text[]), cast(:categories as text[]), cast(:confidences as int[]),
-  cast(:rationales as text[]), cast(:rules as uuid[]), cast(:neighbours as text[]),
-  cast(:models as text[]), cast(:notes as text[]), cast(:people as uuid[]))
-  as g (record, step, source, verdict, category, confidence, rationale, rule, neighbours, model,
-    note, person)
+  g.rationale, g.rule, g.neighbours, g.model, g.note, g.person
+from jsonb_to_recordset(cast(:rows as jsonb)) as g (record uuid, step int, source text,
+  verdict text, category text, confidence int, rationale text, rule uuid, neighbours jsonb,
+  model text, note text, person uuid)
 cross join lateral (select decisions from finora.record r
   where r.tenant_id = :tenant and r.id = g.record offset 0) r
 """)
@@ -38,8 +35,7 @@ _LABEL = text("""
 insert into finora.label (tenant_id, entry_id, number, category, flow, source, set_by)
 select :tenant, r.entry_id, coalesce(l.number, 0) + 1, g.category, coalesce(l.flow, e.flow),
   g.source, :by
-from unnest(cast(:records as uuid[]), cast(:categories as text[]), cast(:sources as text[]))
-  as g (record, category, source)
+from jsonb_to_recordset(cast(:rows as jsonb)) as g (record uuid, category text, source text)
 cross join lateral (select entry_id from finora.record r
   where r.tenant_id = :tenant and r.id = g.record and r.entry_id is not null offset 0) r
 cross join lateral (select flow from finora.entry e
@@ -52,9 +48,8 @@ _MOVE = text("""
 update finora.record r set status = g.status, suggested = g.suggested, confidence = g.confidence,
   decisions = r.decisions + g.steps,
   reviewed_at = case when g.status in ('approved', 'overridden') then now() else r.reviewed_at end
-from unnest(cast(:records as uuid[]), cast(:statuses as text[]), cast(:suggestions as text[]),
-  cast(:confidences as int[]), cast(:steps as int[]))
-  as g (record, status, suggested, confidence, steps)
+from jsonb_to_recordset(cast(:rows as jsonb)) as g (record uuid, status text, suggested text,
+  confidence int, steps int)
 where r.tenant_id = :tenant and r.id = g.record
 """)
 _OF = text("""
@@ -84,51 +79,45 @@ class PgDecisions:
 
     def write(self, rulings: Sequence[Ruling]) -> None:
         steps = [
-            (ruling.record_id, step, decision)
+            self._step(ruling.record_id, step, decision)
             for ruling in rulings
             for step, decision in enumerate(ruling.decisions, start=1)
         ]
-        if steps:
-            self._append(steps)
-        labels = [ruling for ruling in rulings if ruling.label is not None]
-        if labels:
-            self._run(
-                _LABEL,
-                by=self.person,
-                records=[each.record_id for each in labels],
-                categories=[each.label for each in labels],
-                sources=[_labelled_by(each) for each in labels],
-            )
-        if rulings:
-            self._run(
-                _MOVE,
-                records=[each.record_id for each in rulings],
-                statuses=[each.status.value for each in rulings],
-                suggestions=[each.suggested for each in rulings],
-                confidences=[each.confidence for each in rulings],
-                steps=[len(each.decisions) for each in rulings],
-            )
+        labels = [
+            {"record": each.record_id.hex, "category": each.label, "source": _labelled_by(each)}
+            for each in rulings
+            if each.label is not None
+        ]
+        moves = [
+            {
+                "record": each.record_id.hex,
+                "status": each.status,
+                "suggested": each.suggested,
+                "confidence": each.confidence,
+                "steps": len(each.decisions),
+            }
+            for each in rulings
+        ]
+        self._run(_APPEND, steps)
+        self._run(_LABEL, labels, by=self.person)
+        self._run(_MOVE, moves)
 
-    def _append(self, steps: Sequence[tuple[UUID, int, Decision]]) -> None:
-        said = [decision for _, _, decision in steps]
-        self._run(
-            _APPEND,
-            records=[record_id for record_id, _, _ in steps],
-            steps=[step for _, step, _ in steps],
-            sources=[each.source.value for each in said],
-            verdicts=[each.verdict.value for each in said],
-            categories=[each.category for each in said],
-            confidences=[each.confidence for each in said],
-            rationales=[each.rationale for each in said],
-            rules=[each.rule_id for each in said],
-            neighbours=[
-                json.dumps([str(one) for one in each.neighbours]) if each.neighbours else None
-                for each in said
-            ],
-            models=[each.model for each in said],
-            notes=[each.note for each in said],
-            people=[each.decided_by or self.person for each in said],
-        )
+    def _step(self, record_id: UUID, step: int, said: Decision) -> dict[str, object]:
+        person = said.decided_by or self.person
+        return {
+            "record": record_id.hex,
+            "step": step,
+            "source": said.source,
+            "verdict": said.verdict,
+            "category": said.category,
+            "confidence": said.confidence,
+            "rationale": said.rationale,
+            "rule": said.rule_id and said.rule_id.hex,
+            "neighbours": [str(each) for each in said.neighbours] or None,
+            "model": said.model,
+            "note": said.note,
+            "person": person and person.hex,
+        }
 
     def of(self, record_id: UUID) -> Sequence[Decision]:
         rows = self.connection.execute(_OF, {"tenant": self.tenant_id, "record": record_id})
@@ -166,8 +155,11 @@ class PgDecisions:
             insert.on_conflict_do_update(constraint="review_setting_pkey", set_=values)
         )
 
-    def _run(self, statement: Any, **values: object) -> None:
-        self.connection.execute(statement, {"tenant": self.tenant_id} | values)
+    def _run(self, statement: Any, rows: Sequence[Mapping[str, object]], **more: object) -> None:
+        # As one JSON text: a driver's array of five hundred ids costs more than its insert.
+        if rows:
+            values = {"tenant": self.tenant_id, "rows": json.dumps(rows)} | more
+            self.connection.execute(statement, values)
 
 
 def _labelled_by(ruling: Ruling) -> str:

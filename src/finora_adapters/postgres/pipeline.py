@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import attrs
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, text
 
 from finora_adapters.postgres import schema
 from finora_adapters.postgres.ledger import PgAssets
@@ -116,7 +116,7 @@ class PgLines:
         locked = " for update of r" if lock else ""
         query = text(f"{_TAKE}{where} order by r.id limit :limit{locked}")
         values |= {"tenant": self.tenant_id, "limit": limit}
-        return [self._line(row) for row in self.connection.execute(query, values)]
+        return [self._line(row) for row in self.connection.execute(query, values).all()]
 
     def hold(self, ids: Collection[UUID]) -> None:
         if ids:
@@ -131,34 +131,41 @@ class PgLines:
         )
         self.connection.execute(query, values | {"tenant": self.tenant_id})
 
-    def _line(self, row: Row[Any]) -> Line:
-        by_person = row.labelled_by == "human"
-        stated = row.stated or ""
+    def _line(self, row: Sequence[Any]) -> Line:
+        # Unpacked: there are many, and a name costs three times as much to look up.
+        (record_id, account, account_id, on_date, units, asset, description, counterparty,
+         merchant_key, source, status, suggested, confidence, decisions, category, flow,
+         labelled_by, stated) = row  # fmt: skip
+        by_person = labelled_by == "human"
         facts = RecordFacts(
-            id=row.id,
-            account=row.account,
-            account_id=row.account_id,
-            on_date=row.on_date,
-            amount=self.assets.amount(row.units, row.asset),
-            description=row.description,
-            counterparty=row.counterparty,
-            merchant_key=row.merchant_key,
+            id=record_id,
+            account=account,
+            account_id=account_id,
+            on_date=on_date,
+            amount=self.assets.amount(units, asset),
+            description=description,
+            counterparty=counterparty,
+            merchant_key=merchant_key,
             # What automation said before is no fact to judge by.
-            category=row.category if by_person else stated,
-            source=row.source,
-            locked=frozenset({"category"}) if by_person else frozenset(),
+            category=category if by_person else stated or "",
+            source=source,
+            locked=_CATEGORY if by_person else _NOTHING,
         )
         return Line(
             facts=facts,
-            status=Status(row.status),
-            flow=Flow(row.flow),
-            category=row.category,
-            labelled_by=row.labelled_by,
-            stated=stated,
-            suggested=row.suggested,
-            confidence=row.confidence,
-            decisions=row.decisions,
+            status=Status(status),
+            flow=Flow(flow),
+            category=category,
+            labelled_by=labelled_by,
+            stated=stated or "",
+            suggested=suggested,
+            confidence=confidence,
+            decisions=decisions,
         )
+
+
+_CATEGORY = frozenset({"category"})
+_NOTHING: frozenset[str] = frozenset()
 
 
 def _where(chosen: Chosen) -> tuple[str, dict[str, Any]]:

@@ -190,7 +190,7 @@ class PipelineService:
                 after=lines[-1].id if lines else tally.after,
                 examined=tally.examined + len(lines),
             ).plus(told)
-            last = len(lines) < BATCH
+            last = len(lines) < BATCH or lines[-1].id == task.chosen.last
             if asked:
                 return _Step(tally=tally, last=last, asked=asked)
             return _close(work, task, tally, last)
