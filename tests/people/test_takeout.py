@@ -50,6 +50,8 @@ def live(person: Caller, finora: Finora) -> None:
     ledger.post_hold(scope, ledger.hold(scope, one, Amount(10**30, currency("EUR"))).id, two)
     (record,) = finora.records.list(scope, limit=1).items
     finora.records.categorise(scope, record.id, "rent")
+    finora.pipeline.reprocess(scope)
+    finora.review.change_settings(scope, similar_auto=9_500)
     person.good("DELETE", f"/records/{record.id}")
     person.app.test_client().post(
         "/api/v1/files?name=a.txt", data=b"hello",

@@ -12,8 +12,7 @@ from finora import Account, Amount, Finora, NewRecord, Record, Scope, currency
 from finora_adapters.postgres.work import PgWork, Postgres
 from finora_core.categories.pipeline.model import Example, Guess, Line
 from finora_core.categories.pipeline.service import Classifiers, PipelineService
-from finora_core.categories.rules.conditions import RecordFacts
-from finora_core.categories.rules.model import NO_EFFECT, Effect, RuleBook
+from finora_core.categories.rules.model import NO_EFFECT, Effect, RecordFacts, RuleBook
 from finora_core.jobs.service import JobRunner
 
 EUR = currency("EUR")
@@ -110,7 +109,7 @@ def process(finora: Finora, database: Postgres) -> Process:
         def begin(scope: Scope) -> Iterator[PgWork]:
             with database.begin(scope) as work:
                 if book is not None:
-                    work.rules = GivenRules(book)  # type: ignore[assignment]  # a stand-in
+                    work.rules = GivenRules(book)  # type: ignore[assignment]  # stands in
                 yield work
 
         service = PipelineService(

@@ -351,11 +351,11 @@ def test_a_record_whose_job_dies_has_failed_and_can_be_tried_again(
     assert finora.records.get(scope, record.id).status is Status.PROCESSED
 
 
-def _after_one(begin, then):  # type: ignore[no-untyped-def]  # a Begin
+def _after_one(begin, then):  # type: ignore[no-untyped-def]  # is a Begin
     """Lets every second transaction begin only: the first of each attempt."""
     turn = iter(range(100))
 
-    def begun(scope: Scope):  # type: ignore[no-untyped-def]  # a context manager
+    def begun(scope: Scope):  # type: ignore[no-untyped-def]  # gives a context manager
         if next(turn) % 2:
             then()
         return begin(scope)

@@ -148,10 +148,10 @@ def test_a_proposed_rule_is_made_in_the_same_transaction(
     from contextlib import contextmanager
 
     @contextmanager
-    def begin(scope: Scope):  # type: ignore[no-untyped-def]  # a Begin
+    def begin(scope: Scope):  # type: ignore[no-untyped-def]  # is a Begin
         with database.begin(scope) as work:
             assert isinstance(work, PgWork)
-            work.merchant_rules = Kept()  # type: ignore[assignment]  # a stand-in
+            work.merchant_rules = Kept()  # type: ignore[assignment]  # stands in
             yield work
 
     done = ReviewService(begin).override(scope, record.id, "Food", make_rule=True)

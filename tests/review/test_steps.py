@@ -21,8 +21,7 @@ from finora_core.categories.pipeline.model import (
     refused,
     remembered,
 )
-from finora_core.categories.rules.conditions import RecordFacts
-from finora_core.categories.rules.model import NO_EFFECT, Effect
+from finora_core.categories.rules.model import NO_EFFECT, Effect, RecordFacts
 from finora_core.ledger.model import Flow
 from finora_core.records.model import SURE, ReviewSettings, Status, Verdict
 

@@ -20,8 +20,7 @@ from finora_core.categories.pipeline.model import (
     Line,
     Taught,
 )
-from finora_core.categories.rules.conditions import RecordFacts
-from finora_core.categories.rules.model import Effect, RuleBook
+from finora_core.categories.rules.model import Effect, RecordFacts, RuleBook
 from finora_core.kernel.errors import NotFound
 from finora_core.kernel.plain import to_plain
 from finora_core.ledger.model import Flow
@@ -110,9 +109,8 @@ class PgLines:
     def take(
         self, chosen: Chosen, after: UUID | None, *, lock: bool, limit: int = BATCH
     ) -> Sequence[Line]:
-        where, values = _where(chosen)
-        if after is not None:
-            where, values = f"{where} and r.id > :after", values | {"after": after}
+        conditions, values = _conditions(chosen, after)
+        where = "".join(f" and {condition}" for condition in conditions)
         locked = " for update of r" if lock else ""
         query = text(f"{_TAKE}{where} order by r.id limit :limit{locked}")
         values |= {"tenant": self.tenant_id, "limit": limit}
@@ -123,7 +121,8 @@ class PgLines:
             self.connection.execute(_HOLD, {"tenant": self.tenant_id, "ids": list(ids)})
 
     def fail(self, chosen: Chosen) -> None:
-        where, values = _where(chosen)
+        conditions, values = _conditions(chosen, None)
+        where = "".join(f" and {condition}" for condition in conditions)
         # Through the same look at the records as `take`, for a filter may ask of their labels.
         query = text(
             "update finora.record set status = 'failed' where tenant_id = :tenant "
@@ -168,13 +167,16 @@ _CATEGORY = frozenset({"category"})
 _NOTHING: frozenset[str] = frozenset()
 
 
-def _where(chosen: Chosen) -> tuple[str, dict[str, Any]]:
+def _conditions(chosen: Chosen, after: UUID | None) -> tuple[list[str], dict[str, Any]]:
     conditions: list[str] = []
     values: dict[str, Any] = {"statuses": [status.value for status in chosen.statuses]}
     if chosen.wanted is not None:
         found, given = conditions_of(chosen.wanted)
         conditions += found
         values |= given
+    if after is not None:
+        conditions.append("r.id > :after")
+        values["after"] = after
     if chosen.first is not None:
         conditions.append("r.id >= :first")
         values["first"] = chosen.first
@@ -184,7 +186,7 @@ def _where(chosen: Chosen) -> tuple[str, dict[str, Any]]:
     if chosen.ids is not None:
         conditions.append("r.id = any(cast(:ids as uuid[]))")
         values["ids"] = list(chosen.ids)
-    return "".join(f" and {condition}" for condition in conditions), values
+    return conditions, values
 
 
 @attrs.frozen

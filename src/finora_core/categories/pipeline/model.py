@@ -9,8 +9,7 @@ from uuid import UUID
 
 import attrs
 
-from finora_core.categories.rules.conditions import RecordFacts
-from finora_core.categories.rules.model import NO_EFFECT, Effect
+from finora_core.categories.rules.model import NO_EFFECT, Effect, RecordFacts
 from finora_core.kernel.errors import Limited
 from finora_core.kernel.events import Plain
 from finora_core.ledger.model import Flow
