@@ -15,6 +15,7 @@ from finora.commands import (
     keys,
     mail,
     review,
+    rules,
     serving,
     statements,
     upkeep,
@@ -50,6 +51,7 @@ app.add_typer(admin.admin, name="admin")
 app.add_typer(keys.keys, name="keys")
 app.add_typer(mail.mail, name="mail")
 app.add_typer(audit.audit, name="audit")
+app.add_typer(rules.rules, name="rules")
 
 
 def _say_version(wanted: bool) -> None:

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import cached_property
@@ -22,11 +22,14 @@ from finora_adapters.settings import Settings, from_environment
 from finora_core.audit.service import AnchorService, Auditor, AuditService
 from finora_core.categories.approvals.service import ReviewService
 from finora_core.categories.pipeline.service import PipelineService
+from finora_core.categories.rules.model import RuleRun, RunFilter
+from finora_core.categories.rules.service import RuleService
+from finora_core.categories.service import CategoryService
 from finora_core.files.service import FileService
 from finora_core.identity.admin.service import PeopleOperator
 from finora_core.identity.service import TokenService
 from finora_core.insights.wallet.service import WalletService
-from finora_core.jobs.model import Job, JobStateConflict
+from finora_core.jobs.model import Job, JobState, JobStateConflict
 from finora_core.jobs.ports import Queue
 from finora_core.jobs.service import JobRunner, JobService
 from finora_core.kernel.errors import Unavailable
@@ -57,6 +60,8 @@ class Finora:
         self.imports = services.get(ImportService)
         self.pipeline = services.get(PipelineService)
         self.review = services.get(ReviewService)
+        self.categories = services.get(CategoryService)
+        self.rules = services.get(RuleService)
         self.wallet = services.get(WalletService)
         self.jobs = services.get(JobService)
         self.files = services.get(FileService)
@@ -120,6 +125,30 @@ class Finora:
         import_id, job_id = self.imports.submit(scope, file, name or "statement", request)
         job = self._finish(scope, job_id, on_progress)
         return self.imports.result(scope, import_id) or job
+
+    def run_rules(
+        self,
+        scope: Scope,
+        wanted: RunFilter | None = None,
+        *,
+        rule_ids: Iterable[UUID] | None = None,
+        on_progress: Callable[[Job], None] | None = None,
+    ) -> RuleRun | Job:
+        """Let rules go over the records that are there, and wait: the run, or the job that did not
+        succeed."""
+        scope = attrs.evolve(scope, request_id=str(new_id()))
+        run, job_id = self.rules.apply(scope, wanted, rule_ids=rule_ids)
+        job = self._finish(scope, job_id, on_progress)
+        return self.rules.get_run(scope, run.id) if job.state is JobState.DONE else job
+
+    def undo_rules(
+        self, scope: Scope, run_id: UUID, on_progress: Callable[[Job], None] | None = None
+    ) -> RuleRun | Job:
+        """Undo a run, and wait: the run with what was restored and what was kept."""
+        scope = attrs.evolve(scope, request_id=str(new_id()))
+        run, job_id = self.rules.ask_undo(scope, run_id)
+        job = self._finish(scope, job_id, on_progress)
+        return self.rules.get_run(scope, run.id) if job.state is JobState.DONE else job
 
     def export(self, scope: Scope, tool: str = "beancount") -> Generator[str, None, None]:
         """The books as lines of a beancount file or of an hledger journal, streamed. Close it if

@@ -55,6 +55,9 @@ from finora_core.audit.service import AnchorService, Auditor, AuditService
 from finora_core.categories.approvals.service import ReviewService
 from finora_core.categories.pipeline import reactions as pipeline_reactions
 from finora_core.categories.pipeline.service import PipelineService
+from finora_core.categories.rules import reactions as rules_reactions
+from finora_core.categories.rules.service import RuleService
+from finora_core.categories.service import CategoryService
 from finora_core.files.ports import Objects
 from finora_core.files.service import FileService
 from finora_core.files.sweep import FileSweeper
@@ -107,6 +110,7 @@ SCHEDULES: tuple[Schedule, ...] = jobs_reactions.SCHEDULES
 SUBSCRIPTIONS: tuple[Subscription, ...] = (
     *records_reactions.SUBSCRIPTIONS,
     *pipeline_reactions.SUBSCRIPTIONS,
+    *rules_reactions.SUBSCRIPTIONS,
     *jobs_reactions.SUBSCRIPTIONS,
     *notices_reactions.SUBSCRIPTIONS,
     *(schedule.subscription for schedule in SCHEDULES),
@@ -419,6 +423,16 @@ class Capabilities(Module):
 
     @singleton
     @provider
+    def categories(self, database: Postgres) -> CategoryService:
+        return CategoryService(database.begin)
+
+    @singleton
+    @provider
+    def rules(self, database: Postgres) -> RuleService:
+        return RuleService(database.begin)
+
+    @singleton
+    @provider
     def files(self, database: Postgres, objects: Objects) -> FileService:
         return FileService(database.begin, objects, self.settings.file_max_mb << 20)
 
@@ -493,6 +507,7 @@ class Capabilities(Module):
         queue: Queue,
         imports: ImportService,
         pipeline: PipelineService,
+        rules: RuleService,
         sweeper: FileSweeper,
         keys: KeyService,
         notices: ProviderOf[NoticeService],
@@ -516,7 +531,7 @@ class Capabilities(Module):
             PgOutdated(database).forget,
         )
         handlers |= {REWRAP: keys.rewrap, RESEAL: keys.reseal, ERASE: _erase(erasure)}
-        handlers |= pipeline_reactions.handlers(pipeline)
+        handlers |= pipeline_reactions.handlers(pipeline) | rules_reactions.handlers(rules)
         handlers |= notices_reactions.handlers(notices.get)
         pauses = {each.job: each.pause_s for each in SUBSCRIPTIONS}
         limit_s = self.settings.job_limit_s

@@ -18,6 +18,8 @@ from finora_adapters.settings import Settings
 from finora_core.audit.service import AuditService
 from finora_core.categories.approvals.service import ReviewService
 from finora_core.categories.pipeline.service import PipelineService
+from finora_core.categories.rules.service import RuleService
+from finora_core.categories.service import CategoryService
 from finora_core.files.ports import Objects
 from finora_core.files.service import FileService
 from finora_core.identity.addresses.service import AddressService
@@ -66,6 +68,8 @@ def build(settings: Settings, opened: Opened, metrics_folder: Path | None = None
         imports=get(ImportService),
         pipeline=get(PipelineService),
         review=get(ReviewService),
+        categories=get(CategoryService),
+        rules=get(RuleService),
         wallet=get(WalletService),
         jobs=get(JobService),
         files=get(FileService),

@@ -5,6 +5,8 @@ import attrs
 from finora_core.audit.service import AuditService
 from finora_core.categories.approvals.service import ReviewService
 from finora_core.categories.pipeline.service import PipelineService
+from finora_core.categories.rules.service import RuleService
+from finora_core.categories.service import CategoryService
 from finora_core.files.service import FileService
 from finora_core.identity.addresses.service import AddressService
 from finora_core.identity.admin.service import AdminService
@@ -33,6 +35,8 @@ class Services:
     imports: ImportService
     pipeline: PipelineService
     review: ReviewService
+    categories: CategoryService
+    rules: RuleService
     wallet: WalletService
     jobs: JobService
     files: FileService

@@ -1,7 +1,6 @@
 """Records of one tenant, and services whose rules, classifier and model a test decides."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from uuid import UUID
 
@@ -9,10 +8,12 @@ import attrs
 import pytest
 
 from finora import Account, Amount, Finora, NewRecord, Record, Scope, currency
-from finora_adapters.postgres.work import PgWork, Postgres
+from finora_adapters.postgres.work import Postgres
 from finora_core.categories.pipeline.model import Example, Guess, Line
 from finora_core.categories.pipeline.service import Classifiers, PipelineService
-from finora_core.categories.rules.model import NO_EFFECT, Effect, RecordFacts, RuleBook
+from finora_core.categories.rules.actions import Set
+from finora_core.categories.rules.conditions import Test
+from finora_core.categories.rules.model import Rule
 from finora_core.jobs.service import JobRunner
 
 EUR = currency("EUR")
@@ -68,54 +69,38 @@ class Oracle:
         return self.classify(lines)
 
 
-@attrs.frozen
-class Book(RuleBook):
+def merchant_rules(by_merchant: Mapping[str, tuple[str, UUID]]) -> list[Rule]:
     """Rules that give a category to a merchant."""
-
-    by_merchant: Mapping[str, tuple[str, UUID]] = attrs.field(factory=dict)
-    skips: bool = False
-
-    def apply(self, facts: RecordFacts) -> Effect:
-        if facts.merchant_key not in self.by_merchant:
-            return attrs.evolve(NO_EFFECT, skip_review=self.skips)
-        category, rule_id = self.by_merchant[facts.merchant_key]
-        return Effect(values={"category": category}, rules=(rule_id,), by={"category": rule_id})
-
-
-@attrs.frozen
-class GivenRules:
-    given: RuleBook
-
-    def book(self) -> RuleBook:
-        return self.given
-
-    def applied(self, effects: Mapping[UUID, Effect]) -> None:
-        return None
+    return [
+        Rule(
+            id=rule_id,
+            name=merchant,
+            condition=Test("merchant_key", "equals", merchant),
+            actions=(Set("category", category),),
+        )
+        for merchant, (category, rule_id) in by_merchant.items()
+    ]
 
 
 Process = Callable[..., Mapping[str, int]]
 
 
 @pytest.fixture
-def process(finora: Finora, database: Postgres) -> Process:
-    """Run the jobs that are ready, with these steps; how they ended."""
+def process(finora: Finora, scope: Scope, database: Postgres) -> Process:
+    """Run the jobs that are ready, with these rules in place of the tenant's and these steps; how
+    they ended."""
 
     def process(
-        book: RuleBook | None = None,
+        rules: Sequence[Rule] | None = None,
         similar: Oracle | None = None,
         model: Oracle | None = None,
     ) -> Mapping[str, int]:
-        @contextmanager
-        def begin(scope: Scope) -> Iterator[PgWork]:
-            with database.begin(scope) as work:
-                if book is not None:
-                    work.rules = GivenRules(book)  # type: ignore[assignment]  # stands in
-                yield work
-
+        if rules is not None:
+            for rule in finora.rules.list(scope).items:
+                finora.rules.remove(scope, rule.id)
+            finora.rules.add_all(scope, rules)
         service = PipelineService(
-            begin if book is not None else database.begin,
-            None if similar is None else Classifiers(similar.learn),
-            model,
+            database.begin, None if similar is None else Classifiers(similar.learn), model
         )
         runner: JobRunner = finora._runner
         handlers = {

@@ -26,12 +26,15 @@ from finora_adapters.postgres.jobs import PgQueue
 from finora_adapters.postgres.work import Postgres
 from finora_core.categories.pipeline.model import Guess, OverBudget
 from finora_core.categories.pipeline.service import PipelineService
+from finora_core.categories.rules import conditions
+from finora_core.categories.rules.actions import Affix, Set, Share, SkipReview, Split, Tags
+from finora_core.categories.rules.model import Rule
 from finora_core.kernel.errors import Unavailable
 from finora_core.kernel.scope import Claim
 from finora_core.kernel.work import StaleClaim
 from finora_core.ledger.model import Flow
-from finora_core.records.model import SURE, Status
-from review.conftest import Book, Enter, Oracle, Process
+from finora_core.records.model import SURE, RecordChange, Status
+from review.conftest import Enter, Oracle, Process, merchant_rules
 from together import errors, together
 
 EUR = currency("EUR")
@@ -84,7 +87,7 @@ def test_an_import_processes_itself_when_jobs_run(
     similar = Oracle({"c": Guess(category="Food", confidence=9_500),
                       "e": Guess(category="Food", confidence=8_500)})  # fmt: skip
     model = Oracle({"d": Guess(category="Car", confidence=9_000, model="stub")})
-    process(Book({"REWE": ("Food", RULE)}), similar, model)
+    process(merchant_rules({"REWE": ("Food", RULE)}), similar, model)
     found = {each.description: each for each in finora.records.list(scope).items}
     assert {name: (each.status.value, each.category, each.suggested) for name, each in
             found.items()} == {
@@ -108,11 +111,60 @@ def test_a_record_by_hand_gets_a_category_when_it_has_none(
 ) -> None:
     """The one that a person gave stands, against rules too."""
     empty, given = enter(), enter(category="Gifts", day=2)
-    process(Book({"REWE": ("Food", RULE)}))
+    process(merchant_rules({"REWE": ("Food", RULE)}))
     empty, given = (finora.records.get(scope, each.id) for each in (empty, given))
     assert (empty.category, empty.status) == ("Food", Status.PROCESSED)
     assert (given.category, given.status) == ("Gifts", Status.APPROVED)
     assert trace(finora, scope, given) == [("human", "approved")]
+
+
+def test_all_that_a_rule_does_is_done_and_what_a_person_set_is_left(
+    finora: Finora, scope: Scope, enter: Enter, process: Process
+) -> None:
+    """A split to the last unit, tags, merchant and note; hits are counted once. One whose split
+    does not fit says so, and the record goes on to the next step. The same again does nothing."""
+    halves = Split((Share("Food", "percent", "50"), Share("Home", "remainder")))
+    rule = Rule(
+        id=uuid4(), name="halves", condition=conditions.Test("description", "starts", "rewe"),
+        actions=(halves, Tags(("shop",), add=True), Set("merchant", "REWE Markt"),
+                 Affix("note", "seen")),
+    )  # fmt: skip
+    fixed = Split((Share("A", "fixed", "-1.00"), Share("B", "fixed", "-2.00")))
+    unfit = Rule(
+        id=uuid4(), name="unfit", actions=(fixed,),
+        condition=conditions.Test("description", "equals", "lidl"),
+    )  # fmt: skip
+    one, two, three = enter("Rewe 1", "-5.01"), enter("Rewe 2", day=2), enter("Lidl", day=3)
+    finora.records.change(scope, two.id, RecordChange(note="mine"))
+    process([rule, unfit], Oracle({"Lidl": Guess(category="Food", confidence=9_500)}))
+    one, two, three = (finora.records.get(scope, each.id) for each in (one, two, three))
+    assert [(part.category, part.amount.units) for part in one.parts] in (
+        [("Food", -251), ("Home", -250)], [("Food", -250), ("Home", -251)],
+    )  # fmt: skip
+    assert (one.status, one.tags, one.merchant, one.note) == (
+        Status.PROCESSED, ("shop",), "REWE Markt", "seen",
+    )  # fmt: skip
+    assert (two.note, two.tags) == ("mine", ("shop",))
+    assert trace(finora, scope, one) == [("rule", "auto")]
+    assert trace(finora, scope, three) == [("rule", "none"), ("similar", "auto")]
+    assert three.category == "Food"
+    assert [finora.rules.get(scope, each.id).hits for each in (rule, unfit)] == [2, 1]
+    finora.pipeline.reprocess(_next(scope), ids=[one.id, two.id])
+    process()
+    assert finora.rules.get(scope, rule.id).hits == 2
+    assert finora.records.get(scope, one.id).decisions == 1
+    approved = finora.review.approve(scope, one.id)
+    assert (approved.status, len(approved.parts)) == (Status.APPROVED, 2)
+
+
+def test_a_rule_keeps_what_nothing_is_sure_of_out_of_the_queue(
+    finora: Finora, scope: Scope, enter: Enter, process: Process
+) -> None:
+    record = enter()
+    shop = conditions.Test("merchant_key", "equals", "rewe")
+    process([Rule(id=uuid4(), name="skip", condition=shop, actions=(SkipReview(),))])
+    assert finora.records.get(scope, record.id).status is Status.PROCESSED
+    assert finora.review.queue(scope).items == ()
 
 
 def test_both_ends_of_a_transfer_stay_without_a_category(
@@ -121,7 +173,7 @@ def test_both_ends_of_a_transfer_stay_without_a_category(
     other = finora.ledger.open_account(scope, "Savings", asset="EUR")
     load(finora, scope, "2026-01-01,-50.00,EUR,Me,transfer out,")
     load(finora, scope, "2026-01-01,50.00,EUR,Me,transfer in,", account=str(other.id))
-    process(Book({"ME": ("Food", RULE)}))
+    process(merchant_rules({"ME": ("Food", RULE)}))
     for each in finora.records.list(scope).items:
         assert (each.flow, each.category, each.status) == (Flow.TRANSFER, "", "processed")
         assert trace(finora, scope, each) == [("match", "auto")]
@@ -145,8 +197,7 @@ def test_a_transfer_said_by_a_person_leaves_the_queue(
     finora.records.link_transfer(attrs.evolve(scope, request_id="third"), one.id, two.id,
                                  linked=False)  # fmt: skip
     process()
-    # A person labelled it: it stays as they say, and nobody is asked again.
-    assert finora.review.queue(scope).items == ()
+    assert len(finora.review.queue(scope).items) == 2
 
 
 def _new(account: Account) -> NewRecord:
@@ -193,11 +244,11 @@ def test_looking_again_changes_what_a_new_rule_says_and_nothing_of_a_persons(
     mine, one, two = enter(), enter(day=2), enter(day=3)
     process()
     finora.review.override(scope, mine.id, "Gifts")
-    book = Book({"REWE": ("Food", RULE)})
+    rules = merchant_rules({"REWE": ("Food", RULE)})
 
     def ask(**wanted: object) -> dict[str, object]:
         _, job_id = finora.pipeline.reprocess(_next(scope), **wanted)  # type: ignore[arg-type]  # by name
-        process(book)
+        process(rules)
         result = finora.jobs.get(scope, job_id).result
         assert result is not None
         return dict(result)
@@ -215,7 +266,7 @@ def test_looking_again_changes_what_a_new_rule_says_and_nothing_of_a_persons(
     assert (whole["examined"], whole["changed"]) == (2, 0)
     assert finora.records.get(scope, mine.id).category == "Gifts"
     # A rule that is gone takes its label along.
-    book = Book()
+    rules = ()
     gone = ask(ids=[one.id])
     assert gone["changed"] == 1
     assert finora.records.get(scope, one.id).category in ("", "Gifts")
@@ -284,11 +335,11 @@ def test_a_model_that_fails_leaves_its_records_pending_and_is_asked_again(
     model = Oracle(
         {"b": Guess(category="Food", confidence=9_000)}, failing=[Unavailable("it is asleep")]
     )
-    book = Book({"REWE": ("Food", RULE)})
-    process(book, model=model)
+    rules = merchant_rules({"REWE": ("Food", RULE)})
+    process(rules, model=model)
     assert statuses(finora, scope) == {"old": "approved", "a": "processed", "b": "processing"}
     put(admin, scope, "run_at = now()")
-    process(book, model=model)
+    process(rules, model=model)
     assert statuses(finora, scope) == {"old": "approved", "a": "processed", "b": "processed"}
     assert [[line.facts.description for line in lines] for lines in model.asked] == [["b"], ["b"]]
 
@@ -347,7 +398,7 @@ def test_a_record_whose_job_dies_has_failed_and_can_be_tried_again(
     assert finora.jobs.get(scope, job.id).state == "dead"
     assert finora.records.get(scope, record.id).status is Status.FAILED
     finora.jobs.replay(scope, job.id)
-    process(Book({"REWE": ("Food", RULE)}))
+    process(merchant_rules({"REWE": ("Food", RULE)}))
     assert finora.records.get(scope, record.id).status is Status.PROCESSED
 
 

@@ -1,19 +1,21 @@
 """What reviewers do with what became of records by itself."""
 
 from datetime import date
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import attrs
 import pytest
 from sqlalchemy import Engine, text
 
-from finora import Finora, Record, RecordFilter, Refusal, Scope
-from finora_adapters.postgres.work import PgWork, Postgres
+from finora import Amount, Finora, Record, RecordFilter, Refusal, Scope, currency
+from finora_adapters.postgres.work import Postgres
 from finora_core.categories.approvals.model import BulkAction, Proposal
-from finora_core.categories.approvals.service import ReviewService
 from finora_core.categories.pipeline.model import Guess
-from finora_core.records.model import Status
-from review.conftest import Enter, Oracle, Process
+from finora_core.categories.rules import conditions
+from finora_core.categories.rules.actions import Tags
+from finora_core.categories.rules.model import Rule, RuleRun
+from finora_core.records.model import SURE, Part, Status
+from review.conftest import Enter, Oracle, Process, merchant_rules
 from together import errors, together
 
 
@@ -116,13 +118,9 @@ def test_what_was_decided_alone_can_be_approved_too_and_nothing_cannot(
 def test_overriding_keeps_the_note_and_proposes_a_rule(
     finora: Finora, scope: Scope, enter: Enter, process: Process, admin: Engine
 ) -> None:
-    """The rule is made on request only; without a store of rules that is refused whole."""
+    """The rule is made on request only."""
     record = enter("Rewe 17")
     process()
-    with pytest.raises(Refusal) as refusal:
-        finora.review.override(scope, record.id, "Food", make_rule=True)
-    assert refusal.value.code == "RULES_UNAVAILABLE"
-    assert finora.records.get(scope, record.id).status is Status.NEEDS_REVIEW
     done = finora.review.override(scope, record.id, " Food ", note="the party")
     assert (done.record.category, done.record.status) == ("Food", Status.OVERRIDDEN)
     assert done.proposal == Proposal(merchant_key="REWE", direction="out", category="Food")
@@ -130,32 +128,104 @@ def test_overriding_keeps_the_note_and_proposes_a_rule(
     assert finora.records.detail(scope, record.id).reasoning_trace[-1].note == "the party"
     with pytest.raises(Refusal) as refusal:
         finora.review.override(scope, record.id, "x" * 201, seen=2)
-    assert refusal.value.code == "BAD_RECORD"
+    assert refusal.value.code == "BAD_CATEGORY"
 
 
-def test_a_proposed_rule_is_made_in_the_same_transaction(
-    finora: Finora, scope: Scope, enter: Enter, process: Process, database: Postgres
+@pytest.mark.spec("S3-31")
+def test_a_proposed_rule_is_made_with_the_correction(
+    finora: Finora, scope: Scope, enter: Enter, process: Process, admin: Engine
 ) -> None:
-    record, made = enter("Rewe 17"), list[Proposal]()
+    """It decides the next record of the merchant in that direction, and says that it was made."""
+    record = enter("Rewe 17")
     process()
+    done = finora.review.override(scope, record.id, "Food", make_rule=True)
+    assert done.rule_id is not None and "rule.created" in types(admin, scope)
+    paid, got = enter("Rewe 18", day=2), enter("Rewe 18", "3.00", day=3)
+    process()
+    [said] = finora.records.detail(scope, paid.id).reasoning_trace
+    assert (said.source, said.rule_id, said.category) == ("rule", done.rule_id, "Food")
+    assert finora.records.get(scope, got.id).category == ""
+    assert finora.rules.get(scope, done.rule_id).hits == 1
 
-    @attrs.frozen
-    class Kept:
-        def add_for_merchant(self, proposal: Proposal, by: UUID) -> UUID:
-            made.append(proposal)
-            return UUID(int=7)
 
-    from contextlib import contextmanager
+def test_a_rule_from_a_correction_outranks_the_one_that_was_wrong(
+    finora: Finora, scope: Scope, enter: Enter, process: Process
+) -> None:
+    """It is asked first and ends the asking. Where no rule was wrong, the others still act. The
+    second correction of a merchant changes the rule of the first."""
+    wrong, tagging = uuid4(), uuid4()
+    process(merchant_rules({"REWE": ("Food", wrong)}))
+    finora.rules.create(
+        scope,
+        Rule(id=tagging, name="t", condition=conditions.Test("direction", "equals", "out"),
+             actions=(Tags(("spent",), add=True),), continues=True),
+    )  # fmt: skip
+    one, other = enter("Rewe 1"), enter("Shell", day=2)
+    process()
+    assert finora.records.get(scope, one.id).category == "Food"
+    first = finora.review.override(scope, one.id, "Gifts", make_rule=True)
+    second = finora.review.override(scope, other.id, "Car", make_rule=True)
+    assert finora.rules.get(scope, wrong).overridden == 1
+    rewe, shell = enter("Rewe 2", day=3), enter("Shell", day=4)
+    process()
+    rewe, shell = (finora.records.get(scope, each.id) for each in (rewe, shell))
+    assert (rewe.category, shell.category, shell.tags) == ("Gifts", "Car", ("spent",))
+    again = finora.review.override(scope, shell.id, "Car:Fuel", make_rule=True)
+    assert again.rule_id == second.rule_id != first.rule_id
+    assert len(finora.rules.list(scope).items) == 4
 
-    @contextmanager
-    def begin(scope: Scope):  # type: ignore[no-untyped-def]  # is a Begin
-        with database.begin(scope) as work:
-            assert isinstance(work, PgWork)
-            work.merchant_rules = Kept()  # type: ignore[assignment]  # stands in
-            yield work
 
-    done = ReviewService(begin).override(scope, record.id, "Food", make_rule=True)
-    assert (done.rule_id, made) == (UUID(int=7), [done.proposal])
+def test_what_a_person_decided_is_locked_until_they_hand_it_back(
+    finora: Finora, scope: Scope, enter: Enter, process: Process
+) -> None:
+    """Approved, overridden or divided. Unlocked, it is judged again and teaches nothing."""
+    one, two, three = enter("a"), enter("b", day=2), enter("c", day=3)
+    process(similar=hints(a=8_200))
+    finora.review.approve(scope, one.id)
+    finora.review.override(scope, two.id, "Rent")
+    half = Amount(-250, currency("EUR"))
+    finora.records.split(scope, three.id, (Part("Food", half), Part("Home", half)))
+    found = [finora.records.get(scope, each.id) for each in (one, two, three)]
+    assert [each.locked for each in found] == [("category",)] * 3
+    assert [each.status for each in found] == ["approved", "overridden", "overridden"]
+    assert trace_of(finora, scope, three) == ["NOTHING_LIKE_IT", ""]
+    finora.records.unlock(scope, two.id, ["category"])
+    two = finora.records.get(scope, two.id)
+    assert (two.status, two.category, two.locked) == (Status.PROCESSED, "Rent", ())
+    fresh = enter("b", day=4)
+    process()
+    assert finora.records.get(scope, fresh.id).category == ""
+    finora.pipeline.reprocess(scope)
+    process(merchant_rules({"B": ("Food", uuid4()), "C": ("Food", uuid4())}))
+    found = [finora.records.get(scope, each.id) for each in (one, two, three)]
+    assert [each.category for each in found] == ["Food", "Food", ""]
+    assert [part.category for part in found[2].parts] == ["Food", "Home"]
+
+
+def test_a_run_of_rules_over_the_past_is_in_the_trace_and_so_is_its_undoing(
+    finora: Finora, scope: Scope, enter: Enter, process: Process
+) -> None:
+    """It takes records out of the queue, and undone they are back; a person's stay."""
+    mine, waits = enter("Rewe 1"), enter("Rewe 2", day=2)
+    process()
+    finora.review.override(scope, mine.id, "Gifts")
+    rule = merchant_rules({"REWE": ("Food", uuid4())})[0]
+    finora.rules.create(scope, rule)
+    run = finora.run_rules(scope)
+    assert isinstance(run, RuleRun)
+    found = finora.records.get(scope, waits.id)
+    assert (found.category, found.status, found.confidence) == ("Food", Status.PROCESSED, SURE)
+    assert trace_of(finora, scope, waits) == ["NOTHING_LIKE_IT", "RULE_RUN"]
+    assert finora.records.detail(scope, waits.id).reasoning_trace[-1].rule_id == rule.id
+    assert finora.records.get(scope, mine.id).category == "Gifts"
+    finora.undo_rules(scope, run.id)
+    found = finora.records.get(scope, waits.id)
+    assert (found.category, found.status) == ("", Status.NEEDS_REVIEW)
+    assert trace_of(finora, scope, waits)[-1] == "RULE_RUN_UNDONE"
+
+
+def trace_of(finora: Finora, scope: Scope, record: Record) -> list[str]:
+    return [each.rationale for each in finora.records.detail(scope, record.id).reasoning_trace]
 
 
 @pytest.mark.spec("S3-32", partial=True)

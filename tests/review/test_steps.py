@@ -21,7 +21,8 @@ from finora_core.categories.pipeline.model import (
     refused,
     remembered,
 )
-from finora_core.categories.rules.model import NO_EFFECT, Effect, RecordFacts
+from finora_core.categories.rules.conditions import RecordFacts
+from finora_core.categories.rules.model import NO_EFFECT, Effect
 from finora_core.ledger.model import Flow
 from finora_core.records.model import SURE, ReviewSettings, Status, Verdict
 
@@ -33,6 +34,7 @@ def line(**given: object) -> Line:
     facts = RecordFacts(
         id=uuid4(), account="Giro", account_id=uuid4(), on_date=date(2026, 1, 1),
         amount=Amount(-500, currency("EUR")), description="Rewe 17", merchant_key="REWE",
+        locked=frozenset({"category"} if given.get("labelled_by") == "human" else ()),
     )  # fmt: skip
     usual: dict[str, object] = {
         "facts": facts, "status": Status.RECEIVED, "flow": Flow.FLOW, "category": "",
@@ -116,6 +118,14 @@ def test_what_a_person_entered_stands() -> None:
     separate = attrs.evolve(USUAL, separate_duties=True)
     ruling = opened(own, rule("Rent"), separate).ruling()
     assert (ruling.status, ruling.label, ruling.suggested) == (Status.NEEDS_REVIEW, None, "Food")
+
+
+def test_what_a_person_unlocked_stays_until_something_is_sure() -> None:
+    own = line(category="Food", labelled_by="human", status=Status.PROCESSED)
+    own = attrs.evolve(own, facts=attrs.evolve(own.facts, locked=frozenset()))
+    ruling = opened(own, NO_EFFECT, USUAL).ruling()
+    assert (ruling.status, ruling.label) == (Status.NEEDS_REVIEW, None)
+    assert opened(own, rule("Rent"), USUAL).ruling().label == "Rent"
 
 
 def test_nothing_known_goes_to_review_and_says_so() -> None:

@@ -21,6 +21,7 @@ GLOBAL_UNIQUES |= {"address_default_key"}  # One a person.
 # Functions that run with the owner's rights. Row security holds for them too: it is forced.
 DEFINERS = {
     "finora.open_tenant", "finora.lock_balances", "finora.posting_added", "finora.label_added",
+    "finora.label_part_added",
     "finora.hold_added", "finora.hold_ended", "finora.record_added", "finora.record_changed",
     "finora.find_person", "finora.home_of", "finora.my_tenants", "finora.members", "finora.people",
     "finora.guesses", "finora.guessed_wrong", "finora.guessed_right",

@@ -13,9 +13,9 @@ REFERENCE = {
 # What keeps this from being a configuration: Citus takes no statement triggers (beside these, every
 # fact's `_fixed`) and no deferred keys. A new one makes the way longer: see docs/scaling.md.
 STATEMENT_TRIGGERS = {
-    "posting_added", "label_added", "record_added", "record_moved", "job_added",
+    "posting_added", "label_added", "label_part_added", "record_added", "record_moved", "job_added",
 }  # fmt: skip
-DEFERRED = {"hold_end_entry_fkey"}
+DEFERRED = {"hold_end_entry_fkey", "label_part_label_fkey"}
 
 _OURS = "join pg_class c on c.oid = {} join pg_namespace n on n.oid = c.relnamespace " \
     "and n.nspname = 'finora' and c.relkind in ('r', 'p')"  # fmt: skip

@@ -31,6 +31,8 @@ PNG = b"\x89PNG\r\n\x1a\n" + bytes(40)
 DAY = "2026-01-31"
 BY_NAME: dict[str, Endpoint] = {endpoint.name: endpoint for endpoint in ENDPOINTS}
 BACK = "https://app.example/back"
+_COFFEE = {"all": [{"field": "description", "op": "contains", "value": "coffee"}]}
+_TO_COFFEE = [{"op": "set", "field": "category", "value": "Food:Coffee"}]
 
 
 @attrs.frozen(kw_only=True)
@@ -121,6 +123,25 @@ class World:
     @cached_property
     def second_account(self) -> str:
         return self.api.open(f"{self.word} two", asset="EUR")
+
+    @cached_property
+    def category(self) -> str:
+        name = f"{self.word}:category"
+        self.api.post("/categories", {"name": name})
+        return name
+
+    @cached_property
+    def rule_id(self) -> str:
+        body = {"name": self.word, "condition": _COFFEE, "actions": _TO_COFFEE}
+        return str(self.api.post("/rules", body)["id"])
+
+    @cached_property
+    def group_id(self) -> str:
+        return str(self.api.post("/rules/groups", {"name": self.word})["id"])
+
+    @cached_property
+    def run_id(self) -> str:
+        return str(self.api.post("/rules/runs", {"since": DAY}, 202)["run"]["id"])
 
     @cached_property
     def entry_id(self) -> str:
@@ -440,6 +461,29 @@ REQUESTS: dict[str, Callable[[World], dict[str, Any]]] = {
     "change_record": _change,
     "delete_record": _nothing,
     "categorise_record": _body(category="c"),
+    "split_record": lambda w: {"body": {"parts": [
+        {"category": "c", "amount": euros("-1.50")}, {"category": "", "amount": euros("-0.50")}]}},
+    "unlock_record": _body(fields=["category", "note"]),
+    "list_categories": _query(archived="true"),
+    "create_category": _body(name="new:one", note="n"),
+    "archive_category": lambda w: {"body": {"name": w.category, "archived": True}},
+    "list_rules": _query(limit="10"),
+    "create_rule": _body(name="coffee", condition=_COFFEE, actions=_TO_COFFEE, priority=5),
+    "get_rule": _nothing,
+    "change_rule": _body(name="tea", active=False),
+    "remove_rule": _nothing,
+    "rule_stats": _nothing,
+    "order_rules": lambda w: {"body": {"rule_ids": [w.rule_id]}},
+    "list_rule_groups": _nothing,
+    "create_rule_group": _body(name="new", priority=1, stop=False),
+    "remove_rule_group": _nothing,
+    "preview_rules": _body(condition=_COFFEE, actions=_TO_COFFEE, last=100, limit=10),
+    "import_rules": _body(program="actual", content="[]"),
+    "run_rules": _body(since=DAY),
+    "list_rule_runs": _query(limit="10"),
+    "get_rule_run": _nothing,
+    "list_rule_changes": _query(kind="changed"),
+    "undo_rule_run": _nothing,
     "link_transfer": lambda w: {"body": {"other": w.other, "linked": True}},
     "review_queue": _query(limit="10"),
     "review_settings": _nothing,
@@ -505,7 +549,7 @@ SAMPLES: dict[tuple[str, str], str] = {
     **{("", name): name for name in (
         "account_id", "entry_id", "record_id", "import_id", "job_id", "file_id", "token_id",
         "credential_id", "session_id", "identity_id", "invite_id", "other", "user_id",
-        "address_id",
+        "address_id", "rule_id", "group_id", "run_id",
     )},
     ("", "account"): "account_id",
     ("", "actor"): "actor",

@@ -54,7 +54,7 @@ def accounts(data: Data = None, as_json: AsJson = False) -> None:
         for account in listed
         for balance in account["balances"] or [{"amount": "", "asset": ""}]
     ]
-    table(("account", "kind", "balance"), rows, right={2})
+    print_table(("account", "kind", "balance"), rows, right={2})
 
 
 def records(
@@ -104,7 +104,7 @@ def records(
          str(record.amount) + ("" if record.bank_state == "booked" else " pending"))
         for record in found
     ]  # fmt: skip
-    table(("date", "who or what", "account", "amount"), rows, right={3})
+    print_table(("date", "who or what", "account", "amount"), rows, right={3})
     if more:
         say(f"more: --cursor {more}")
 
@@ -255,29 +255,29 @@ def _shown(record: "Record") -> dict[str, Any]:
     }
 
 
-def table(
+def print_table(
     columns: tuple[str, ...], rows: list[tuple[Any, ...]], right: frozenset[int] | set[int]
 ) -> None:
     """Print rows for people."""
     from rich import box
     from rich.table import Table
 
-    shown = Table(box=box.SIMPLE_HEAD, header_style="dim")
+    table = Table(box=box.SIMPLE_HEAD, header_style="dim")
     for index, column in enumerate(columns):
-        shown.add_column(column, justify="right" if index in right else "left")
+        table.add_column(column, justify="right" if index in right else "left")
     for row in rows:
-        shown.add_row(*map(cell, row))
-    screen().print(shown)
+        table.add_row(*map(cell, row))
+    screen().print(table)
 
 
 def _print_wallet(shown: dict[str, Any]) -> None:
     if "days" in shown:
         rows = [(day["day"], *_flow(flow)) for day in shown["days"] for flow in day["flows"]]
-        table(("day", "income", "spending"), rows, right={1, 2})
+        print_table(("day", "income", "spending"), rows, right={1, 2})
     elif "months" in shown:
         worth = [(each["day"], _money(amount))
                  for each in shown["months"] for amount in each["amounts"]]  # fmt: skip
-        table(("end of", "net worth"), worth, right={1})
+        print_table(("end of", "net worth"), worth, right={1})
     else:
         _print_summary(shown["summary"])
 
@@ -291,10 +291,10 @@ def _print_summary(summary: dict[str, Any]) -> None:
         rows += [("income", income), ("spending", spending)]
     rows += [(f"  {top['category'] or 'no category'}", _money(top["spent"]))
              for top in summary["top_categories"]]  # fmt: skip
-    table((f"{summary['since']} to {summary['until']}", "amount"), rows, right={1})
+    print_table((f"{summary['since']} to {summary['until']}", "amount"), rows, right={1})
     trend = [(month["month"][:7], *_flow(flow))
              for month in summary["trend"] for flow in month["flows"]]  # fmt: skip
-    table(("month", "income", "spending"), trend, right={1, 2})
+    print_table(("month", "income", "spending"), trend, right={1, 2})
 
 
 def _flow(flow: dict[str, Any]) -> tuple[str, str]:

@@ -76,13 +76,15 @@ _RUNTIME_GRANTS = {
     "hold": _READ_ADD,
     "hold_end": _READ_ADD,
     "label": _READ_ADD,
+    "label_part": _READ_ADD,
+    "category": "select, insert, update (note, archived_at)",
     "total": "select",
     "account_number": _READ_ADD,
     "profile": "select, insert, update (answers, account_id)",
     "statement_import": "select, insert, update (result)",
     "record": "select, insert, update (account_id, on_date, units, asset, description, "
     "counterparty, merchant_key, bank_id, bank_state, status, void, edited, entry_id, "
-    "reasoning_trace, suggested, confidence, decisions, reviewed_at)",
+    "reasoning_trace, merchant, note, tags, locked, suggested, confidence, decisions, reviewed_at)",
     "decision": _READ_ADD,
     "review_setting": "select, insert, update (similar_auto, similar_suggested, model_auto, "
     "ask_model, separate_duties)",
@@ -91,6 +93,12 @@ _RUNTIME_GRANTS = {
     "sighting": _READ_ADD,
     "observation": _READ_ADD,
     "opening": _READ_ADD,
+    "rule_group": "select, insert, delete, update (name, priority, stop)",
+    "rule": "select, insert, delete, update (group_id, name, condition, actions, priority, "
+    "continues, active, hits, last_hit_at)",
+    "rule_run": "select, insert, update (state, last_id, examined, matched, changed, locked, "
+    "restored, kept)",
+    "rule_change": "select, insert, update (kind)",
 }
 _CONTROL_GRANTS = {
     "schema_state": "select",

@@ -31,11 +31,24 @@ from jsonb_to_recordset(cast(:rows as jsonb)) as g (record uuid, step int, sourc
 cross join lateral (select decisions from finora.record r
   where r.tenant_id = :tenant and r.id = g.record offset 0) r
 """)
+# Parts come before their label.
+_PARTS = text("""
+insert into finora.label_part (tenant_id, entry_id, number, part, category, units)
+select :tenant, r.entry_id, coalesce(l.number, 0) + 1, p.part, p.said ->> 0,
+  cast(p.said ->> 1 as numeric)
+from jsonb_to_recordset(cast(:rows as jsonb)) as g (record uuid, parts jsonb)
+cross join lateral (select entry_id from finora.record r
+  where r.tenant_id = :tenant and r.id = g.record and r.entry_id is not null offset 0) r
+left join lateral (select number from finora.label l
+  where l.tenant_id = :tenant and l.entry_id = r.entry_id order by number desc limit 1) l on true
+cross join lateral jsonb_array_elements(g.parts) with ordinality p (said, part)
+""")
 _LABEL = text("""
-insert into finora.label (tenant_id, entry_id, number, category, flow, source, set_by)
+insert into finora.label (tenant_id, entry_id, number, category, flow, source, set_by, rule_id)
 select :tenant, r.entry_id, coalesce(l.number, 0) + 1, g.category, coalesce(l.flow, e.flow),
-  g.source, :by
-from jsonb_to_recordset(cast(:rows as jsonb)) as g (record uuid, category text, source text)
+  g.source, :by, g.rule
+from jsonb_to_recordset(cast(:rows as jsonb)) as g (record uuid, category text, source text,
+  rule uuid)
 cross join lateral (select entry_id from finora.record r
   where r.tenant_id = :tenant and r.id = g.record and r.entry_id is not null offset 0) r
 cross join lateral (select flow from finora.entry e
@@ -44,10 +57,14 @@ left join lateral (select number, flow from finora.label l
   where l.tenant_id = :tenant and l.entry_id = r.entry_id order by number desc limit 1) l on true
 order by r.entry_id
 """)
+# What a person decided is theirs: locked against automation, and an example to it.
 _MOVE = text("""
 update finora.record r set status = g.status, suggested = g.suggested, confidence = g.confidence,
   decisions = r.decisions + g.steps,
-  reviewed_at = case when g.status in ('approved', 'overridden') then now() else r.reviewed_at end
+  reviewed_at = case when g.status in ('approved', 'overridden') then now() end,
+  locked = case when g.status not in ('approved', 'overridden') then r.locked else (
+    select string_agg(distinct field, ',' order by field) from
+      unnest(string_to_array(r.locked, ',') || array['category']) field) end
 from jsonb_to_recordset(cast(:rows as jsonb)) as g (record uuid, status text, suggested text,
   confidence int, steps int)
 where r.tenant_id = :tenant and r.id = g.record
@@ -83,11 +100,7 @@ class PgDecisions:
             for ruling in rulings
             for step, decision in enumerate(ruling.decisions, start=1)
         ]
-        labels = [
-            {"record": each.record_id.hex, "category": each.label, "source": _labelled_by(each)}
-            for each in rulings
-            if each.label is not None
-        ]
+        labels = [_label(each) for each in rulings if each.label is not None]
         moves = [
             {
                 "record": each.record_id.hex,
@@ -99,6 +112,7 @@ class PgDecisions:
             for each in rulings
         ]
         self._run(_APPEND, steps)
+        self._run(_PARTS, [label for label in labels if label["parts"]])
         self._run(_LABEL, labels, by=self.person)
         self._run(_MOVE, moves)
 
@@ -162,8 +176,14 @@ class PgDecisions:
             self.connection.execute(statement, values)
 
 
-def _labelled_by(ruling: Ruling) -> str:
+def _label(ruling: Ruling) -> dict[str, object]:
     decided = next(
         (each for each in ruling.decisions if each.verdict is Verdict.AUTO), ruling.decisions[-1]
     )
-    return _LABELLED_BY.get(decided.source, decided.source.value)
+    return {
+        "record": ruling.record_id.hex,
+        "category": ruling.label,
+        "parts": [[part.category, str(part.amount.units)] for part in ruling.parts] or None,
+        "source": _LABELLED_BY.get(decided.source, decided.source.value),
+        "rule": decided.rule_id and decided.rule_id.hex,
+    }

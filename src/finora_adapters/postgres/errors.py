@@ -8,11 +8,13 @@ from psycopg import errors as pg
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from finora_core.categories.rules import model as rules
 from finora_core.identity.tenants.model import NotAMember, TenantGone
 from finora_core.kernel.amount import BadAmount
 from finora_core.kernel.errors import Refusal, Unavailable
 from finora_core.kernel.work import Contended
 from finora_core.ledger import model as ledger
+from finora_core.records import model as records
 
 
 class DatabaseDown(Unavailable):
@@ -59,6 +61,10 @@ _BY_NAME: dict[str, Callable[[str], Refusal]] = {
     "hold_account_fkey": ledger.AccountNotFound,
     "balance_asset_fkey": ledger.BadPosting,
     "BAD_REVERSAL": ledger.BadPosting,
+    "BAD_SPLIT": records.BadSplit,
+    "label_part_label_fkey": records.BadSplit,
+    "rule_rule_group_fkey": rules.GroupNotFound,
+    "rule_group_tenant_id_name_key": rules.GroupExists,
     "entry_pkey": ledger.EntryExists,
     "posting_pkey": ledger.EntryExists,
     "money_units_check": BadAmount,
@@ -88,6 +94,10 @@ _SAID = {
     "hold_end_hold_fkey": "no such hold",
     "hold_account_fkey": "no such account",
     "balance_asset_fkey": "no such asset",
+    "BAD_SPLIT": "the parts of a split sum to what its entry moves, and come before its label",
+    "label_part_label_fkey": "the parts of a split come with their label",
+    "rule_rule_group_fkey": "there is no such group, or there are rules in it",
+    "rule_group_tenant_id_name_key": "a group of this name exists",
     "BAD_REVERSAL": "a reversal is its original's mirror image, at its date, and never reversed",
     "entry_pkey": "an entry with this id was posted before",
     "posting_pkey": "an entry with this id was posted before",

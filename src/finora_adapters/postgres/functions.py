@@ -136,13 +136,22 @@ begin
   if exists (select from fresh group by tenant_id, entry_id, asset having sum(units) <> 0) then
     raise exception using errcode = 'FN001', message = 'UNBALANCED';
   end if;
+  -- A split is of the whole of its entry: nothing comes after it.
+  if (select exists (select from label_part)) and exists (
+    select from fresh f where exists (select from label_part s
+      where s.tenant_id = f.tenant_id and s.entry_id = f.entry_id)
+  ) then
+    raise exception using errcode = 'FN002', message = 'ENTRY_CLOSED';
+  end if;
   for moved in
     select p.tenant_id, p.account_id, p.asset,
       date_trunc('month', p.on_date::timestamp)::date as month,
-      coalesce(l.category, '') as category,
-      direction(coalesce(l.flow, e.flow), p.units, e.reverses) as direction,
-      sum(p.units) as units, sum(case when e.reverses is null then 1 else -1 end) as postings,
-      sum(sum(p.units)) over account as change, row_number() over account as number,
+      coalesce(s.category, l.category, '') as category,
+      direction(coalesce(l.flow, e.flow), coalesce(s.units, p.units), e.reverses) as direction,
+      sum(coalesce(s.units, p.units)) as units,
+      sum(case when e.reverses is null then 1 else -1 end) as postings,
+      sum(sum(coalesce(s.units, p.units))) over account as change,
+      row_number() over account as number,
       bool_or(bool_or(e.tx is distinct from pg_current_xact_id() or e.on_date <> p.on_date))
         over () as closed,
       bool_or(bool_or(e.reverses is not null)) over () as reversing
@@ -152,11 +161,19 @@ begin
     ) e on true
     left join lateral (
       -- coalesce() of the two would not do: it is not leakproof, and so no condition of an index.
-      select l.category, l.flow from label l where (select exists (select from label))
+      select l.number, l.category, l.flow from label l where (select exists (select from label))
         and l.tenant_id = p.tenant_id
         and l.entry_id = case when e.reverses is null then p.entry_id else e.reverses end
       order by l.number desc limit 1
     ) l on true
+    left join lateral (
+      -- What was split goes back in the same parts.
+      select s.category, -s.units as units from label_part s
+      where (select exists (select from label_part)) and s.tenant_id = p.tenant_id
+        and s.entry_id = e.reverses and s.number = l.number and exists (
+          select from account a where a.tenant_id = p.tenant_id and a.id = p.account_id
+            and a.kind in ('asset', 'liability')) offset 0
+    ) s on true
     group by 1, 2, 3, 4, 5, 6
     window account as (partition by p.tenant_id, p.account_id, p.asset)
     order by 1, 2, 3, 4, 5, 6
@@ -219,8 +236,9 @@ returns text language sql immutable parallel safe return case
   when flow <> 'flow' then flow
   when (units > 0) = (reverses is null) then 'in' else 'out' end"""
 
-# A new label moves what its entry, and the entry's reversal, have in the totals. A label that is
-# written before the entry's postings moves nothing: they will count under it from the start.
+# A new label moves what its entry, and the entry's reversal, have in the totals; one with parts
+# moves it part by part. A label that is written before the entry's postings moves nothing: they
+# will count under it from the start. Parts are written before their label, and after the postings.
 LABEL_ADDED = f"""create function {SCHEMA}.label_added() returns trigger
 language plpgsql security definer {_ANY_SIZE} as $$
 begin
@@ -231,10 +249,26 @@ begin
   ) then
     raise exception using errcode = 'FN004', message = 'ENTRY_NOT_FOUND';
   end if;
+  if (select exists (select from label_part)) and exists (
+    select from fresh l
+    cross join lateral (
+      select sum(s.units) as units from label_part s where s.tenant_id = l.tenant_id
+        and s.entry_id = l.entry_id and s.number = l.number
+    ) parts
+    cross join lateral (
+      select case when count(*) = 1 then sum(p.units) end as units from posting p
+      where p.tenant_id = l.tenant_id and p.entry_id = l.entry_id and exists (
+        select from account a where a.tenant_id = p.tenant_id and a.id = p.account_id
+          and a.kind in ('asset', 'liability'))
+    ) whole
+    where parts.units is not null and parts.units is distinct from whole.units
+  ) then
+    raise exception using errcode = 'FN010', message = 'BAD_SPLIT';
+  end if;
   insert into total as t (tenant_id, account_id, asset, month, category, direction, units, postings)
     select p.tenant_id, p.account_id, p.asset, date_trunc('month', p.on_date::timestamp)::date,
-      s.category, direction(s.flow, p.units, e.reverses),
-      sum(s.sign * p.units), sum(s.sign * case when e.reverses is null then 1 else -1 end)
+      s.category, direction(s.flow, s.units, e.reverses),
+      sum(s.sign * s.units), sum(s.sign * case when e.reverses is null then 1 else -1 end)
     from fresh l
     cross join lateral (
       select * from entry e where e.tenant_id = l.tenant_id and e.id = l.entry_id
@@ -253,11 +287,60 @@ begin
         and prior.entry_id = l.entry_id and prior.number = l.number - 1 offset 0
     ) prior on true
     cross join lateral (values
-      (-1, coalesce(prior.category, ''), coalesce(prior.flow, e.flow)), (1, l.category, l.flow)
-    ) s (sign, category, flow)
+      (-1, l.number - 1, coalesce(prior.category, ''), coalesce(prior.flow, e.flow)),
+      (1, l.number::int, l.category, l.flow)
+    ) said (sign, number, category, flow)
+    cross join lateral (
+      select said.sign, said.flow, coalesce(part.category, said.category) as category,
+        coalesce(case when e.reverses is null then part.units else -part.units end, p.units)
+          as units
+      from (select) whole left join lateral (
+        select k.category, k.units from label_part k
+        where (select exists (select from label_part)) and k.tenant_id = l.tenant_id
+          and k.entry_id = l.entry_id and k.number = said.number offset 0
+      ) part on true
+    ) s
     group by 1, 2, 3, 4, 5, 6 order by 1, 2, 3, 4, 5, 6
     on conflict (tenant_id, month, account_id, asset, category, direction)
     do update set units = t.units + excluded.units, postings = t.postings + excluded.postings;
+  -- Whatever is used is in the list of categories.
+  insert into category (tenant_id, name)
+    select tenant_id, name from (
+      select l.tenant_id, l.category as name from fresh l
+      union
+      select s.tenant_id, s.category from fresh l cross join lateral (
+        select * from label_part s where s.tenant_id = l.tenant_id and s.entry_id = l.entry_id
+          and s.number = l.number offset 0) s
+    ) used
+    where length(name) between 1 and 200 and not exists (
+      select from category c where c.tenant_id = used.tenant_id and c.name = used.name)
+    order by 1, 2 on conflict do nothing;
+  -- A rule learns how often a person knew better.
+  update rule r set overridden = r.overridden + o.times from (
+    select l.tenant_id, prior.rule_id, count(*) as times
+    from fresh l cross join lateral (
+      select * from label prior where prior.tenant_id = l.tenant_id
+        and prior.entry_id = l.entry_id and prior.number = l.number - 1
+        and prior.rule_id is not null offset 0
+    ) prior
+    where l.source = 'human' and (l.category <> prior.category or exists (
+      select from label_part s where s.tenant_id = l.tenant_id and s.entry_id = l.entry_id
+        and s.number in (l.number, prior.number)))
+    group by 1, 2
+  ) o where r.tenant_id = o.tenant_id and r.id = o.rule_id;
+  return null;
+end $$"""
+
+# Parts that came after their label would be in no total.
+LABEL_PART_ADDED = f"""create function {SCHEMA}.label_part_added() returns trigger
+language plpgsql security definer {_ANY_SIZE} as $$
+begin
+  if exists (
+    select from fresh s where exists (select from label l where l.tenant_id = s.tenant_id
+      and l.entry_id = s.entry_id and l.number = s.number)
+  ) then
+    raise exception using errcode = 'FN010', message = 'BAD_SPLIT';
+  end if;
   return null;
 end $$"""
 
@@ -325,15 +408,27 @@ begin
   return null;
 end $$"""
 
-# What a record said before is kept, whoever changes it.
+# What a record said before is kept, whoever changes it. How its review stands, and who may write
+# what, is not what it says.
 RECORD_CHANGED = f"""create function {SCHEMA}.record_changed() returns trigger
 language plpgsql security definer {_SAFE} as $$
 begin
+  if (old.account_id, old.on_date, old.units, old.asset, old.description, old.counterparty,
+      old.bank_id, old.bank_state, old.void, old.edited, old.entry_id, old.merchant, old.note,
+      old.tags)
+    is not distinct from
+     (new.account_id, new.on_date, new.units, new.asset, new.description, new.counterparty,
+      new.bank_id, new.bank_state, new.void, new.edited, new.entry_id, new.merchant, new.note,
+      new.tags)
+  then
+    return new;
+  end if;
   insert into revision (tenant_id, record_id, number, account_id, on_date, units, asset,
-      description, counterparty, bank_id, bank_state, status, void, edited, entry_id, replaced_by)
+      description, counterparty, bank_id, bank_state, status, void, edited, entry_id, replaced_by,
+      merchant, note, tags)
     values (old.tenant_id, old.id, old.revision, old.account_id, old.on_date, old.units, old.asset,
       old.description, old.counterparty, old.bank_id, old.bank_state, old.status, old.void,
-      old.edited, old.entry_id, finora_user());
+      old.edited, old.entry_id, finora_user(), old.merchant, old.note, old.tags);
   new.revision := old.revision + 1;
   return new;
 end $$"""
@@ -371,6 +466,7 @@ FUNCTIONS = (
     GUESSED_RIGHT,
     POSTING_ADDED,
     LABEL_ADDED,
+    LABEL_PART_ADDED,
     HOLD_ADDED,
     HOLD_ENDED,
     LOCK_BALANCES,
@@ -380,8 +476,8 @@ FUNCTIONS = (
     JOB_ADDED,
 )
 
-_FACTS = ("entry", "posting", "hold", "hold_end", "label", "event", "seal", "sighting",
-          "observation", "revision", "asset", "opening", "decision")  # fmt: skip
+_FACTS = ("entry", "posting", "hold", "hold_end", "label", "label_part", "event", "seal",
+          "sighting", "observation", "revision", "asset", "opening", "decision")  # fmt: skip
 
 
 def _trigger(name: str, when: str, table: str, body: str, function: str) -> str:
@@ -391,19 +487,15 @@ def _trigger(name: str, when: str, table: str, body: str, function: str) -> str:
     )
 
 
-# Of what was received or is shown; how far the review is, decisions tell.
-_SHOWN = """for each row when ((old.account_id, old.on_date, old.units, old.asset, old.description,
-  old.counterparty, old.bank_id, old.bank_state, old.void, old.entry_id)
-  is distinct from (new.account_id, new.on_date, new.units, new.asset, new.description,
-  new.counterparty, new.bank_id, new.bank_state, new.void, new.entry_id))"""
 _EACH = "referencing new table as fresh for each statement"
 
 TRIGGERS = (
     _trigger("posting_added", "after insert", "posting", _EACH, "posting_added"),
     _trigger("label_added", "after insert", "label", _EACH, "label_added"),
+    _trigger("label_part_added", "after insert", "label_part", _EACH, "label_part_added"),
     _trigger("record_added", "after insert", "record", _EACH, "record_added"),
     _trigger("record_moved", "after update", "record", _EACH, "record_added"),
-    _trigger("record_changed", "before update", "record", _SHOWN, "record_changed"),
+    _trigger("record_changed", "before update", "record", "for each row", "record_changed"),
     _trigger("hold_added", "after insert", "hold", "for each row", "hold_added"),
     _trigger("hold_ended", "after insert", "hold_end", "for each row", "hold_ended"),
     _trigger("job_added", "after insert", "job", "for each statement", "job_added"),

@@ -7,6 +7,8 @@ The connection must see all tenants: the schema's owner with row security off, o
 import attrs
 from sqlalchemy import Connection, text
 
+from finora_adapters.postgres import flows
+
 INVARIANTS: dict[str, str] = {
     "I-01 postings of an entry sum to zero per asset": """
         select tenant_id, entry_id, asset from finora.posting group by 1, 2, 3
@@ -67,23 +69,32 @@ INVARIANTS: dict[str, str] = {
           and p.account_id = r.account_id
         where r.entry_id is not null and (p.units is distinct from r.units
           or p.asset <> r.asset or p.on_date <> r.on_date)""",
-    "totals are a full scan's": """
+    "totals are a full scan's": f"""
         select tenant_id, month, account_id, asset, category, direction from (
           select tenant_id, month, account_id, asset, category, direction, units, postings
           from finora.total
           union all
           select p.tenant_id, date_trunc('month', p.on_date)::date, p.account_id, p.asset,
-            coalesce(l.category, ''),
-            finora.direction(coalesce(l.flow, e.flow), p.units, e.reverses),
-            -p.units, case when e.reverses is null then -1 else 1 end
+            {flows.CATEGORY}, {flows.DIRECTION}, -{flows.UNITS},
+            case when e.reverses is null then -1 else 1 end
           from finora.posting p
           join finora.account a on a.tenant_id = p.tenant_id and a.id = p.account_id
             and a.kind in ('asset', 'liability')
           join finora.entry e on e.tenant_id = p.tenant_id and e.id = p.entry_id
-          left join lateral (select category, flow from finora.label l
-            where l.tenant_id = e.tenant_id and l.entry_id = coalesce(e.reverses, e.id)
-            order by number desc limit 1) l on true
-        ) both_sides group by 1, 2, 3, 4, 5, 6 having sum(units) <> 0 or sum(postings) <> 0""",
+          {flows.LABELLED}
+        ) both_sides group by 1, 2, 3, 4, 5, 6
+        having sum(units) <> 0 or sum(postings) <> 0""",
+    "the parts of a split sum to what its entry moves": """
+        select s.tenant_id, s.entry_id, s.number from finora.label_part s group by 1, 2, 3
+        having sum(s.units) is distinct from (
+          select case when count(*) = 1 then sum(p.units) end from finora.posting p
+          join finora.account a on a.tenant_id = p.tenant_id and a.id = p.account_id
+            and a.kind in ('asset', 'liability')
+          where p.tenant_id = s.tenant_id and p.entry_id = s.entry_id)""",
+    "a category in use is in the list": """
+        select l.tenant_id, l.category from finora.label l
+        where length(l.category) between 1 and 200 and not exists (select from finora.category c
+            where c.tenant_id = l.tenant_id and c.name = l.category)""",
 }
 
 

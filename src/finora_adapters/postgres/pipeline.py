@@ -1,5 +1,6 @@
 """Records as the pipeline takes them, what people taught, and wishes to look again."""
 
+import json
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
@@ -11,7 +12,8 @@ from sqlalchemy import Connection, text
 
 from finora_adapters.postgres import schema
 from finora_adapters.postgres.ledger import PgAssets
-from finora_adapters.postgres.records import conditions_of
+from finora_adapters.postgres.records import conditions_of, listed
+from finora_adapters.postgres.rules import REWRITE
 from finora_core.categories.pipeline.model import (
     BATCH,
     Chosen,
@@ -20,11 +22,12 @@ from finora_core.categories.pipeline.model import (
     Line,
     Taught,
 )
-from finora_core.categories.rules.model import Effect, RecordFacts, RuleBook
+from finora_core.categories.rules.conditions import RecordFacts
+from finora_core.categories.rules.model import Effect
 from finora_core.kernel.errors import NotFound
 from finora_core.kernel.plain import to_plain
 from finora_core.ledger.model import Flow
-from finora_core.records.model import BankState, RecordFilter, Status
+from finora_core.records.model import BankState, Part, RecordFilter, Status
 
 
 class ReprocessNotFound(NotFound):
@@ -42,9 +45,13 @@ select min(id::text)::uuid as first, max(id::text)::uuid as last from (
 # What the file said is a label too, under that of whoever said otherwise.
 _TAKE = """
 select r.id, a.name as account, r.account_id, r.on_date, r.units, r.asset, r.description,
-  r.counterparty, r.merchant_key, r.source, r.status, r.suggested, r.confidence, r.decisions,
-  coalesce(l.category, '') as category, coalesce(l.flow, e.flow) as flow,
-  coalesce(l.source, '') as labelled_by,
+  r.counterparty, r.merchant_key, r.merchant, r.tags, r.note, r.locked, r.source, r.status,
+  r.suggested, r.confidence, r.decisions, coalesce(l.category, '') as category,
+  case when (select exists (select from finora.label_part where tenant_id = :tenant)) then
+    (select json_agg(json_build_array(s.category, s.units::text) order by s.part)
+      from finora.label_part s where s.tenant_id = r.tenant_id and s.entry_id = r.entry_id
+        and s.number = l.number) end as parts,
+  coalesce(l.flow, e.flow) as flow, coalesce(l.source, '') as labelled_by,
   case when l.source = 'statement' then l.category when l.number > 1 then
     (select s.category from finora.label s where s.tenant_id = r.tenant_id
       and s.entry_id = r.entry_id and s.source = 'statement' order by s.number desc limit 1)
@@ -130,12 +137,25 @@ class PgLines:
         )
         self.connection.execute(query, values | {"tenant": self.tenant_id})
 
+    def rewrite(self, effects: Mapping[UUID, Effect]) -> None:
+        rows = []
+        for record_id, effect in effects.items():
+            words = {field: ",".join(said) if isinstance(said, tuple) else said
+                     for field, said in effect.values.items() if field != "category"}  # fmt: skip
+            if words:
+                rows.append({"id": record_id.hex} | words)
+        if rows:
+            values = {"tenant": self.tenant_id, "rows": json.dumps(rows)}
+            self.connection.execute(REWRITE, values)
+
     def _line(self, row: Sequence[Any]) -> Line:
         # Unpacked: there are many, and a name costs three times as much to look up.
         (record_id, account, account_id, on_date, units, asset, description, counterparty,
-         merchant_key, source, status, suggested, confidence, decisions, category, flow,
-         labelled_by, stated) = row  # fmt: skip
-        by_person = labelled_by == "human"
+         merchant_key, merchant, tags, note, locked, source, status, suggested, confidence,
+         decisions, category, parts, flow, labelled_by, stated) = row  # fmt: skip
+        theirs = frozenset(listed(locked))
+        divided = tuple(Part(name, self.assets.amount(n, asset)) for name, n in parts or ())
+        by_person = "category" in theirs
         facts = RecordFacts(
             id=record_id,
             account=account,
@@ -145,26 +165,27 @@ class PgLines:
             description=description,
             counterparty=counterparty,
             merchant_key=merchant_key,
+            merchant=merchant,
             # What automation said before is no fact to judge by.
             category=category if by_person else stated or "",
+            tags=listed(tags),
+            note=note,
             source=source,
-            locked=_CATEGORY if by_person else _NOTHING,
+            locked=theirs,
+            parts=divided if by_person else (),
         )
         return Line(
             facts=facts,
             status=Status(status),
             flow=Flow(flow),
             category=category,
+            parts=divided,
             labelled_by=labelled_by,
             stated=stated or "",
             suggested=suggested,
             confidence=confidence,
             decisions=decisions,
         )
-
-
-_CATEGORY = frozenset({"category"})
-_NOTHING: frozenset[str] = frozenset()
 
 
 def _conditions(chosen: Chosen, after: UUID | None) -> tuple[list[str], dict[str, Any]]:
@@ -290,17 +311,3 @@ def _plain(wanted: RecordFilter) -> dict[str, Any]:
     plain = to_plain(wanted)
     assert isinstance(plain, dict)
     return plain | amounts
-
-
-@attrs.frozen
-class PgRules:
-    """A tenant's rules. There are none yet."""
-
-    connection: Connection
-    tenant_id: UUID
-
-    def book(self) -> RuleBook:
-        return RuleBook()
-
-    def applied(self, effects: Mapping[UUID, Effect]) -> None:
-        return None

@@ -1,7 +1,7 @@
 """Records, their revisions and their labels."""
 
 import json
-from collections.abc import Collection, Generator, Mapping
+from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -17,6 +17,7 @@ from finora_core.kernel.plain import to_plain
 from finora_core.ledger.model import EntryWords, Flow
 from finora_core.records.model import (
     BankState,
+    Part,
     Record,
     RecordDetail,
     RecordFilter,
@@ -29,12 +30,18 @@ from finora_core.records.ports import Row
 SELECT = """
 select r.id, r.account_id, a.name as account, r.on_date, r.units, r.asset, r.description,
   r.counterparty, r.merchant_key, r.bank_id, r.bank_state, r.status, r.source, r.void, r.entry_id,
-  r.revision, r.recorded_at, r.suggested, r.confidence, r.decisions,
-  coalesce(l.category, '') as category, l.flow
+  r.revision, r.recorded_at, r.merchant, r.note, r.tags, r.locked, r.suggested, r.confidence,
+  r.decisions, coalesce(l.category, '') as category, l.flow, s.parts
 from finora.record r
 join finora.account a on a.tenant_id = r.tenant_id and a.id = r.account_id
-left join lateral (select category, flow from finora.label l where l.tenant_id = r.tenant_id
-  and l.entry_id = r.entry_id order by number desc limit 1) l on true
+left join lateral (select number, category, flow from finora.label l
+  where l.tenant_id = r.tenant_id and l.entry_id = r.entry_id
+  order by number desc limit 1) l on true
+left join lateral (
+  select json_agg(json_build_array(s.category, s.units::text) order by s.part) as parts
+  from finora.label_part s where s.tenant_id = r.tenant_id and s.entry_id = r.entry_id
+    and s.number = l.number
+) s on true
 where r.tenant_id = :tenant
 """
 
@@ -56,11 +63,43 @@ update finora.record set account_id = :account_id, on_date = :on_date, units = :
   entry_id = :entry_id, edited = true
 where tenant_id = :tenant and id = :id
 """)
+_ANNOTATE = text("""
+update finora.record set merchant = :merchant, note = :note, tags = :tags, locked = :locked
+where tenant_id = :tenant and id = :id
+""")
 
+# Parts come before their label. A label that leaves the category leaves its parts, too.
+_PARTS = text("""
+insert into finora.label_part (tenant_id, entry_id, number, part, category, units)
+select :tenant, :entry, number + 1, p.part, p.category, p.units
+from (select coalesce(max(number), 0) as number from finora.label
+  where tenant_id = :tenant and entry_id = :entry) l
+cross join unnest(cast(:categories as text[]), cast(:units as numeric[]))
+  with ordinality p (category, units, part)
+""")
+_KEEP_PARTS = text("""
+insert into finora.label_part (tenant_id, entry_id, number, part, category, units)
+select s.tenant_id, s.entry_id, s.number + 1, s.part, s.category, s.units
+from finora.label_part s where s.tenant_id = :tenant and s.entry_id = :entry
+  and s.number = (select max(number) from finora.label
+    where tenant_id = :tenant and entry_id = :entry)
+""")
+_MOVE_PARTS = text("""
+insert into finora.label_part (tenant_id, entry_id, number, part, category, units)
+select s.tenant_id, :to, 1, s.part, s.category, s.units
+from finora.label_part s where s.tenant_id = :tenant and s.entry_id = :entry
+  and s.number = (select max(number) from finora.label
+    where tenant_id = :tenant and entry_id = :entry)
+""")
+_MOVE = text("""
+insert into finora.label (tenant_id, entry_id, number, category, flow, source, set_by, rule_id)
+select tenant_id, :to, 1, category, flow, source, set_by, rule_id from finora.label
+where tenant_id = :tenant and entry_id = :entry order by number desc limit 1
+""")
 _LABEL = text("""
-insert into finora.label (tenant_id, entry_id, number, category, flow, source, set_by)
+insert into finora.label (tenant_id, entry_id, number, category, flow, source, set_by, rule_id)
 select e.tenant_id, e.id, coalesce(l.number, 0) + 1, coalesce(:category, l.category, ''),
-  coalesce(:flow, l.flow, e.flow), :source, :set_by
+  coalesce(:flow, l.flow, e.flow), :source, :set_by, :rule
 from finora.entry e left join lateral (select number, category, flow from finora.label l
   where l.tenant_id = e.tenant_id and l.entry_id = e.id order by number desc limit 1) l on true
 where e.tenant_id = :tenant and e.id = :entry
@@ -68,7 +107,7 @@ where e.tenant_id = :tenant and e.id = :entry
 
 _REVISIONS = text("""
 select number, account_id, on_date, units::text as units, asset, description, counterparty, bank_id,
-  bank_state, status, void, replaced_at, replaced_by
+  bank_state, status, void, replaced_at, replaced_by, merchant, note, tags
 from finora.revision where tenant_id = :tenant and record_id = :id order by number
 """)
 
@@ -118,11 +157,45 @@ class PgRecords:
     def save(self, row: Row) -> None:
         self.connection.execute(_SAVE, self._values(row))
 
-    def label(
-        self, entry_id: UUID, category: str | None, flow: str | None, source: str, set_by: UUID
+    def annotate(
+        self,
+        record_id: UUID,
+        merchant: str | None,
+        note: str,
+        tags: Iterable[str],
+        locked: Iterable[str],
     ) -> None:
-        values = {"category": category, "flow": flow, "source": source, "set_by": set_by}
-        self.connection.execute(_LABEL, {"tenant": self.tenant_id, "entry": entry_id} | values)
+        values = {"merchant": merchant, "note": note, "tags": ",".join(tags)}
+        values["locked"] = ",".join(sorted(locked))
+        self.connection.execute(_ANNOTATE, {"tenant": self.tenant_id, "id": record_id} | values)
+
+    def label(
+        self,
+        entry_id: UUID,
+        category: str | None,
+        flow: str | None,
+        source: str,
+        set_by: UUID,
+        *,
+        parts: Sequence[Part] = (),
+        rule_id: UUID | None = None,
+    ) -> None:
+        entry = {"tenant": self.tenant_id, "entry": entry_id}
+        if parts:
+            shares = {
+                "categories": [part.category for part in parts],
+                "units": [part.amount.units for part in parts],
+            }
+            self.connection.execute(_PARTS, entry | shares)
+        elif category is None:
+            self.connection.execute(_KEEP_PARTS, entry)
+        values = {"category": "" if parts else category, "flow": flow, "source": source}
+        self.connection.execute(_LABEL, entry | values | {"set_by": set_by, "rule": rule_id})
+
+    def move_label(self, entry_id: UUID, to: UUID) -> None:
+        entries = {"tenant": self.tenant_id, "entry": entry_id, "to": to}
+        self.connection.execute(_MOVE_PARTS, entries)
+        self.connection.execute(_MOVE, entries)
 
     def list(self, wanted: RecordFilter, cursor: str | None, limit: int) -> Page[Record]:
         conditions, values = conditions_of(wanted)
@@ -154,6 +227,7 @@ def record_of(row: SqlRow[Any], assets: PgAssets) -> Record:
     """A row of SELECT."""
     values = dict(row._mapping)
     units, asset = values.pop("units"), values.pop("asset")
+    parts = values.pop("parts") or ()
     return Record(
         **values
         | {
@@ -161,8 +235,16 @@ def record_of(row: SqlRow[Any], assets: PgAssets) -> Record:
             "bank_state": BankState(row.bank_state),
             "status": Status(row.status),
             "flow": Flow(row.flow) if row.flow else None,
+            "parts": tuple(Part(name, assets.amount(n, asset)) for name, n in parts),
+            "tags": listed(row.tags),
+            "locked": listed(row.locked),
         }
     )
+
+
+def listed(joined: str) -> tuple[str, ...]:
+    """What a column has with commas between."""
+    return tuple(joined.split(",")) if joined else ()
 
 
 _WORDS = text("""
@@ -202,7 +284,16 @@ def conditions_of(wanted: RecordFilter) -> tuple[list[str], dict[str, Any]]:
     ask("r.account_id = :account", account=wanted.account_id)
     ask("r.on_date >= :since", since=wanted.since)
     ask("r.on_date <= :until", until=wanted.until)
-    ask("coalesce(l.category, '') = :category", category=wanted.category)
+    ask(
+        "(coalesce(l.category, '') = :category or exists (select from finora.label_part s "
+        "where s.tenant_id = r.tenant_id and s.entry_id = r.entry_id and s.number = l.number "
+        "and s.category = :category))",
+        category=wanted.category,
+    )
+    ask("position(',' || :tag || ',' in ',' || r.tags || ',') > 0", tag=wanted.tag)
+    if wanted.merchant is not None:
+        ask("coalesce(r.merchant, r.merchant_key) ilike :merchant",
+            merchant=f"%{_literal(wanted.merchant)}%")  # fmt: skip
     ask("r.status = :status", status=wanted.status and wanted.status.value)
     ask("r.source = :source", source=wanted.source)
     ask("r.bank_state = :bank_state", bank_state=wanted.bank_state and wanted.bank_state.value)
@@ -211,11 +302,15 @@ def conditions_of(wanted: RecordFilter) -> tuple[list[str], dict[str, Any]]:
             ask(f"r.units {sign} :{name}", **{name: bound.units})
             ask(f"r.asset = :{name}_asset", **{f"{name}_asset": bound.asset.id})
     if wanted.text is not None:
-        escaped = wanted.text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
         ask("(coalesce(r.counterparty, '') || ' ' || r.description) ilike :text",
-            text=f"%{escaped}%")  # fmt: skip
+            text=f"%{_literal(wanted.text)}%")  # fmt: skip
     ask("r.confidence >= :least_confidence", least_confidence=wanted.least_confidence)
     ask("r.confidence <= :most_confidence", most_confidence=wanted.most_confidence)
     if not wanted.with_void:
         conditions.append("not r.void")
     return conditions, values
+
+
+def _literal(text: str) -> str:
+    """The text as a pattern that only it matches."""
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, text
 
 from finora_adapters.postgres.ledger import PgAssets
 from finora_adapters.postgres.records import SELECT, record_of
-from finora_core.categories.approvals.model import Proposal, RulesUnavailable, SourceAccuracy
+from finora_core.categories.approvals.model import SourceAccuracy
 from finora_core.kernel.page import Page, decode_cursor, encode_cursor
 from finora_core.records.model import DecisionSource, Record
 
@@ -64,11 +64,3 @@ class PgReviews:
             SourceAccuracy(**dict(row._mapping) | {"source": DecisionSource(row.source)})
             for row in self.connection.execute(_ACCURACY, values)
         ]
-
-
-@attrs.frozen
-class PgMerchantRules:
-    """There are no rules yet."""
-
-    def add_for_merchant(self, proposal: Proposal, by: UUID) -> UUID:
-        raise RulesUnavailable("this installation keeps no rules")

@@ -770,10 +770,48 @@ label = Table(
     Column("source", Text, nullable=False),
     Column("set_by", Uuid, nullable=False),
     _at(),
+    # The rule that said it. It may be gone since.
+    Column("rule_id", Uuid),
     PrimaryKeyConstraint("tenant_id", "entry_id", "number"),
     _one_of("flow", "flow", "transfer", "opening", "exchange"),
     _one_of("source", "statement", "match", "rule", "embedding", "llm", "human"),
     CheckConstraint("number > 0", name="number"),
+)
+
+# Of a label that divides its entry among categories: they sum to what the entry moves on the
+# tenant's own account, and the totals follow them.
+label_part = Table(
+    "label_part",
+    metadata,
+    _tenant(),
+    _id("entry_id"),
+    Column("number", SmallInteger, nullable=False),
+    Column("part", SmallInteger, nullable=False),
+    Column("category", Text, nullable=False),
+    Column("units", MoneyUnits, nullable=False),
+    PrimaryKeyConstraint("tenant_id", "entry_id", "number", "part"),
+    # Deferred: a part is written before its label, whose trigger reads it.
+    ForeignKeyConstraint(
+        ["tenant_id", "entry_id", "number"],
+        [f"{SCHEMA}.label.tenant_id", f"{SCHEMA}.label.entry_id", f"{SCHEMA}.label.number"],
+        deferrable=True,
+        initially="DEFERRED",
+    ),
+    CheckConstraint("units <> 0", name="units"),
+)
+
+# The tenant's list of categories: paths of names with `:` between them. One enters it by hand, or
+# when a label first uses it.
+category = Table(
+    "category",
+    metadata,
+    _tenant(),
+    Column("name", Text, nullable=False),
+    Column("note", Text, nullable=False, server_default=""),
+    _at("created_at"),
+    Column("archived_at", INSTANT),
+    PrimaryKeyConstraint("tenant_id", "name"),
+    CheckConstraint("length(name) between 1 and 200", name="name"),
 )
 
 total = Table(
@@ -867,6 +905,11 @@ record = Table(
     # Of earlier releases, and empty: the trace is in `decision`.
     Column("reasoning_trace", JSONB),
     _at(),
+    # What people and rules say of it. Tags and locked fields are in order, with commas between.
+    Column("merchant", Text),
+    Column("note", Text, nullable=False, server_default=""),
+    Column("tags", Text, nullable=False, server_default=""),
+    Column("locked", Text, nullable=False, server_default=""),
     # The category that waits for a person, and how sure its finder was of it.
     Column("suggested", Text, nullable=False, server_default=""),
     Column("confidence", SmallInteger),
@@ -983,6 +1026,9 @@ revision = Table(
     Column("entry_id", Uuid),
     _at("replaced_at"),
     Column("replaced_by", Uuid, nullable=False),
+    Column("merchant", Text),
+    Column("note", Text, nullable=False, server_default=""),
+    Column("tags", Text, nullable=False, server_default=""),
     PrimaryKeyConstraint("tenant_id", "record_id", "number"),
     _to("record", "record_id"),
 )
@@ -1039,4 +1085,82 @@ opening = Table(
     _to("account", "account_id"),
     _to("entry", "entry_id"),
     CheckConstraint("(entry_id is null) = (units = 0)", name="entry"),
+)
+
+# --- rules ---
+
+rule_group = Table(
+    "rule_group",
+    metadata,
+    _tenant(),
+    _id(),
+    Column("name", Text, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("stop", Boolean, nullable=False),
+    _at("created_at"),
+    PrimaryKeyConstraint("tenant_id", "id"),
+    UniqueConstraint("tenant_id", "name"),
+    CheckConstraint("length(name) between 1 and 200", name="name"),
+)
+
+rule = Table(
+    "rule",
+    metadata,
+    _tenant(),
+    _id(),
+    Column("group_id", Uuid),
+    Column("name", Text, nullable=False),
+    Column("condition", JSONB, nullable=False),
+    Column("actions", JSONB, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("continues", Boolean, nullable=False),
+    Column("active", Boolean, nullable=False),
+    _at("created_at"),
+    Column("hits", BigInteger, nullable=False, server_default="0"),
+    Column("last_hit_at", INSTANT),
+    Column("overridden", BigInteger, nullable=False, server_default="0"),
+    PrimaryKeyConstraint("tenant_id", "id"),
+    _to("rule_group", "group_id"),
+    CheckConstraint("length(name) between 1 and 200", name="name"),
+)
+
+# Rules over records that were there already. It has the rules as they were when it was asked for.
+rule_run = Table(
+    "rule_run",
+    metadata,
+    _tenant(),
+    _id(),
+    Column("state", Text, nullable=False, server_default="waiting"),
+    Column("wanted", JSONB, nullable=False),
+    Column("rules", JSONB, nullable=False),
+    # How far it is: the last record that it went over.
+    Column("last_id", Uuid),
+    Column("examined", BigInteger, nullable=False, server_default="0"),
+    Column("matched", BigInteger, nullable=False, server_default="0"),
+    Column("changed", BigInteger, nullable=False, server_default="0"),
+    Column("locked", BigInteger, nullable=False, server_default="0"),
+    Column("restored", BigInteger, nullable=False, server_default="0"),
+    Column("kept", BigInteger, nullable=False, server_default="0"),
+    Column("asked_by", Uuid, nullable=False),
+    _at(),
+    PrimaryKeyConstraint("tenant_id", "id"),
+    _one_of("state", "waiting", "done", "undoing", "undone"),
+)
+
+# A field that a run changed, exactly, or left because a person had set it; and what became of it
+# when the run was undone.
+rule_change = Table(
+    "rule_change",
+    metadata,
+    _tenant(),
+    _id("run_id"),
+    _id("record_id"),
+    Column("field", Text, nullable=False),
+    _id("rule_id"),
+    Column("before", JSONB, nullable=False),
+    Column("after", JSONB, nullable=False),
+    Column("kind", Text, nullable=False),
+    PrimaryKeyConstraint("tenant_id", "run_id", "record_id", "field"),
+    _to("rule_run", "run_id"),
+    _one_of("kind", "changed", "locked", "restored", "kept"),
 )

@@ -604,6 +604,9 @@ with pair as (
   join finora.record b on b.tenant_id = :tenant and b.id = near.other
   where not exists (select from finora.label l where l.tenant_id = :tenant
       and l.entry_id in (a.entry_id, b.entry_id) and (l.flow <> 'flow' or l.source = 'human'))
+    and not exists (select from finora.label_part s where s.tenant_id = :tenant
+      and s.entry_id in (a.entry_id, b.entry_id))
+    and position('flow' in a.locked || ',' || b.locked) = 0
     and (
       concat_ws(' ', a.counterparty, a.description, b.counterparty, b.description)
         ~* '\\m(transfer|umbuchung|[uü]bertrag|virement|giroconto|overboeking|traspaso|p[rř]evod)'

@@ -16,6 +16,7 @@ from finora_adapters.postgres import access
 from finora_adapters.postgres.addresses import PgAddresses
 from finora_adapters.postgres.audit import PgLog
 from finora_adapters.postgres.belongings import PgBelongings
+from finora_adapters.postgres.categories import PgCategories
 from finora_adapters.postgres.decisions import PgDecisions
 from finora_adapters.postgres.driver import Statement, run, run_all
 from finora_adapters.postgres.erasure import PgErasure
@@ -27,9 +28,10 @@ from finora_adapters.postgres.jobs import PgEveryJob, PgJobs, PgPeriods, dump
 from finora_adapters.postgres.ledger import PgAccounts, PgAssets, PgHolds, PgJournal
 from finora_adapters.postgres.members import PgMembers
 from finora_adapters.postgres.people import PgPeople
-from finora_adapters.postgres.pipeline import PgLines, PgMemory, PgReprocesses, PgRules
+from finora_adapters.postgres.pipeline import PgLines, PgMemory, PgReprocesses
 from finora_adapters.postgres.records import PgRecords, PgWords
-from finora_adapters.postgres.reviews import PgMerchantRules, PgReviews
+from finora_adapters.postgres.reviews import PgReviews
+from finora_adapters.postgres.rules import PgRuleRuns, PgRules
 from finora_adapters.postgres.secrets import PgDataKeys, PgSecrets
 from finora_adapters.postgres.sessions import PgSessions
 from finora_adapters.postgres.statements import PgImports, PgStaging
@@ -200,6 +202,10 @@ class PgWork:
         return PgMemory(self.connection, self.scope.tenant_id)
 
     @cached_property
+    def categories(self) -> PgCategories:
+        return PgCategories(self.connection, self.scope.tenant_id)
+
+    @cached_property
     def rules(self) -> PgRules:
         return PgRules(self.connection, self.scope.tenant_id)
 
@@ -208,12 +214,12 @@ class PgWork:
         return PgReviews(self.connection, self.scope.tenant_id, self.assets)
 
     @cached_property
-    def merchant_rules(self) -> PgMerchantRules:
-        return PgMerchantRules()
-
-    @cached_property
     def reprocesses(self) -> PgReprocesses:
         return PgReprocesses(self.connection, self.scope.tenant_id, self.assets)
+
+    @cached_property
+    def rule_runs(self) -> PgRuleRuns:
+        return PgRuleRuns(self.connection, self.scope.tenant_id, self.assets)
 
     @cached_property
     def imports(self) -> PgImports:

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from enum import StrEnum
 from functools import lru_cache
@@ -93,6 +93,30 @@ class UnknownFormat(Invalid):
     """No installed statement format recognises the file."""
 
     code = "UNKNOWN_FORMAT"
+
+
+class BadCategory(Invalid):
+    """A category is a path of names with `:` between them, of at most 200 characters in all."""
+
+    code = "BAD_CATEGORY"
+
+
+class BadTags(Invalid):
+    """A tag has 1 to 50 characters and no comma; a record has at most 50."""
+
+    code = "BAD_TAGS"
+
+
+class BadSplit(Invalid):
+    """The parts of a split must be of the record's asset, not zero, and sum to its amount."""
+
+    code = "BAD_SPLIT"
+
+
+class SplitStands(Conflict):
+    """The record is split into parts of its present amount; give it one category first."""
+
+    code = "SPLIT_STANDS"
 
 
 class ImportNotFound(NotFound):
@@ -201,6 +225,8 @@ class Ruling:
     decisions: tuple[Decision, ...]
     label: str | None = None
     """The category to label it with; None leaves the label."""
+    parts: "tuple[Part, ...]" = ()
+    """In place of a category: what it is divided into. The label is empty then."""
     suggested: str = ""
     confidence: int = 0
 
@@ -224,6 +250,18 @@ class ReviewSettings:
             raise BadRecord("what suggests is not above what decides")
 
 
+@attrs.frozen
+class Part:
+    """What of a split record belongs to one category. `amount` has a sign of its own."""
+
+    category: str
+    amount: Amount
+
+
+LOCKABLE = ("category", "tags", "description", "note", "merchant", "counterparty", "flow")
+"""Fields that are locked against automation once a person has set them."""
+
+
 @attrs.frozen(kw_only=True)
 class Record:
     """One line. `amount` is positive for money into the account."""
@@ -241,6 +279,15 @@ class Record:
     bank_state: BankState
     status: Status
     category: str
+    """Empty for one that is split."""
+    parts: tuple[Part, ...] = ()
+    """Of one that is split among categories; they sum to its amount."""
+    merchant: str | None = None
+    """Its name as a person or a rule gave it; else `merchant_key` is what is known."""
+    note: str = ""
+    tags: tuple[str, ...] = ()
+    locked: tuple[str, ...] = ()
+    """Fields that a person has set; automation leaves them."""
     flow: Flow | None
     """How its label says that it counts; None for one without a label."""
     source: str
@@ -266,23 +313,45 @@ class Record:
         self._check_open(seen)
         status = self.status.to(Status.APPROVED)
         category = self.suggested or self.category
-        if not category:
+        if not category and not self.parts:
             raise NothingSuggested("there is no category to approve: override it with one")
-        return self._said(status, Verdict.APPROVED, category, by, None)
+        # Its own label stays as it is, with its parts.
+        label = self.suggested or None
+        return self._said(status, Verdict.APPROVED, category, by, label=label)
 
     def overridden(
         self, category: str, by: UUID, note: str | None = None, seen: int | None = None
     ) -> Ruling:
         """It has this category. Who knows of the last decision (`seen`, its number) may also
         change what a person decided. Raises BadStatus, AlreadyReviewed, BadRecord, RecordVoid."""
-        category = category.strip()
-        check_text(category, note or "")
-        if len(category) > MAX_CATEGORY:
-            raise BadRecord(f"a category has at most {MAX_CATEGORY} characters")
+        check_text(note or "")
+        category = category_path(category)
         self._check_open(seen)
         if self.status in HUMAN and seen is None:
             raise AlreadyReviewed(f"the record is {self.status} by now")
-        return self._said(self.status.to(Status.OVERRIDDEN), Verdict.OVERRIDDEN, category, by, note)
+        return self._said(
+            self.status.to(Status.OVERRIDDEN), Verdict.OVERRIDDEN, category, by, note, category
+        )
+
+    def divided(self, parts: "Iterable[Part]", by: UUID) -> Ruling:
+        """Its amount is of these categories. Raises BadStatus, BadSplit, BadRecord, RecordVoid."""
+        self._check_open(None)
+        found = checked_parts(parts, self.amount)
+        status = self.status.to(Status.OVERRIDDEN)
+        said = self._said(status, Verdict.OVERRIDDEN, "", by, label="")
+        return attrs.evolve(said, parts=found)
+
+    def released(self, by: UUID) -> Ruling:
+        """Automation may judge it again; its label stays until something else is sure. What a
+        person decided is no example any more."""
+        said = Decision(
+            source=DecisionSource.HUMAN,
+            verdict=Verdict.NONE,
+            category=self.category,
+            rationale="UNLOCKED",
+            decided_by=by,
+        )
+        return Ruling(record_id=self.id, status=Status.PROCESSED, decisions=(said,))
 
     def _check_open(self, seen: int | None) -> None:
         if self.void:
@@ -293,7 +362,13 @@ class Record:
             raise AlreadyReviewed(f"its last decision is number {self.decisions}, not {seen}")
 
     def _said(
-        self, status: Status, verdict: Verdict, category: str, by: UUID, note: str | None
+        self,
+        status: Status,
+        verdict: Verdict,
+        category: str,
+        by: UUID,
+        note: str | None = None,
+        label: str | None = None,
     ) -> Ruling:
         said = Decision(
             source=DecisionSource.HUMAN,
@@ -307,7 +382,7 @@ class Record:
             record_id=self.id,
             status=status,
             decisions=(said,),
-            label=category,
+            label=label,
             confidence=SURE,
         )
 
@@ -332,6 +407,9 @@ class RecordFilter:
     category: str | None = None
     text: str | None = None
     """Contained in description or counterparty, whatever the case."""
+    merchant: str | None = None
+    """Contained in the merchant's name, or in its key where it has none."""
+    tag: str | None = None
     least: Amount | None = None
     most: Amount | None = None
     status: Status | None = None
@@ -355,6 +433,7 @@ class NewRecord:
 
     def __attrs_post_init__(self) -> None:
         check_text(self.description, self.counterparty or "", self.category)
+        object.__setattr__(self, "category", category_path(self.category))
 
 
 @attrs.frozen(kw_only=True)
@@ -366,9 +445,24 @@ class RecordChange:
     amount: Amount | None = None
     description: str | None = None
     counterparty: str | None = None
+    merchant: str | None = None
+    """Empty takes it away."""
+    note: str | None = None
+    tags: tuple[str, ...] | None = None
 
     def __attrs_post_init__(self) -> None:
-        check_text(self.description or "", self.counterparty or "")
+        check_text(self.description or "", self.counterparty or "", self.note or "")
+        check_text(self.merchant or "")
+        if len(self.merchant or "") > 200:
+            raise BadRecord("a merchant's name has at most 200 characters")
+        if self.tags is not None:
+            object.__setattr__(self, "tags", checked_tags(self.tags))
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """What it says of the fields that can be locked."""
+        named = ("description", "counterparty", "merchant", "note", "tags")
+        return frozenset(name for name in named if getattr(self, name) is not None)
 
     @property
     def moves_money(self) -> bool:
@@ -377,6 +471,9 @@ class RecordChange:
 
 MAX_TEXT = 4_000
 MAX_CATEGORY = 200
+MAX_TAG = 50
+MAX_TAGS = 50
+MAX_PARTS = 100
 
 
 def check_text(*texts: str) -> None:
@@ -386,6 +483,45 @@ def check_text(*texts: str) -> None:
             raise BadRecord(f"a text of {len(text)} characters; at most {MAX_TEXT}")
         if "\x00" in text or any("\ud800" <= character <= "\udfff" for character in text):
             raise BadRecord("a text holds characters that are not text")
+
+
+def category_path(text: str) -> str:
+    """The path of a category, without blanks around its names; empty for none. Raises BadCategory
+    for a name that is empty, or too long a path."""
+    names = [name.strip() for name in text.split(":")]
+    path = ":".join(names)
+    if not path:
+        return ""
+    if not all(names) or len(path) > MAX_CATEGORY or not path.isprintable():
+        raise BadCategory(f"{text[:40]!r} is not a path of names with `:` between them")
+    return path
+
+
+def checked_tags(tags: Iterable[str]) -> tuple[str, ...]:
+    """Tags in order, each once. Raises BadTags."""
+    found = sorted({tag.strip() for tag in tags})
+    for tag in found:
+        if not 1 <= len(tag) <= MAX_TAG or "," in tag or not tag.isprintable():
+            raise BadTags(f"{tag[:40]!r} is no tag: 1 to {MAX_TAG} characters without a comma")
+    if len(found) > MAX_TAGS:
+        raise BadTags(f"a record has at most {MAX_TAGS} tags, not {len(found)}")
+    return tuple(found)
+
+
+def checked_parts(parts: Iterable[Part], amount: Amount) -> tuple[Part, ...]:
+    """Parts that sum to the amount. Raises BadSplit, BadCategory."""
+    found = tuple(Part(category_path(part.category), part.amount) for part in parts)
+    if not 2 <= len(found) <= MAX_PARTS:
+        raise BadSplit(f"a split has 2 to {MAX_PARTS} parts")
+    if any(part.amount.asset != amount.asset or not part.amount for part in found):
+        raise BadSplit(f"every part is of {amount.asset.id} and not zero")
+    whole = Amount(sum(part.amount.units for part in found), amount.asset)
+    if whole != amount:
+        raise BadSplit(
+            f"the parts sum to {whole}, the record is {amount}: {amount - whole} is missing",
+            facts={"missing": (amount - whole).text},
+        )
+    return found
 
 
 def signed_amount(amount: Amount, kind: str | None) -> Amount:
@@ -571,7 +707,7 @@ class RecordEdited:
 
     record_id: UUID
     what: str
-    """created, changed, deleted, categorised, linked"""
+    """created, changed, deleted, categorised, split, unlocked, linked"""
 
     def payload(self) -> Mapping[str, Plain]:
         return {"record": str(self.record_id), "what": self.what}

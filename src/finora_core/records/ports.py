@@ -18,6 +18,7 @@ from finora_core.records.model import (
     ImportRequest,
     ImportResult,
     Merged,
+    Part,
     Record,
     RecordDetail,
     RecordFilter,
@@ -62,10 +63,32 @@ class Records(Protocol):
     def list(self, wanted: RecordFilter, cursor: str | None, limit: int) -> Page[Record]:
         """Latest business date first."""
 
-    def label(
-        self, entry_id: UUID, category: str | None, flow: str | None, source: str, set_by: UUID
+    def annotate(
+        self,
+        record_id: UUID,
+        merchant: str | None,
+        note: str,
+        tags: Iterable[str],
+        locked: Iterable[str],
     ) -> None:
-        """Set the entry's category, or how its money counts, or both; None leaves it."""
+        """What people say of it beside its label; `locked` are the fields that are theirs."""
+
+    def label(
+        self,
+        entry_id: UUID,
+        category: str | None,
+        flow: str | None,
+        source: str,
+        set_by: UUID,
+        *,
+        parts: Sequence[Part] = (),
+        rule_id: UUID | None = None,
+    ) -> None:
+        """Set the entry's category, or how its money counts, or both; None leaves it. With
+        `parts`, it is divided among their categories. Raises BadSplit."""
+
+    def move_label(self, entry_id: UUID, to: UUID) -> None:
+        """Say of another entry, which has no label yet, what is said of this one."""
 
 
 class Decisions(Protocol):

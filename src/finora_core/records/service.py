@@ -1,5 +1,6 @@
 """What people do with records: list, enter, change, delete, categorise, link."""
 
+from collections.abc import Iterable
 from datetime import date
 from uuid import UUID
 
@@ -12,10 +13,13 @@ from finora_core.kernel.scope import Scope
 from finora_core.kernel.work import Begin, retried
 from finora_core.ledger.model import Account, AccountKind, Entry, Flow, Posting
 from finora_core.records.model import (
+    HUMAN,
+    LOCKABLE,
     BadRecord,
     BankState,
     DutiesSeparate,
     NewRecord,
+    Part,
     Record,
     RecordChange,
     RecordChanged,
@@ -23,6 +27,7 @@ from finora_core.records.model import (
     RecordEdited,
     RecordFilter,
     RecordVoid,
+    SplitStands,
     identity_of,
     merchant_key,
     signed_amount,
@@ -96,6 +101,7 @@ class RecordService:
             work.records.add(row, same, "manual", scope.user_id)
             if new.category and row.entry_id:
                 work.records.label(row.entry_id, new.category, None, "human", scope.user_id)
+                work.records.annotate(record_id, None, "", (), {"category"})
             self._settle(work, {new.account_id})
             work.events.record(RecordEdited(record_id, "created"))
             return work.done(work.records.get(record_id))
@@ -122,25 +128,36 @@ class RecordService:
             entry_id = old.entry_id
             if change.moves_money and old.bank_state is BankState.BOOKED:
                 _reverse(work, old.entry_id)
+                if old.parts and amount != old.amount:
+                    raise SplitStands(f"the record is split into parts of {old.amount}")
                 entry_id = _post(work, new_id(), account_id, on_date, amount)
-                if old.category and entry_id:
-                    work.records.label(entry_id, old.category, None, "human", scope.user_id)
+                if old.entry_id and entry_id:
+                    work.records.move_label(old.entry_id, entry_id)
             row = _row(old)
             words = change.counterparty or change.description
-            work.records.save(
-                attrs.evolve(
-                    row,
-                    account_id=account_id,
-                    on_date=on_date,
-                    amount=amount,
-                    description=row.description
-                    if change.description is None
-                    else change.description,
-                    counterparty=change.counterparty or row.counterparty,
-                    merchant_key=merchant_key(words) if words else row.merchant_key,
-                    entry_id=entry_id,
+            if change.moves_money or {"description", "counterparty"} & change.fields:
+                work.records.save(
+                    attrs.evolve(
+                        row,
+                        account_id=account_id,
+                        on_date=on_date,
+                        amount=amount,
+                        description=row.description
+                        if change.description is None
+                        else change.description,
+                        counterparty=change.counterparty or row.counterparty,
+                        merchant_key=merchant_key(words) if words else row.merchant_key,
+                        entry_id=entry_id,
+                    )
                 )
-            )
+            if change.fields:
+                work.records.annotate(
+                    record_id,
+                    old.merchant if change.merchant is None else change.merchant.strip() or None,
+                    old.note if change.note is None else change.note,
+                    old.tags if change.tags is None else change.tags,
+                    {*old.locked, *change.fields},
+                )
             self._settle(work, {old.account_id, account_id})
             work.events.record(RecordEdited(record_id, "changed"))
             return work.done(work.records.get(record_id))
@@ -171,6 +188,33 @@ class RecordService:
             return work.done(work.records.get(record_id))
 
     @retried
+    def split(self, scope: Scope, record_id: UUID, parts: Iterable[Part]) -> Record:
+        """Divide the record among categories; moves no money. The parts sum to its amount, to the
+        last unit (BadSplit otherwise). Categorise it to undo."""
+        with self.begin(scope) as work:
+            old = self._open(work, record_id, None)
+            if record_id in work.decisions.barred(scope.user_id, (record_id,)):
+                raise DutiesSeparate("you brought it in: in this tenant another member categorises")
+            work.decisions.write([old.divided(parts, scope.user_id)])
+            work.events.record(RecordEdited(record_id, "split"))
+            return work.done(work.records.get(record_id))
+
+    @retried
+    def unlock(self, scope: Scope, record_id: UUID, fields: Iterable[str]) -> Record:
+        """Let automation write these fields again. Their values stay as they are."""
+        with self.begin(scope) as work:
+            given = set(fields)
+            if not given <= set(LOCKABLE):
+                raise BadRecord(f"there are {', '.join(LOCKABLE)} to unlock")
+            old = self._open(work, record_id, None)
+            locked = set(old.locked) - given
+            work.records.annotate(record_id, old.merchant, old.note, old.tags, locked)
+            if old.status in HUMAN and "category" in set(old.locked) & given:
+                work.decisions.write([old.released(scope.user_id)])
+            work.events.record(RecordEdited(record_id, "unlocked"))
+            return work.done(work.records.get(record_id))
+
+    @retried
     def link_transfer(
         self, scope: Scope, one: UUID, other: UUID, *, linked: bool = True
     ) -> tuple[Record, Record]:
@@ -185,6 +229,7 @@ class RecordService:
                     raise BadRecord("a pending record cannot be linked yet")
                 flow = Flow.TRANSFER if linked else Flow.FLOW
                 work.records.label(end.entry_id, None, flow, "human", scope.user_id)
+                _lock(work, end, "flow")
                 work.events.record(RecordEdited(end.id, "linked"))
             return work.done(ends)
 
@@ -205,6 +250,11 @@ def _row(record: Record) -> Row:
     return Row(
         **{field.name: getattr(record, field.name) for field in attrs.fields(Row)},
     )
+
+
+def _lock(work: RecordsWork, record: Record, field: str) -> None:
+    locked = {*record.locked, field}
+    work.records.annotate(record.id, record.merchant, record.note, record.tags, locked)
 
 
 def _post(

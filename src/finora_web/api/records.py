@@ -12,6 +12,7 @@ from finora_core.records.model import (
     BankState,
     DecisionSource,
     NewRecord,
+    Part,
     RecordChange,
     RecordFilter,
     Status,
@@ -43,10 +44,19 @@ routes = Routes("records")
 Confidence = Annotated[
     int, Field(ge=0, le=10_000, description="In hundredths of a percent: 9200 is 92 %.")
 ]
+Lockable = Literal["category", "tags", "description", "note", "merchant", "counterparty", "flow"]
 Kind = Annotated[
     Literal["income", "expense"] | None,
     Field(description="What the sign must agree with: positive is income, negative expense."),
 ]
+
+
+class PartOut(Out):
+    category: str
+    amount: MoneyOut
+
+
+Tag = Annotated[str, Field(min_length=1, max_length=50, pattern=r"^[^,\x00-\x1f]+$")]
 
 
 class RecordOut(Out):
@@ -62,7 +72,12 @@ class RecordOut(Out):
     bank_id: str | None
     bank_state: BankState
     status: Status
-    category: str
+    category: str = Field(description="Empty for one that is split.")
+    parts: list[PartOut] = Field(description="Of one that is split.")
+    merchant: str | None
+    note: str
+    tags: list[str]
+    locked: list[str] = Field(description="Fields that a person has set; automation leaves them.")
     source: str
     void: bool
     entry_id: UUID | None
@@ -116,6 +131,11 @@ class RecordChangeIn(In):
     amount: MoneyIn | None = None
     description: Text | None = None
     counterparty: Text | None = None
+    merchant: Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")] | None = Field(
+        None, description="Empty takes it away."
+    )
+    note: Text | None = None
+    tags: Annotated[list[Tag], Field(max_length=50)] | None = None
     type: Kind = None
     revision: Annotated[int, Field(ge=0, le=32_767)] | None = Field(
         None, description="Change it only if this is still its latest revision."
@@ -124,6 +144,21 @@ class RecordChangeIn(In):
 
 class CategoryIn(In):
     category: Name
+
+
+class PartIn(In):
+    category: Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")]
+    amount: MoneyIn
+
+
+class SplitIn(In):
+    parts: Annotated[list[PartIn], Field(min_length=2, max_length=100)] = Field(
+        description="They sum to the record's amount, to the last unit."
+    )
+
+
+class UnlockIn(In):
+    fields: Annotated[list[Lockable], Field(min_length=1, max_length=7)]
 
 
 class TransferIn(In):
@@ -143,6 +178,8 @@ class Wanted(In):
     since: Day | None = None
     until: Day | None = None
     category: Name | None = None
+    merchant: Name | None = Field(None, description="In its name, or its key.")
+    tag: Tag | None = None
     text: Name | None = Field(None, description="In description or counterparty.")
     asset: Code | None = Field(None, description="Of the limits `least` and `most`.")
     least: Decimal | None = None
@@ -173,6 +210,8 @@ def filter_of(app: Services, scope: Scope, query: Wanted) -> RecordFilter:
         since=query.since,
         until=query.until,
         category=query.category,
+        merchant=query.merchant,
+        tag=query.tag,
         text=query.text,
         least=least,
         most=most,
@@ -214,6 +253,9 @@ def change_record(app: Services, scope: Scope, record_id: UUID, body: RecordChan
         amount=None if body.amount is None else money(app, scope, body.amount),
         description=body.description,
         counterparty=body.counterparty,
+        merchant=body.merchant,
+        note=body.note,
+        tags=None if body.tags is None else tuple(body.tags),
     )
     return app.records.change(scope, record_id, change, kind=body.type, revision=body.revision)
 
@@ -228,6 +270,19 @@ def delete_record(app: Services, scope: Scope, record_id: UUID) -> object:
 def categorise_record(app: Services, scope: Scope, record_id: UUID, body: CategoryIn) -> object:
     """Label the record; moves no money."""
     return app.records.categorise(scope, record_id, body.category)
+
+
+@routes.post("/records/{record_id}/split", "books:write", Single[RecordOut])
+def split_record(app: Services, scope: Scope, record_id: UUID, body: SplitIn) -> object:
+    """Divide the record among categories; moves no money."""
+    parts = [Part(part.category, money(app, scope, part.amount)) for part in body.parts]
+    return app.records.split(scope, record_id, parts)
+
+
+@routes.post("/records/{record_id}/unlock", "books:write", Single[RecordOut])
+def unlock_record(app: Services, scope: Scope, record_id: UUID, body: UnlockIn) -> object:
+    """Let rules write these fields again; they keep their values."""
+    return app.records.unlock(scope, record_id, body.fields)
 
 
 @routes.post("/records/{record_id}/transfer", "books:write", Single[TransferOut],

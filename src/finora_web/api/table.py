@@ -4,6 +4,7 @@ from finora_web.api import (
     accounts,
     addresses,
     auth,
+    categories,
     credentials,
     entries,
     events,
@@ -15,6 +16,7 @@ from finora_web.api import (
     people,
     records,
     review,
+    rules,
     tenants,
     tokens,
     wallet,
@@ -24,8 +26,8 @@ from finora_web.contract import Endpoint
 ENDPOINTS: tuple[Endpoint, ...] = tuple(
     endpoint
     for module in (
-        auth, me, addresses, tenants, people, accounts, entries, records, review, imports, wallet,
-        jobs, files, tokens, credentials, events, exports,
+        auth, me, addresses, tenants, people, accounts, entries, records, categories, rules, review,
+        imports, wallet, jobs, files, tokens, credentials, events, exports,
     )
     for endpoint in module.routes
 )  # fmt: skip

@@ -8,7 +8,10 @@ from uuid import UUID
 
 import attrs
 
-from finora_core.kernel.errors import Invalid, Unavailable
+from finora_core.categories.rules.actions import Set, Split
+from finora_core.categories.rules.conditions import MAX_VALUE, All, Test
+from finora_core.categories.rules.model import Rule
+from finora_core.kernel.errors import Invalid
 from finora_core.kernel.events import Plain
 from finora_core.records.model import DecisionSource, Record
 
@@ -20,12 +23,6 @@ class TooManyAtOnce(Invalid):
     """A bulk action takes 1 to 500 records, each once."""
 
     code = "TOO_MANY_RECORDS"
-
-
-class RulesUnavailable(Unavailable):
-    """This installation keeps no rules."""
-
-    code = "RULES_UNAVAILABLE"
 
 
 class BulkAction(StrEnum):
@@ -41,6 +38,32 @@ class Proposal:
     merchant_key: str
     direction: str
     category: str
+
+    def rule(self, rule_id: UUID, *, continues: bool) -> Rule:
+        """The first of all to be asked: nothing else is as particular."""
+        return Rule(
+            id=rule_id,
+            name=f"{self.merchant_key[:150]} ({self.direction})",
+            condition=All(
+                (
+                    Test("merchant_key", "equals", self.merchant_key),
+                    Test("direction", "equals", self.direction),
+                )
+            ),
+            actions=(Set("category", self.category),),
+            continues=continues,
+        )
+
+    def into(self, rule: Rule) -> Rule:
+        """The rule that is there for this merchant, saying this."""
+        kept = (
+            each
+            for each in rule.actions
+            if not isinstance(each, Split)
+            and not (isinstance(each, Set) and each.field == "category")
+        )
+        actions = (*kept, Set("category", self.category))
+        return attrs.evolve(rule, actions=actions, active=True)
 
 
 @attrs.frozen(kw_only=True)
@@ -92,7 +115,7 @@ class SourceAccuracy:
 
 def proposal_of(record: Record, category: str) -> Proposal | None:
     """None where the record names no merchant, or has no category now."""
-    if not record.merchant_key or not category:
+    if not category or not 0 < len(record.merchant_key) <= MAX_VALUE:
         return None
     return Proposal(merchant_key=record.merchant_key, direction=record.direction, category=category)
 

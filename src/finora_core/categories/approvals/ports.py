@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from datetime import date
 from typing import Protocol
-from uuid import UUID
 
-from finora_core.categories.approvals.model import Proposal, SourceAccuracy
+from finora_core.categories.approvals.model import SourceAccuracy
+from finora_core.categories.rules.ports import Rules
 from finora_core.kernel.page import Page
 from finora_core.records.model import Record
 from finora_core.records.ports import RecordsWork
@@ -19,13 +19,8 @@ class Reviews(Protocol):
         """By week and source, of the decisions of these days."""
 
 
-class MerchantRules(Protocol):
-    def add_for_merchant(self, proposal: Proposal, by: UUID) -> UUID:
-        """Make the proposed rule, and log that it was. Raises RulesUnavailable."""
-
-
 class ReviewWork(RecordsWork, Protocol):
     @property
     def reviews(self) -> Reviews: ...
     @property
-    def merchant_rules(self) -> MerchantRules: ...
+    def rules(self) -> Rules: ...

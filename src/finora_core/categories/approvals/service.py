@@ -11,6 +11,7 @@ from finora_core.categories.approvals.model import (
     BulkAction,
     ItemOutcome,
     Overridden,
+    Proposal,
     RecordApproved,
     RecordOverridden,
     ReviewSettingsChanged,
@@ -19,17 +20,27 @@ from finora_core.categories.approvals.model import (
     proposal_of,
 )
 from finora_core.categories.approvals.ports import ReviewWork
+from finora_core.categories.rules.model import (
+    MAX_PRIORITY,
+    MAX_RULES,
+    RuleChanged,
+    RuleCreated,
+    TooManyRules,
+)
 from finora_core.kernel.errors import Refusal
+from finora_core.kernel.ids import new_id
 from finora_core.kernel.page import DEFAULT_LIMIT, Page, checked_limit
 from finora_core.kernel.scope import Scope
 from finora_core.kernel.work import Begin, retried
 from finora_core.records.model import (
     BadRecord,
+    DecisionSource,
     DutiesSeparate,
     Record,
     RecordNotFound,
     ReviewSettings,
     Ruling,
+    Verdict,
 )
 
 MAX_DAYS = 3_660
@@ -70,7 +81,8 @@ class ReviewService:
     ) -> Overridden:
         """The record has this category. What a person decided can be overridden by who says which
         decision they saw; else the second of two reviewers gets a Conflict. Proposes a rule for
-        the merchant; makes it with `make_rule`. Raises as `approve` does, and RulesUnavailable."""
+        the merchant; makes it with `make_rule`, before all others. Raises as `approve` does, and
+        TooManyRules."""
         with self.begin(scope) as work:
             record = self._open(work, scope, record_id)
             ruling = record.overridden(category, scope.user_id, note, seen)
@@ -80,7 +92,7 @@ class ReviewService:
             if make_rule:
                 if proposal is None:
                     raise BadRecord("a record without a merchant or a category makes no rule")
-                rule_id = work.merchant_rules.add_for_merchant(proposal, scope.user_id)
+                rule_id = _made(work, proposal, record_id)
             changed = work.records.get(record_id)
             return work.done(Overridden(record=changed, proposal=proposal, rule_id=rule_id))
 
@@ -148,6 +160,30 @@ class ReviewService:
         if record_id in work.decisions.barred(scope.user_id, (record_id,)):
             raise DutiesSeparate(_BARRED)
         return record
+
+
+def _made(work: ReviewWork, proposal: Proposal, record_id: UUID) -> UUID:
+    """The rule that the merchant has, saying this now; or a new one, first of all."""
+    rules = work.rules.all()
+    # Where a rule had the category wrong, it must not be asked after this one. Others go on.
+    sure = [each for each in work.decisions.of(record_id) if each.verdict is Verdict.AUTO]
+    wrong = bool(sure) and sure[-1].source is DecisionSource.RULE
+    rule = proposal.rule(new_id(), continues=not wrong)
+    same = next((each for each in rules if each.condition == rule.condition), None)
+    if same is not None:
+        work.rules.save(proposal.into(same))
+        work.events.record(RuleChanged(same.id, "changed"))
+        return same.id
+    if len(rules) >= MAX_RULES:
+        raise TooManyRules(f"a tenant has at most {MAX_RULES} rules")
+    if rules and rules[0].group_id is None and rules[0].priority == 0:
+        for each in rules:
+            if each.group_id is None:
+                later = min(each.priority + 1, MAX_PRIORITY)
+                work.rules.save(attrs.evolve(each, priority=later))
+    work.rules.add(rule)
+    work.events.record(RuleCreated(rule.id))
+    return rule.id
 
 
 _BARRED = "you brought it in: in this tenant another member approves"

@@ -9,7 +9,8 @@ from uuid import UUID
 
 import attrs
 
-from finora_core.categories.rules.model import NO_EFFECT, Effect, RecordFacts
+from finora_core.categories.rules.conditions import RecordFacts
+from finora_core.categories.rules.model import NO_EFFECT, Effect
 from finora_core.kernel.errors import Limited
 from finora_core.kernel.events import Plain
 from finora_core.ledger.model import Flow
@@ -18,6 +19,7 @@ from finora_core.records.model import (
     SURE,
     Decision,
     DecisionSource,
+    Part,
     RecordFilter,
     ReviewSettings,
     Ruling,
@@ -61,6 +63,8 @@ class Line:
     flow: Flow
     category: str
     """Of the label in force."""
+    parts: tuple[Part, ...] = ()
+    """That it is divided into by the label in force."""
     labelled_by: str
     """Who set it: `statement`, `human`, a step of ours; empty where there is no label."""
     stated: str
@@ -197,10 +201,13 @@ class Case:
         best suggestion before them."""
         line, said = self.line, self.said
         if said and said[0].verdict is Verdict.APPROVED:
-            return self._ruled(Status.APPROVED, said[0], line.category)
+            return self._ruled(Status.APPROVED, said[0], line.category, parts=line.parts)
         decided = next((each for each in said if each.verdict is Verdict.AUTO), None)
         if decided is not None:
-            return self._ruled(Status.PROCESSED, decided, decided.category)
+            parts = self.effect.split or () if decided.source is DecisionSource.RULE else ()
+            if decided.source is DecisionSource.MATCH:
+                parts = line.parts
+            return self._ruled(Status.PROCESSED, decided, decided.category, parts=parts)
         hints = [each for each in said if each.verdict is Verdict.SUGGESTED]
         if not hints and not any(each.verdict is Verdict.NONE for each in said):
             nothing = Decision(
@@ -209,15 +216,25 @@ class Case:
             return attrs.evolve(self, said=(*said, nothing)).ruling()
         best = max(hints, key=lambda each: each.confidence) if hints else said[-1]
         status = Status.PROCESSED if self.effect.skip_review else Status.NEEDS_REVIEW
-        kept = line.category if line.labelled_by == "human" else ""
-        return self._ruled(status, best, kept, best.category)
+        if line.labelled_by == "human":
+            return self._ruled(status, best, line.category, best.category, line.parts)
+        return self._ruled(status, best, "", best.category)
 
-    def _ruled(self, status: Status, by: Decision, category: str, suggested: str = "") -> Ruling:
+    def _ruled(
+        self,
+        status: Status,
+        by: Decision,
+        category: str,
+        suggested: str = "",
+        parts: tuple[Part, ...] = (),
+    ) -> Ruling:
+        stays = (category, parts) == (self.line.category, self.line.parts)
         return Ruling(
             record_id=self.line.id,
             status=status,
             decisions=self.said,
-            label=None if category == self.line.category else category,
+            label=None if stays else category,
+            parts=() if stays else parts,
             suggested=suggested,
             confidence=by.confidence,
         )
@@ -225,26 +242,32 @@ class Case:
     def changes(self, ruling: Ruling) -> bool:
         """Whether it says anything new of a record that was looked at before."""
         line = self.line
+        if ruling.label is not None or set(self.effect.values) - {"category"}:
+            return True
         before = (line.status, line.suggested, line.confidence)
-        return ruling.label is not None or before != (
-            ruling.status, ruling.suggested, ruling.confidence
-        )  # fmt: skip
+        return before != (ruling.status, ruling.suggested, ruling.confidence)
 
 
 def opened(line: Line, effect: Effect, settings: ReviewSettings) -> Case:
     """The record with what needs no memory: a person's word, a transfer, a rule, its file."""
     case = Case(line=line, effect=effect)
-    if line.labelled_by == "human":
+    if "category" in line.facts.locked:
         return _entered(case, settings)
     if line.flow is not Flow.FLOW:
         return case.saying(
             Decision(source=DecisionSource.MATCH, verdict=Verdict.AUTO, confidence=SURE,
                      category=line.category, rationale=line.flow.value.upper())
         )  # fmt: skip
-    if category := effect.values.get("category"):
+    if (category := effect.values.get("category")) or effect.split:
         return case.saying(
             Decision(source=DecisionSource.RULE, verdict=Verdict.AUTO, confidence=SURE,
-                     category=str(category), rationale="RULE", rule_id=effect.by.get("category"))
+                     category=str(category or ""), rationale="SPLIT" if effect.split else "RULE",
+                     rule_id=effect.by.get("category"))
+        )  # fmt: skip
+    if effect.unfit is not None:
+        case = case.saying(
+            Decision(source=DecisionSource.RULE, verdict=Verdict.NONE, rationale="SPLIT_UNFIT",
+                     rule_id=effect.unfit)
         )  # fmt: skip
     if line.stated:
         return case.saying(

@@ -14,6 +14,7 @@ from finora_core.categories.pipeline.model import (
     Line,
     Taught,
 )
+from finora_core.categories.rules.model import Effect
 from finora_core.categories.rules.ports import Rules
 from finora_core.jobs.ports import Jobs
 from finora_core.kernel.scope import Scope
@@ -38,6 +39,9 @@ class Lines(Protocol):
 
     def fail(self, chosen: Chosen) -> None:
         """Those that wait have failed."""
+
+    def rewrite(self, effects: Mapping[UUID, Effect]) -> None:
+        """Write what rules say beside the category: description, note, tags, merchant."""
 
 
 class Memory(Protocol):

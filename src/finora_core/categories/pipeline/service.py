@@ -294,9 +294,10 @@ def _write(
     if told and not task.dry_run:
         rulings = [ruling for _, ruling in told]
         work.decisions.write(rulings)
-        hits = {case.line.id: case.effect for case, _ in told if case.effect.rules}
-        if hits:
-            work.rules.applied(hits)
+        effects = {case.line.id: case.effect for case, _ in told if case.effect.rules}
+        if effects:
+            work.lines.rewrite(effects)
+            work.rules.hit(Counter(rule for effect in effects.values() for rule in effect.rules))
         work.events.record(RecordsProcessed(counted(rulings)))
     return told
 

@@ -5,7 +5,7 @@ from alembic import op
 from finora_adapters.postgres.migrate import run_sql
 
 revision = "0009_pipeline"
-down_revision = "0007_sessions"
+down_revision = "0008_rules"
 
 
 def upgrade() -> None:

@@ -7,6 +7,15 @@ alter table finora.record
   add constraint record_confidence_check check (confidence between 0 and 10000),
   add constraint record_suggested_check check (length(suggested) <= 200);
 
+-- What people said before is theirs. The owner sees all tenants for this moment.
+alter table finora.record no force row level security;
+alter table finora.label no force row level security;
+update finora.record r set locked = 'category' where r.locked = '' and (
+  select case when l.category <> '' then l.source end from finora.label l where l.tenant_id = r.tenant_id and l.entry_id = r.entry_id
+  order by l.number desc limit 1) = 'human';
+alter table finora.record force row level security;
+alter table finora.label force row level security;
+
 CREATE TABLE finora.reprocess (
 	tenant_id UUID NOT NULL,
 	id UUID NOT NULL,
@@ -62,13 +71,6 @@ CREATE INDEX record_review_idx ON finora.record (tenant_id, confidence, on_date,
 
 CREATE INDEX decision_tenant_id_decided_at_idx ON finora.decision (tenant_id, decided_at);
 
-drop trigger record_changed on finora.record;
-
-create trigger record_changed before update on finora.record for each row when ((old.account_id, old.on_date, old.units, old.asset, old.description,
-  old.counterparty, old.bank_id, old.bank_state, old.void, old.entry_id)
-  is distinct from (new.account_id, new.on_date, new.units, new.asset, new.description,
-  new.counterparty, new.bank_id, new.bank_state, new.void, new.entry_id)) execute function finora.record_changed();
-
 create trigger decision_fixed before update or delete or truncate on finora.decision for each statement execute function finora.refuse_change();
 
 grant select, insert (tenant_id, record_id, number, source, verdict, category, confidence, rationale, rule_id, neighbours, model, note, decided_by) on finora.decision to finora_api;
@@ -77,9 +79,9 @@ grant select (tenant_id), delete on finora.decision to finora_eraser;
 
 grant select, insert (tenant_id, record_id, number, source, verdict, category, confidence, rationale, rule_id, neighbours, model, note, decided_by) on finora.decision to finora_worker;
 
-grant select, insert (tenant_id, id, received_account_id, identity, occurrence, import_id, place, source, raw, account_id, on_date, units, asset, description, counterparty, merchant_key, bank_id, bank_state, status, void, edited, entry_id, revision, reasoning_trace, suggested, confidence, decisions, reviewed_at, entered_by), update (account_id, on_date, units, asset, description, counterparty, merchant_key, bank_id, bank_state, status, void, edited, entry_id, reasoning_trace, suggested, confidence, decisions, reviewed_at) on finora.record to finora_api;
+grant select, insert (suggested, confidence, decisions, reviewed_at, entered_by), update (suggested, confidence, decisions, reviewed_at) on finora.record to finora_api;
 
-grant select, insert (tenant_id, id, received_account_id, identity, occurrence, import_id, place, source, raw, account_id, on_date, units, asset, description, counterparty, merchant_key, bank_id, bank_state, status, void, edited, entry_id, revision, reasoning_trace, suggested, confidence, decisions, reviewed_at, entered_by), update (account_id, on_date, units, asset, description, counterparty, merchant_key, bank_id, bank_state, status, void, edited, entry_id, reasoning_trace, suggested, confidence, decisions, reviewed_at) on finora.record to finora_worker;
+grant select, insert (suggested, confidence, decisions, reviewed_at, entered_by), update (suggested, confidence, decisions, reviewed_at) on finora.record to finora_worker;
 
 grant select, insert (tenant_id, id, wanted, dry_run, asked_by, after, counts), update (after, counts) on finora.reprocess to finora_api;
 

@@ -1,0 +1,12 @@
+"""Categories as a list, splits, what people and rules say of records, and rules."""
+
+from alembic import op
+
+from finora_adapters.postgres.migrate import run_sql
+
+revision = "0008_rules"
+down_revision = "0007_sessions"
+
+
+def upgrade() -> None:
+    op.execute(run_sql(revision))
