@@ -12,8 +12,10 @@ from finora.commands import (
     audit,
     backup,
     books,
+    explain,
     keys,
     mail,
+    plans,
     review,
     rules,
     serving,
@@ -36,6 +38,7 @@ app.command("accounts")(books.accounts)
 app.command("records")(books.records)
 app.command("review")(review.review)
 app.command("wallet")(books.wallet)
+app.command("explain")(explain.explain)
 app.command("export")(books.export)
 app.command("migrate")(upkeep.migrate)
 app.command("backup")(backup.backup)
@@ -45,6 +48,8 @@ app.command("plugins")(upkeep.plugins)
 app.command("up")(serving.up)
 app.command("serve")(serving.serve)
 app.command("worker")(serving.worker)
+app.add_typer(plans.budget, name="budget")
+app.add_typer(plans.goals, name="goals")
 app.add_typer(serving.token, name="token")
 app.add_typer(serving.queue, name="queue")
 app.add_typer(admin.admin, name="admin")

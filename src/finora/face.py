@@ -28,6 +28,11 @@ from finora_core.categories.service import CategoryService
 from finora_core.files.service import FileService
 from finora_core.identity.admin.service import PeopleOperator
 from finora_core.identity.service import TokenService
+from finora_core.insights.budgets.service import BudgetService
+from finora_core.insights.explain.service import ExplainService
+from finora_core.insights.forecast.service import ForecastService
+from finora_core.insights.goals.service import GoalService
+from finora_core.insights.recurring.service import RecurringService
 from finora_core.insights.wallet.service import WalletService
 from finora_core.jobs.model import Job, JobState, JobStateConflict
 from finora_core.jobs.ports import Queue
@@ -38,6 +43,7 @@ from finora_core.kernel.scope import Scope
 from finora_core.ledger.service import LedgerService
 from finora_core.records.imports import ImportService
 from finora_core.records.model import ImportRequest
+from finora_core.records.receipts.service import ReceiptService
 from finora_core.records.service import RecordService
 from finora_core.secrets.model import MAX_AGE
 from finora_core.secrets.service import KeyService, SecretService
@@ -63,6 +69,12 @@ class Finora:
         self.categories = services.get(CategoryService)
         self.rules = services.get(RuleService)
         self.wallet = services.get(WalletService)
+        self.budgets = services.get(BudgetService)
+        self.goals = services.get(GoalService)
+        self.recurring = services.get(RecurringService)
+        self.forecasts = services.get(ForecastService)
+        self.receipts = services.get(ReceiptService)
+        self.explain = services.get(ExplainService)
         self.jobs = services.get(JobService)
         self.files = services.get(FileService)
         self.tokens = services.get(TokenService)

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
 from functools import partial
 from importlib.util import find_spec
 from uuid import UUID
@@ -77,6 +78,13 @@ from finora_core.identity.takeout.service import TakeoutService
 from finora_core.identity.tenants.links import Invitations
 from finora_core.identity.tenants.service import TenantService
 from finora_core.identity.verifiers import Passwords, Tokens
+from finora_core.insights import reactions as insights_reactions
+from finora_core.insights.budgets.service import BudgetService
+from finora_core.insights.explain.service import ExplainService
+from finora_core.insights.forecast.service import ForecastService
+from finora_core.insights.goals.service import GoalService
+from finora_core.insights.recurring.service import RecurringService
+from finora_core.insights.service import WatchService
 from finora_core.insights.wallet.service import WalletService
 from finora_core.jobs import reactions as jobs_reactions
 from finora_core.jobs.model import Handler, Progress, Schedule, Subscription
@@ -94,6 +102,7 @@ from finora_core.notices import reactions as notices_reactions
 from finora_core.notices.service import NoticeService
 from finora_core.records import reactions as records_reactions
 from finora_core.records.imports import ImportService
+from finora_core.records.receipts.service import ReceiptService
 from finora_core.records.service import RecordService
 from finora_core.secrets.ports import KeyRing, SigningKeys
 from finora_core.secrets.service import RESEAL, REWRAP, KeyService, SecretService
@@ -113,6 +122,7 @@ SUBSCRIPTIONS: tuple[Subscription, ...] = (
     *rules_reactions.SUBSCRIPTIONS,
     *jobs_reactions.SUBSCRIPTIONS,
     *notices_reactions.SUBSCRIPTIONS,
+    *insights_reactions.SUBSCRIPTIONS,
     *(schedule.subscription for schedule in SCHEDULES),
 )
 
@@ -290,12 +300,12 @@ class Doors(Module):
     @singleton
     @provider
     def sessions(self, door: Door, letters: SentLetters, passwords: Passwords) -> SessionService:
-        return SessionService(door, letters, passwords)
+        return SessionService(door, letters, passwords, self.settings.proof_first)
 
     @singleton
     @provider
     def people(self, door: Door, letters: SentLetters, passwords: Passwords) -> PeopleService:
-        return PeopleService(door, letters, passwords)
+        return PeopleService(door, letters, passwords, self.settings.proof_first)
 
     @singleton
     @provider
@@ -448,6 +458,41 @@ class Capabilities(Module):
 
     @singleton
     @provider
+    def budgets(self, database: Postgres) -> BudgetService:
+        return BudgetService(database.begin)
+
+    @singleton
+    @provider
+    def goals(self, database: Postgres) -> GoalService:
+        return GoalService(database.begin)
+
+    @singleton
+    @provider
+    def recurring(self, database: Postgres) -> RecurringService:
+        return RecurringService(database.begin)
+
+    @singleton
+    @provider
+    def forecasts(self, database: Postgres) -> ForecastService:
+        return ForecastService(database.begin)
+
+    @singleton
+    @provider
+    def watching(self, database: Postgres) -> WatchService:
+        return WatchService(database.begin)
+
+    @singleton
+    @provider
+    def receipts(self, database: Postgres) -> ReceiptService:
+        return ReceiptService(database.begin)
+
+    @singleton
+    @provider
+    def explain(self, database: Postgres) -> ExplainService:
+        return ExplainService(database.begin)
+
+    @singleton
+    @provider
     def jobs(self, database: Postgres) -> JobService:
         return JobService(database.begin)
 
@@ -510,6 +555,8 @@ class Capabilities(Module):
         rules: RuleService,
         sweeper: FileSweeper,
         keys: KeyService,
+        budgets: BudgetService,
+        watching: WatchService,
         notices: ProviderOf[NoticeService],
         erasure: ProviderOf[ErasureService],
         anchors: Anchors,
@@ -528,11 +575,14 @@ class Capabilities(Module):
             PgNonces(database).forget,
             anchoring.require,
             audit,
-            PgOutdated(database).forget,
+            PgOutdated(database, timedelta(hours=self.settings.replies_kept_h)).forget,
         )
         handlers |= {REWRAP: keys.rewrap, RESEAL: keys.reseal, ERASE: _erase(erasure)}
-        handlers |= pipeline_reactions.handlers(pipeline) | rules_reactions.handlers(rules)
         handlers |= notices_reactions.handlers(notices.get)
+        handlers |= insights_reactions.handlers(
+            watching, budgets.words, lambda *told: notices.get().tell(*told)
+        )
+        handlers |= pipeline_reactions.handlers(pipeline) | rules_reactions.handlers(rules)
         pauses = {each.job: each.pause_s for each in SUBSCRIPTIONS}
         limit_s = self.settings.job_limit_s
         return JobRunner(queue, PgSealer(database), handlers, limit_s, pauses)

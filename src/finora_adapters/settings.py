@@ -202,6 +202,19 @@ class Settings(BaseModel):
         description="Requests of one process that wait for them; fewer than FINORA_HTTP_THREADS, "
         "or sign-in takes every thread. Others are told to try again.",
     )
+    replies_kept_h: int = Field(
+        24,
+        ge=1,
+        le=9_600,
+        description="Hours for which an answer is kept for whoever repeats a request with the same "
+        "Idempotency-Key; of requests that write books, 400 days.",
+    )
+    sign_in_unproven: bool | None = Field(
+        None,
+        description="Whether a password signs in before its address was confirmed by the letter; "
+        "then signing up with a taken address is refused. Else it is answered as for a new one. "
+        "Unset: not in production.",
+    )
     passkey_rp_id: str | None = Field(
         None,
         pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$",
@@ -355,6 +368,13 @@ class Settings(BaseModel):
     @property
     def site(self) -> str:
         return self.public_url or f"http://{self.http_host}:{self.http_port}"
+
+    @property
+    def proof_first(self) -> bool:
+        """Whether an address must be proven before its password signs in."""
+        if self.sign_in_unproven is None:
+            return self.env == "production"
+        return not self.sign_in_unproven
 
     @property
     def passkeys(self) -> tuple[str, tuple[str, ...]] | None:

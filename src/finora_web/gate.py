@@ -24,7 +24,7 @@ from finora_adapters.redis.limits import Use
 from finora_adapters.redis.versions import VersionedCache, number
 from finora_core.identity.model import PREFIX, Proof, ProofStale, TokenInvalid
 from finora_core.identity.people.model import StepUpRequired
-from finora_core.identity.roles import SELF
+from finora_core.identity.roles import EXPLICIT, SELF
 from finora_core.identity.sessions.model import FRESH_FOR, Client, SessionKind
 from finora_core.identity.tenants.model import NotAMember
 from finora_core.kernel.errors import Forbidden, Unauthenticated
@@ -403,7 +403,8 @@ def _allowed(endpoint: Endpoint, scope: Scope) -> Scope:
     g.user_id, g.tenant_id = str(scope.user_id), str(scope.tenant_id)
     if endpoint.permission is not None and endpoint.permission not in scope.permissions:
         raise PermissionMissing(f"this needs the permission {endpoint.permission}")
-    if endpoint.step_up and not fresh(scope):
+    named = isinstance(scope.credential, TokenCredential) and endpoint.permission in EXPLICIT
+    if endpoint.step_up and not (fresh(scope) or named):
         raise StepUpRequired("prove again who you are: POST /api/v1/auth/step-up, then ask again")
     return scope
 

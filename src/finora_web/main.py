@@ -33,6 +33,11 @@ from finora_core.identity.service import TokenService
 from finora_core.identity.sessions.service import SessionService
 from finora_core.identity.takeout.service import TakeoutService
 from finora_core.identity.tenants.service import TenantService
+from finora_core.insights.budgets.service import BudgetService
+from finora_core.insights.explain.service import ExplainService
+from finora_core.insights.forecast.service import ForecastService
+from finora_core.insights.goals.service import GoalService
+from finora_core.insights.recurring.service import RecurringService
 from finora_core.insights.wallet.service import WalletService
 from finora_core.jobs.operators import OperatorService
 from finora_core.jobs.ports import Queue
@@ -42,6 +47,7 @@ from finora_core.kernel.nonces import Nonces
 from finora_core.kernel.scope import Scope
 from finora_core.ledger.service import LedgerService
 from finora_core.records.imports import MAX_PREVIEW, ImportService
+from finora_core.records.receipts.service import ReceiptService
 from finora_core.records.service import RecordService
 from finora_core.secrets.ports import KeyRing
 from finora_core.secrets.service import SecretService
@@ -71,6 +77,12 @@ def build(settings: Settings, opened: Opened, metrics_folder: Path | None = None
         categories=get(CategoryService),
         rules=get(RuleService),
         wallet=get(WalletService),
+        budgets=get(BudgetService),
+        goals=get(GoalService),
+        recurring=get(RecurringService),
+        forecasts=get(ForecastService),
+        receipts=get(ReceiptService),
+        explain=get(ExplainService),
         jobs=get(JobService),
         files=get(FileService),
         tokens=get(TokenService),

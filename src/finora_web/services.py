@@ -19,11 +19,17 @@ from finora_core.identity.service import TokenService
 from finora_core.identity.sessions.service import SessionService
 from finora_core.identity.takeout.service import TakeoutService
 from finora_core.identity.tenants.service import TenantService
+from finora_core.insights.budgets.service import BudgetService
+from finora_core.insights.explain.service import ExplainService
+from finora_core.insights.forecast.service import ForecastService
+from finora_core.insights.goals.service import GoalService
+from finora_core.insights.recurring.service import RecurringService
 from finora_core.insights.wallet.service import WalletService
 from finora_core.jobs.ports import Queue
 from finora_core.jobs.service import JobService
 from finora_core.ledger.service import LedgerService
 from finora_core.records.imports import ImportService
+from finora_core.records.receipts.service import ReceiptService
 from finora_core.records.service import RecordService
 from finora_core.secrets.service import SecretService
 
@@ -38,6 +44,12 @@ class Services:
     categories: CategoryService
     rules: RuleService
     wallet: WalletService
+    budgets: BudgetService
+    goals: GoalService
+    recurring: RecurringService
+    forecasts: ForecastService
+    receipts: ReceiptService
+    explain: ExplainService
     jobs: JobService
     files: FileService
     tokens: TokenService

@@ -16,8 +16,22 @@ from finora.commands.demo import HOUSEHOLD
 from finora_adapters.postgres.migrate import head
 
 DOCS = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
-COMMANDS = ("demo", "import", "accounts", "records", "wallet", "export", "migrate", "doctor",
-            "plugins", "keys", "review")  # fmt: skip
+COMMANDS = (
+    "demo",
+    "import",
+    "accounts",
+    "records",
+    "review",
+    "wallet",
+    "explain",
+    "budget",
+    "goals",
+    "export",
+    "migrate",
+    "doctor",
+    "plugins",
+    "keys",
+)
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -79,6 +93,47 @@ def test_a_statement_comes_in_and_is_read_back(run: Run, tmp_path: Path) -> None
     shown.extend(
         answer(run("wallet", *arguments, "--today", "2026-01-31", "--json")) for arguments in asked
     )
+    asked = ("explain", "--account", "Cli", "--until", "2026-01-31")
+    told = answer(run(*asked, "--json"))
+    assert told["explanation"]["amount"]["amount"] == "-1.50"
+    day = answer(run(*asked, "--since", "2026-01-01", "--json"))
+    [part] = day["explanation"]["parts"]
+    origin = answer(run("explain", part["entry_id"], "--json"))
+    assert origin["origin"]["received"]["place"] == 2
+    assert "-1.50 EUR from 1 postings" in run(*asked).stdout
+    assert "Café" in run("explain", part["entry_id"]).stdout
+    shown += [told, day, origin]
+    for value in shown:
+        missing = {key for key in keys(value) if f'"{key}"' not in DOCS}
+        assert not missing, f"docs/cli.md does not name {missing}"
+
+
+def test_budgets_and_goals_are_made_shown_and_removed(run: Run, tmp_path: Path) -> None:
+    """And their shapes are those of docs/cli.md."""
+    file = tmp_path / "a.csv"
+    file.write_text("Date,Amount,Currency,Text\n2026-01-31,100.00,EUR,Salary\n")
+    run("import", str(file), "--account", "Saved", "--json")
+    name = "Food at home"
+    made = run("budget", "add", name, "food", "500", "--rollover", "surplus", "--json")
+    limited = run("budget", "limit", name, "550.00", "--json")
+    shown = [answer(each) for each in (made, limited, run("budget", "--json"))]
+    assert shown[1]["budgets"][0]["limit"] == {"amount": "550.00", "asset": "EUR"}
+    less = answer(run("budget", "simulate", name, "-10", "--json"))
+    assert less["simulation"]["adjusted_budget"]["amount"] == "495.00"
+    goal = run(
+        "goals", "add", "A boat", "9000", "--share", "Saved=50", "--by", "2099-01-01", "--json"
+    )
+    shown += [less, answer(goal), answer(run("goals", "--json"))]
+    assert shown[-1]["goals"][0]["current"]["value"]["amount"] == "50.00"
+    table = run("budget").stdout
+    assert name in table and "550.00 EUR" in table
+    assert "A boat" in run("goals").stdout
+    for command, what in (("budget", name), ("goals", "A boat")):
+        shown.append(answer(run(command, "remove", what, "--json")))
+        gone = run(command, "remove", what)
+        assert gone.returncode == 1 and "_NOT_FOUND" in gone.stderr
+    assert run("budget", "add", name, "food", "1", "--period", "daily").returncode == 1
+    assert run("goals", "add", "x", "1", "--share", "Saved").returncode == 1
     for value in shown:
         missing = {key for key in keys(value) if f'"{key}"' not in DOCS}
         assert not missing, f"docs/cli.md does not name {missing}"

@@ -28,9 +28,10 @@ STORY = Path(__file__).with_name("story.json")
 _METHODS = ("get", "post", "put", "patch", "delete")
 _CALL = {"call", "with", "body", "file", "form", "save", "expect", "says", "refused", "as"}
 _HOST = {"host", "with", "save"}
-# A good answer takes a device, or an account elsewhere, that a story has not: it is refused.
+# A good answer takes a device, an account elsewhere, or what a refusal said, that a story has
+# not: it is refused.
 ELSEWHERE = {"login_by_passkey", "add_passkey", "start_oidc", "login_by_oidc", "add_account",
-             "login_by_telegram", "add_telegram"}  # fmt: skip
+             "login_by_telegram", "add_telegram", "finish_login"}  # fmt: skip
 
 Schema = dict[str, Any]
 

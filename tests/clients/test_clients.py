@@ -20,6 +20,7 @@ from clients.story import Ask, BadStory, Document, missing, read_story
 from clients.tools import HERE, away, install_node, install_python, ran, run
 from clients.typescript import TypeScript
 from finora import Finora, Settings
+from finora_core.identity.roles import TENANT
 from finora_web import openapi
 from finora_web.api.table import ENDPOINTS
 from serving import Served
@@ -54,7 +55,7 @@ class Surroundings:
 @pytest.fixture
 def around(served: Served, finora: Finora) -> Iterator[Surroundings]:
     scope = finora.scope(tenant=f"t-{uuid4()}", user="u1")
-    token = finora.tokens.create(scope, "story").text
+    token = finora.tokens.create(scope, "story", permissions=TENANT).text
     with hosting(Host(finora, scope)) as host:
         yield Surroundings(f"http://127.0.0.1:{served.port}", host, token)
 

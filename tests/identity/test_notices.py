@@ -213,3 +213,33 @@ def test_a_letter_holds_no_link_in_what_is_kept_of_it(site: Site, ada: Person) -
     assert letter.link.rpartition(".")[2] not in text
     assert f'"{code}"' not in text
     assert ada.email not in text
+
+
+@pytest.mark.spec("S2-34", partial=True)
+def test_who_made_a_budget_is_told_of_each_level_once(ada: Person) -> None:
+    """By whomever it is spent; once more over it, and after the budget is gone, nobody is."""
+    today = ada.site.sql("select current_date::text as day")[0].day
+    food = {"category": "food", "description": "lunch", "on_date": today}
+
+    def spend(amount: str) -> None:
+        euros = {"amount": amount, "asset": "EUR"}
+        ada.post("/records", food | {"account_id": account, "amount": euros}, 201)
+
+    def subjects() -> list[str]:
+        return sorted(str(each.letter["Subject"]) for each in ada.letters("A budget has reached"))
+
+    account = ada.post("/accounts", {"name": "Giro", "asset": "EUR"}, 201)["id"]
+    limit = {"amount": "500.00", "asset": "EUR"}
+    body = {"name": "Food <at> home", "category": "food", "limit": limit, "period": "YEARLY"}
+    made = ada.post("/budgets", body, 201)["id"]
+    spend("-400.00")
+    assert subjects() == ["A budget has reached 80 %"]
+    spend("-100.00")
+    spend("-1.00")
+    assert subjects() == ["A budget has reached 100 %", "A budget has reached 80 %"]
+    (last,) = ada.letters("A budget has reached 100 %")
+    assert "Food <at> home" in last.text and "501.00 EUR of 500.00 EUR" in last.text
+    second = ada.post("/budgets", body | {"name": "Gone"}, 201)["id"]
+    for budget in (made, second):
+        assert ada.ask("DELETE", f"/budgets/{budget}").status_code == 200
+    assert len(subjects()) == 2

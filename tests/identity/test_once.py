@@ -7,7 +7,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from identity.devices import Key, Purse, telegram
-from identity.persons import OTHER, Person, Site
+from identity.persons import OTHER, PASSWORD, Person, Site
 from identity.test_factors import linked, new_id, through, wallet_offer, with_issuer
 from together import together
 
@@ -22,7 +22,8 @@ def of(path: str, body: Any, who: Person | None = None, *, site: Site) -> Act:
 
 def verify_link(site: Site) -> Sequence[Act]:
     person = site.register()
-    return [of("/auth/verify", {"link": person.letter("Confirm").link}, site=site)] * MANY
+    body = {"link": person.letter("Confirm").link, "password": PASSWORD}
+    return [of("/auth/verify", body, site=site)] * MANY
 
 
 def reset_link_and_code(site: Site) -> Sequence[Act]:

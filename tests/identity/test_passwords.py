@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from finora_adapters.auth.passwords import Argon2Passwords
-from finora_core.identity.common_passwords import COMMON
+from finora_core.identity.common_passwords import COMMON, STEMS
 from finora_core.identity.verifiers import LoginBusy, PasswordWeak, check_password
 from servers import eventually
 from shared_data import SHARED, needs_shared
@@ -67,8 +67,28 @@ def test_the_name_in_an_e_mail_is_no_password() -> None:
 
 
 def test_the_list_of_common_passwords_holds_only_what_could_be_set() -> None:
-    assert len(COMMON) > 400
+    assert len(COMMON) > 2_500 and len(STEMS) > 2_500
     assert all(len(each) >= 10 and each == each.casefold() for each in COMMON)
+    assert all(4 <= len(each) < 10 and each.isalpha() for each in STEMS)
+
+
+@pytest.mark.spec("S2-9", partial=True)
+@pytest.mark.parametrize(
+    "password",
+    ["Sunshine2027!", "dragon123456", "2027-Monkey-1", "!!football!!", "Qwerty#202627",
+     "princess 99"],
+)  # fmt: skip
+def test_a_common_word_with_a_year_and_a_sign_is_a_common_password(password: str) -> None:
+    with pytest.raises(PasswordWeak, match="most used"):
+        check_password(password)
+
+
+@pytest.mark.parametrize(
+    "password",
+    ["sunshine and rain", "dragon4829104829", "monkeysunshine", "20272027!!", "Zr8!q2vLm0"],
+)
+def test_words_that_stand_beside_others_are_none(password: str) -> None:
+    assert check_password(password) == password
 
 
 # --- what is kept --------------------------------------------------------------------------------
@@ -213,9 +233,9 @@ def test_that_there_is_no_room_is_known_before_anything_is_looked_up() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="threads have a priority of their own there")
 def test_hashes_are_made_in_threads_that_others_come_before(passwords: Argon2Passwords) -> None:
-    before = {thread.name for thread in threading.enumerate()}
+    before = set(threading.enumerate())
     passwords.hash(PASSWORD)
-    made = [thread for thread in threading.enumerate() if thread.name not in before]
+    made = [thread for thread in threading.enumerate() if thread not in before]
     assert [thread.name for thread in made] == ["passwords_0"]
     assert made[0].native_id is not None
     own = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())

@@ -93,9 +93,10 @@ def test_an_address_is_verified_once(site: Site) -> None:
     person = site.register()
     link = person.letter("Confirm").link
     assert person.get("/me")["email_verified"] is False
-    assert site.ask("POST", "/auth/verify", {"link": link}).status_code == 200
+    body = {"link": link, "password": PASSWORD}
+    assert site.ask("POST", "/auth/verify", body).status_code == 200
     assert person.get("/me")["email_verified"] is True
-    assert site.refused("POST", "/auth/verify", {"link": link}) == (400, "LINK_INVALID")
+    assert site.refused("POST", "/auth/verify", body) == (400, "LINK_INVALID")
 
 
 @pytest.mark.spec("S2-10", partial=True)
@@ -107,7 +108,8 @@ def test_a_link_that_is_late_or_another_s_verifies_nothing(site: Site) -> None:
     )
     magic = site.asked(person.email, "magic").link
     for wrong in (link, link[:-2] + "AA", "x", magic, person.access):
-        assert site.refused("POST", "/auth/verify", {"link": wrong}) == (400, "LINK_INVALID")
+        body = {"link": wrong, "password": PASSWORD}
+        assert site.refused("POST", "/auth/verify", body) == (400, "LINK_INVALID")
     assert person.get("/me")["email_verified"] is False
 
 
@@ -119,7 +121,7 @@ def test_the_link_is_sent_again_and_not_at_once(site: Site) -> None:
     site.minute_later(person)
     person.post("/me/verification", status=202)
     assert len(person.letters("Confirm")) == 2
-    site.ask("POST", "/auth/verify", {"link": person.letter("Confirm").link})
+    site.confirm(person)
     assert person.refused("POST", "/me/verification") == (404, "IDENTITY_NOT_FOUND")
 
 

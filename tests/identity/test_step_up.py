@@ -14,7 +14,7 @@ STALE = "5 minutes 1 second"
 # Keys, factors, passwords, other people's accounts.
 DANGEROUS = re.compile(
     r"POST /tokens|(POST|DELETE) /me/(password|identities|codes|passkeys|wallets|accounts|telegram)"
-    r"(/.*)?|POST /people/{user_id}/(?!unlock).*"
+    r"(/.*)?|GET (/.*)?/export|POST /people/{user_id}/(?!unlock).*"
 )
 NOBODY = "00000000-0000-7000-8000-000000000000"
 
@@ -32,6 +32,7 @@ def test_the_table_says_what_is_dangerous() -> None:
         "POST /tokens", "POST /me/password", "DELETE /me/identities/{identity_id}",
         "POST /me/codes/offer", "POST /me/codes", "DELETE /me/codes", "POST /me/passkeys/options",
         "POST /me/passkeys", "POST /me/wallets", "POST /me/accounts", "POST /me/telegram",
+        "GET /export", "GET /me/export",
         "POST /people/{user_id}/ban", "POST /people/{user_id}/unban",
         "POST /people/{user_id}/reset", "POST /people/{user_id}/roles",
     } <= marked  # fmt: skip
@@ -71,6 +72,38 @@ def test_a_token_proves_nobody_in_person(ada: Person) -> None:
     body = {"name": "another"}
     assert ada.refused("POST", "/tokens", body, token=token) == (403, "STEP_UP_REQUIRED")
     assert ada.refused("POST", "/auth/step-up", {"password": PASSWORD}, token=token)[0] == 403
+
+
+@pytest.mark.invariant("I-46")
+def test_every_route_that_gives_out_rows_without_pages_is_an_export(site: Site) -> None:
+    """What is streamed as a file is either one file, or asks for the proof."""
+    streamed = {named(each) for each in ENDPOINTS if each.reply is None}
+    marked = {named(each) for each in ENDPOINTS if each.step_up}
+    assert streamed - marked == {"GET /files/{file_id}/content"}
+
+
+@pytest.mark.invariant("I-46")
+def test_a_token_exports_only_if_it_was_made_for_that(site: Site, ada: Person) -> None:
+    """By name, with a fresh proof; a token that has all of its user's role has not that."""
+    ada.post("/accounts", {"name": "Giro", "asset": "EUR"}, 201)
+
+    def token(*permissions: str) -> str:
+        body = {"name": "key", "permissions": list(permissions) or None}
+        return str(ada.post("/tokens", body, 201)["text"])
+
+    whole, reader, export = token(), token("books:read"), token("books:export")
+    for text in (whole, reader):
+        assert site.refused("GET", "/export", token=text) == (403, "PERMISSION_MISSING")
+    answer = site.ask("GET", "/export", token=export)
+    assert answer.status_code == 200 and "Giro" in answer.text
+    assert site.refused("GET", "/accounts", token=export) == (403, "PERMISSION_MISSING")
+    # It is good for that alone, and never for what is of a person.
+    assert site.refused("GET", "/me/export", token=export) == (403, "PERMISSION_MISSING")
+    assert ada.ask("GET", "/export").status_code == 200
+    ada.age(proven_at=STALE)
+    assert ada.refused("GET", "/export") == (403, "STEP_UP_REQUIRED")
+    body = {"name": "another", "permissions": ["books:export"]}
+    assert ada.refused("POST", "/tokens", body) == (403, "STEP_UP_REQUIRED")
 
 
 @pytest.mark.invariant("I-46")

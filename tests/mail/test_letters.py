@@ -29,6 +29,11 @@ VALUES = {
     "tenant": "Müller & Söhne <GmbH>",
     "role": "accountant",
     "address": "new@example.com",
+    "budget": "Food & <drink> {{ 7 * 7 }}",
+    "level": "80",
+    "spent": "400.00 EUR",
+    "available": "500.00 EUR",
+    "since": "2026-11-01",
     "way": "SMTP through mail.example.com:587",
 }  # fmt: skip
 ABOUT = UUID(int=7)

@@ -41,6 +41,7 @@ def sign_up(page: Page, origin: str, email: str, name: str) -> None:
 
 def verify(page: Page, served: Served, origin: str, email: str) -> None:
     page.goto(origin + letter(served.mail, email, "Confirm").path)
+    fill_in(page, password=PASSWORD)
     press(page, "Confirm this address")
     expect(page.get_by_role("heading", name="Your address is verified")).to_be_visible()
 
@@ -424,7 +425,8 @@ def test_signing_up_and_out_is_done_by_keyboard(served: Served, visitor: Visitor
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Look into your mail")).to_be_visible()
     page.goto(served.origin + letter(served.mail, email, "Confirm").path)
-    expect(page.get_by_role("button", name="Confirm this address")).to_be_focused()
+    expect(page.get_by_label("Password")).to_be_focused()
+    page.keyboard.type(PASSWORD)
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Your address is verified")).to_be_visible()
     page.goto(f"{served.origin}/sign-in")

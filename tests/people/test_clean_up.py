@@ -1,5 +1,6 @@
 """What of sign-in is over is deleted by a schedule, and nothing sooner."""
 
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
@@ -7,11 +8,14 @@ from sqlalchemy import Engine, text
 
 from finora import Settings
 from finora_adapters.compose import Opened, compose
-from finora_adapters.postgres.outdated import PgOutdated
+from finora_adapters.postgres.outdated import MONEY, PgOutdated
 from finora_core.jobs.model import ScheduleDue
 from finora_core.jobs.service import JobRunner
 from finora_core.kernel.scope import Scope
+from finora_web.api import accounts, entries, imports, records
 from people.conftest import Caller
+
+KEPT = timedelta(hours=24)
 
 
 def run(admin: Engine, statement: str, **values: object) -> None:
@@ -43,7 +47,7 @@ def test_a_session_goes_a_month_after_its_end(
     person: Caller, admin: Engine, opened: Opened, changed: str, gone: bool
 ) -> None:
     run(admin, f"update finora.session set {changed} where user_id = :u", u=person.user_id)
-    PgOutdated(opened.database).forget()
+    PgOutdated(opened.database, KEPT).forget()
     assert count(admin, "session", "user_id", [person.user_id]) == (0 if gone else 1)
 
 
@@ -61,7 +65,7 @@ def test_a_link_goes_a_day_after_it_is_of_no_use(
     person: Caller, admin: Engine, opened: Opened, changed: str, gone: bool
 ) -> None:
     run(admin, f"update finora.challenge set {changed} where user_id = :u", u=person.user_id)
-    PgOutdated(opened.database).forget()
+    PgOutdated(opened.database, KEPT).forget()
     assert count(admin, "challenge", "user_id", [person.user_id]) == (0 if gone else 1)
 
 
@@ -82,7 +86,7 @@ def test_a_guess_is_forgotten_after_a_day_but_for_a_lock(
         f"(:s, 5, now() - interval '{failed}', {'null' if locked is None else until})",
         s=subject,
     )
-    PgOutdated(opened.database).forget()
+    PgOutdated(opened.database, KEPT).forget()
     assert count(admin, "guess", "subject", [subject]) == (0 if gone else 1)
 
 
@@ -99,7 +103,7 @@ def test_an_invitation_goes_when_its_time_is_over(
         "where tenant_id = :t and email = 'a@example.org'",
         t=tenant,
     )
-    PgOutdated(opened.database).forget()
+    PgOutdated(opened.database, KEPT).forget()
     assert [each["email"] for each in person.get("/invites", tenant=tenant)] == ["b@example.org"]
 
 
@@ -119,5 +123,40 @@ def test_the_clock_starts_it_as_a_job(
     with admin.connect() as connection:
         state, result = connection.execute(query).one()
     assert state == "done"
-    assert result.keys() == {"sessions", "challenges", "guesses", "invites"}
+    assert result.keys() == {"sessions", "challenges", "guesses", "replies", "invites"}
     assert result["sessions"] >= 1
+
+
+REPLIES = {
+    # Route, and how long ago it was answered -> whether the answer goes.
+    ("create_tenant", "24 hours 1 minute"): True,
+    ("create_tenant", "23 hours 59 minutes"): False,
+    ("change_me", "25 hours"): True,
+    ("post_entry", "399 days"): False,
+    ("post_entry", "400 days 1 minute"): True,
+    ("post_entry_x", "25 hours"): True,
+}
+
+
+@pytest.mark.spec("S0-67", partial=True)
+@pytest.mark.invariant("I-16")
+@pytest.mark.parametrize(("reply", "gone"), REPLIES.items())
+def test_an_answer_is_kept_as_long_as_somebody_may_repeat_the_request(
+    person: Caller, admin: Engine, opened: Opened, reply: tuple[str, str], gone: bool
+) -> None:
+    route, ago = reply
+    run(
+        admin,
+        "insert into finora.command (tenant_id, user_id, key, fingerprint, reply, recorded_at) "
+        "select home_id, user_id, :key, 'x', 'said', now() - cast(:ago as interval) "
+        "from finora.person where user_id = :u",
+        key=f"{route} k", ago=ago, u=person.user_id,
+    )  # fmt: skip
+    PgOutdated(opened.database, KEPT).forget()
+    assert count(admin, "command", "user_id", [person.user_id]) == (0 if gone else 1)
+
+
+def test_what_writes_books_is_remembered_longer() -> None:
+    """By the routes' names, which the keys begin with."""
+    books = (*accounts.routes, *entries.routes, *records.routes, *imports.routes)
+    assert set(MONEY) == {e.name for e in books if e.permission == "books:write" and e.writes}

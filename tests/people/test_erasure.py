@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -43,6 +44,19 @@ from together import together
 
 KEY = Ed25519(bytes(range(32)))
 DAY = "2026-01-31"
+ALERTED = text("""
+with mine as (select set_config('finora.tenant', :t, true))
+insert into finora.budget_alert (tenant_id, budget_id, since, level, units, available)
+select tenant_id, id, cast(:d as date), 80, 80, 100 from finora.budget, mine
+where tenant_id = cast(:t as uuid)
+""").bindparams(d=DAY)
+CHANGED = text("""
+with mine as (select set_config('finora.tenant', :t, true))
+insert into finora.rule_change (tenant_id, run_id, record_id, field, rule_id, before, after, kind)
+select n.tenant_id, n.id, r.id, 'note', n.id, '""', '"a"', 'changed'
+from finora.rule_run n join finora.record r on r.tenant_id = n.tenant_id, mine
+where n.tenant_id = cast(:t as uuid)
+""")
 
 
 def euros(amount: str) -> dict[str, str]:
@@ -82,6 +96,7 @@ def life(app: Flask, finora: Finora, admin: Engine, sign_up: SignUp) -> Life:
              Idempotency_Key="role")  # fmt: skip
     for tenant in (ada.home_id, solo):
         fill(ada, tenant, word)
+        worked(admin, tenant)
     household(finora, Scope(tenant_id=ada.home_id, user_id=ada.user_id))
     for tenant in (ada.home_id, solo, shared):
         ada.good("POST", "/tokens", {"name": word, "permissions": ["books:read"]}, tenant=tenant)
@@ -123,6 +138,47 @@ def fill(caller: Caller, tenant: UUID, word: str) -> None:
     csv = f"Date,Amount,Description\n{DAY},-4.50,{word}\n".encode()
     send(caller, tenant, f"/imports?name={word}.csv&account={one}&currency=EUR", csv)
     caller.get("/wallet/summary", tenant=tenant)
+    plans(caller, tenant, one, word)
+    ruled(caller, tenant, one, word)
+
+
+def plans(caller: Caller, tenant: UUID, account: str, word: str) -> None:
+    """A budget, a goal, a receipt, and what was said of a payment that comes back."""
+    budget = {"name": word, "category": word, "limit": euros("1.00")}
+    caller.good("POST", "/budgets", budget, tenant=tenant)
+    shares = [{"account_id": account, "percent": 50}]
+    caller.good("POST", "/goals", {"name": word, "target": euros("9.00"), "shares": shares},
+                tenant=tenant)  # fmt: skip
+    [file, *_] = caller.get("/files", tenant=tenant)
+    receipt = {"file_id": file["id"], "amount": euros("4.50"), "merchant": word}
+    caller.good("POST", "/receipts", receipt, tenant=tenant)
+    for days in (0, 30, 60):
+        day = (datetime.now(UTC).date() - timedelta(days=days)).isoformat()
+        paid = record(account, f"gym {word}") | {"on_date": day}
+        caller.good("POST", "/records", paid, tenant=tenant)
+    [found, *_] = caller.get("/recurring", tenant=tenant)
+    caller.good("POST", f"/recurring/{found['id']}/verdict", {"verdict": "confirmed"},
+                tenant=tenant)  # fmt: skip
+
+
+def ruled(caller: Caller, tenant: UUID, account: str, word: str) -> None:
+    """A group, a rule, a run that waits, and a split."""
+    caller.good("POST", "/rules/groups", {"name": word}, tenant=tenant)
+    rule = {"name": word, "condition": {"field": "description", "op": "contains", "value": word},
+            "actions": [{"op": "set", "field": "note", "value": word}]}  # fmt: skip
+    caller.good("POST", "/rules", rule, tenant=tenant)
+    caller.good("POST", "/rules/runs", {}, tenant=tenant)
+    made = caller.good("POST", "/records", record(account, f"split {word}"), tenant=tenant)
+    parts = [{"category": word, "amount": euros("-4.00")},
+             {"category": f"{word}:2", "amount": euros("-0.50")}]  # fmt: skip
+    caller.good("POST", f"/records/{made['id']}/split", {"parts": parts}, tenant=tenant)
+
+
+def worked(admin: Engine, tenant: UUID) -> None:
+    """What jobs leave: a level of each budget that was told of, the change of a run of rules."""
+    with admin.begin() as connection:
+        connection.execute(ALERTED, {"t": str(tenant)})
+        connection.execute(CHANGED, {"t": str(tenant)})
 
 
 def household(finora: Finora, scope: Scope) -> None:

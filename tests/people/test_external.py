@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -111,6 +112,19 @@ def test_nobody_of_another_service_is_a_person_here(ask: Any) -> None:
     said = {"name": "x", "permissions": ["books:read"]}
     assert ada.refused("POST", "/tokens", said) == (403, "STEP_UP_REQUIRED")
     assert ada.refused("GET", "/accounts", tenant=uuid4()) == (403, "NOT_A_MEMBER")
+
+
+@pytest.mark.spec("S3-7", partial=True)
+@pytest.mark.invariant("I-46")
+def test_a_fresh_proof_is_the_service_s_to_tell(ask: Any) -> None:
+    """By `auth_time`, as OpenID Connect has it; when a token was given out says nothing."""
+    now = int(datetime.now(UTC).timestamp())
+    for changed in ({}, {"auth_time": now - 301}):
+        assert ask(**changed).refused("GET", "/export") == (403, "STEP_UP_REQUIRED")
+    for wrong in (now + 3_600, "now", True):
+        refused = ask(auth_time=wrong).refused("GET", "/export")
+        assert refused == (401, "TOKEN_INVALID"), wrong
+    assert ask(auth_time=now - 200).ask("GET", "/export").status_code == 200
 
 
 @pytest.mark.spec("S3-7", partial=True)

@@ -1,22 +1,30 @@
 """The copy of everything: no table is forgotten, nothing secret is in it, and memory is bounded."""
 
+import io
 import json
 import tracemalloc
+from datetime import date, timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import Engine, text
 
-from finora import Amount, Finora, ImportRequest, Scope, currency
+from finora import Amount, Finora, ImportRequest, NewRecord, Scope, currency
 from finora.commands.demo import HOUSEHOLD
 from finora_adapters.compose import Opened, compose
 from finora_adapters.postgres import access
 from finora_adapters.postgres.belongings import EXPORTED, KEPT_BACK
 from finora_adapters.postgres.schema import metadata
+from finora_core.categories.rules.actions import actions_of
+from finora_core.categories.rules.conditions import condition_of
+from finora_core.categories.rules.model import Rule, RuleGroup, RunFilter
 from finora_core.identity.people.model import PersonNotFound
 from finora_core.identity.takeout.service import TakeoutService
+from finora_core.insights.goals.model import Share
+from finora_core.insights.recurring.model import Verdict
 from finora_core.kernel.ids import new_id
+from finora_core.records.model import Part
 from people.conftest import Caller, SignUp
 
 PATH = "/me/export"
@@ -49,6 +57,8 @@ def live(person: Caller, finora: Finora) -> None:
     one, two = (ledger.open_account(scope, name).id for name in ("h1", "h2"))
     ledger.post_hold(scope, ledger.hold(scope, one, Amount(10**30, currency("EUR"))).id, two)
     (record,) = finora.records.list(scope, limit=1).items
+    rule(scope, finora, one)
+    plan(scope, finora, one)
     finora.records.categorise(scope, record.id, "rent")
     finora.pipeline.reprocess(scope)
     finora.review.change_settings(scope, similar_auto=9_500)
@@ -58,6 +68,37 @@ def live(person: Caller, finora: Finora) -> None:
         headers={"Authorization": f"Bearer {person.token}",
                  "Content-Type": "application/octet-stream"},
     )  # fmt: skip
+
+
+def plan(scope: Scope, finora: Finora, account: UUID) -> None:
+    """A budget that is spent, a goal, a recurring payment, a receipt."""
+    euro = Amount(1, currency("EUR"))
+    finora.goals.create(scope, "Boat", euro, shares=(Share(account, 50),))
+    today = finora.budgets.create(scope, "Food", "food", euro).figures.since
+    for days in (0, 30, 60):
+        line = NewRecord(account_id=account, on_date=today - timedelta(days=days), amount=-euro,
+                         description="Gym", category="food")  # fmt: skip
+        finora.records.create(scope, line)
+    (gym,) = (each for each in finora.recurring.list(scope).items if each.merchant_key == "GYM")
+    finora.recurring.judge(scope, gym.id, Verdict.CONFIRMED)
+    file = finora.files.keep(scope, io.BytesIO(b"a receipt"), "receipt.txt")
+    finora.receipts.add(scope, file.id)
+    finora.run_jobs()
+
+
+def rule(scope: Scope, finora: Finora, account: UUID) -> None:
+    """A group, a rule, a run of it that changes a record, and a split."""
+    one, two, three = (Amount(units, currency("EUR")) for units in (1, 2, 3))
+    line = NewRecord(account_id=account, on_date=date(2026, 1, 31), amount=three,
+                     description="Shop")  # fmt: skip
+    made = finora.records.create(scope, line)
+    finora.records.split(scope, made.id, (Part("a", one), Part("b", two)))
+    finora.rules.create_group(scope, RuleGroup(id=new_id(), name="shops"))
+    condition = condition_of({"field": "description", "op": "contains", "value": "shop"})
+    actions = actions_of([{"op": "set", "field": "note", "value": "seen"}])
+    finora.rules.create(scope, Rule(id=new_id(), name="shop", condition=condition,
+                                     actions=actions))  # fmt: skip
+    finora.rules.apply(scope, RunFilter())
 
 
 def count(admin: Engine, table: str, person: Caller) -> int:

@@ -9,6 +9,7 @@ from flask import Flask
 from sqlalchemy import Engine, text
 
 from finora_core.identity.people.model import Challenge, Found, Purpose
+from finora_core.identity.sessions.door import always
 from finora_core.identity.sessions.model import Client, SessionKind, SignedIn
 from finora_core.identity.tenants.model import Invite
 from finora_web.services import Services
@@ -67,7 +68,7 @@ class People:
         found = Found(user_id=person.user_id, home_id=person.home_id,
                       identity_id=person.identity_id)  # fmt: skip
         door = self.services.sessions.door
-        return door.enter(found, Client(), SessionKind.BEARER, "password", "r", strong=True)
+        return door.enter(found, Client(), SessionKind.BEARER, "password", "r", strong=always)
 
     def join(self, person: Person, tenant_id: UUID, role: str) -> None:
         self.write(
@@ -78,6 +79,11 @@ class People:
 
     def verify(self, person: Person) -> None:
         self.write("update finora.identity set verified_at = now() where id = :id",
+                   id=person.identity_id)  # fmt: skip
+
+    def forget_proof(self, person: Person) -> None:
+        """As if the address had not been verified yet."""
+        self.write("update finora.identity set verified_at = null where id = :id",
                    id=person.identity_id)  # fmt: skip
 
     def promote(self, person: Person, *roles: str) -> None:
@@ -142,6 +148,7 @@ class Owner:
         person = self.people.register(self.word)
         if self.administers:
             self.people.promote(person, "admin")
+        self.people.verify(person)
         return person
 
     @cached_property

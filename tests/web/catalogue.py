@@ -6,6 +6,7 @@ Tests that hold for every route go through this; a new route without an entry fa
 
 import json
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
 from uuid import UUID, uuid4
@@ -20,6 +21,7 @@ from finora_core.identity.people.letters import send
 from finora_core.identity.people.model import IdentityKind, Purpose
 from finora_core.identity.tenants.model import Invite
 from finora_core.mail.model import address_key
+from finora_core.records.model import merchant_key
 from finora_web.api.table import ENDPOINTS
 from finora_web.contract import Endpoint
 from web.api import Api, euros
@@ -207,6 +209,41 @@ class World:
         return str(self.api.upload("/files", PNG, 201, query={"name": f"{self.word}.png"})["id"])
 
     @cached_property
+    def budget_id(self) -> str:
+        body = {"name": self.word, "category": self.word, "limit": euros("5000.00")}
+        return str(self.api.post("/budgets", body)["id"])
+
+    @cached_property
+    def goal_id(self) -> str:
+        shares = [{"account_id": self.account_id, "percent": 50}]
+        body = {"name": self.word, "target": euros("5000.00"), "shares": shares}
+        return str(self.api.post("/goals", body)["id"])
+
+    @cached_property
+    def recurring_id(self) -> str:
+        """Of payments of the last three months: older ones are forgotten."""
+        merchant = f"{self.word} gym"
+        for days in (0, 30, 60):
+            day = (datetime.now(UTC).date() - timedelta(days=days)).isoformat()
+            self.api.enter(self.account_id, day, "-9.00", description=merchant)
+        found = {each["merchant_key"]: each["id"] for each in self.api.get("/recurring")}
+        return str(found[merchant_key(merchant)])
+
+    def receipt(self, name: str, **more: str) -> str:
+        file = self.api.upload("/files", PNG + name.encode(), 201, query={"name": f"{name}.png"})
+        body = {"file_id": file["id"], "amount": euros("2.00"), "merchant": self.word} | more
+        return str(self.api.post("/receipts", body)["id"])
+
+    @cached_property
+    def receipt_id(self) -> str:
+        """Waits for a record."""
+        return self.receipt(f"{self.word}-waiting")
+
+    @cached_property
+    def attached_receipt(self) -> str:
+        return self.receipt(f"{self.word}-attached", record_id=self.record_id)
+
+    @cached_property
     def announced_file(self) -> str:
         body = {"name": f"{self.word}.png", "size": len(PNG)}
         return str(self.api.post("/files/announcements", body)["file"]["id"])
@@ -299,6 +336,7 @@ class World:
     @cached_property
     def elsewhere(self) -> UUID:
         """A tenant that the owner is in, which is somebody else's."""
+        self.people.verify(self.somebody)
         tenant = UUID(self.people.api(self.somebody).post("/tenants", {"name": self.word})["id"])
         self.people.join(self.me, tenant, "viewer")
         return tenant
@@ -306,8 +344,8 @@ class World:
     @cached_property
     def invitation(self) -> str:
         """To somebody else's tenant, for the owner's address."""
-        self.people.verify(self.me)
         theirs = self.people.register(self.word)
+        self.people.verify(theirs)
         tenant = UUID(self.people.api(theirs).post("/tenants", {"name": self.word})["id"])
         services = self.people.services.tenants
         api = self.people.api(theirs, tenant)
@@ -316,6 +354,20 @@ class World:
         [invite] = services.invites(proof.scope)
         assert isinstance(invite, Invite)
         return self.people.invitation(tenant, invite)
+
+
+def _half(w: World) -> dict[str, Any]:
+    """Somebody with one-time codes, who sent everything else."""
+    person = w.people.register(w.word)
+    api = w.people.api(person)
+    offer = api.post("/me/codes/offer", status=200)
+    app = pyotp.TOTP(offer["secret"])
+    now = datetime.now(UTC)
+    code = app.at(now - timedelta(seconds=30))
+    api.post("/me/codes", {"ticket": offer["ticket"], "code": code}, 200)
+    said = {"email": person.email, "password": PASSWORD}
+    [missing] = w.public.ask("POST", "/auth/login", said).json["error"]["details"]
+    return {"body": {"ticket": missing["msg"], "code": app.at(now), "device": "x"}}
 
 
 def _login(w: World) -> dict[str, Any]:
@@ -369,6 +421,11 @@ def _leave(w: World) -> dict[str, Any]:
     return {"tenant": str(w.elsewhere)}
 
 
+def _unproven(w: World) -> dict[str, Any]:
+    w.people.forget_proof(w.me)
+    return {}
+
+
 def _nothing(w: World) -> dict[str, Any]:
     return {}
 
@@ -391,13 +448,15 @@ _CODES = {"code": "123456", "device": "x"}
 REQUESTS: dict[str, Callable[[World], dict[str, Any]]] = {
     "register": lambda w: {"body": {"email": f"{uuid4().hex}@example.org", "password": PASSWORD,
                                     "name": "Ada", "locale": "de-AT", "currency": "CHF"}},
-    "verify_address": lambda w: {"body": {"link": w.people.link(w.somebody, Purpose.VERIFY)}},
+    "verify_address": lambda w: {"body": {
+        "link": w.people.link(w.somebody, Purpose.VERIFY), "password": PASSWORD}},
     "login": _login,
     "refresh": lambda w: {"body": {"refresh_token": w.somebody.signed_in.refresh}},
     "ask_letter": lambda w: {"body": {"email": w.somebody.email, "kind": "reset"}},
     "login_by_link": _by_letter(Purpose.MAGIC),
     "login_by_code": _by_letter(Purpose.CODE),
     "reset_password": _by_letter(Purpose.RESET),
+    "finish_login": _half,
     "offer_passkey_login": _nothing,
     "login_by_passkey": _passkey_login,
     "offer_wallet_login": lambda w: {"body": {"address": Wallet().address, "chain_id": 1}},
@@ -412,7 +471,7 @@ REQUESTS: dict[str, Callable[[World], dict[str, Any]]] = {
     "get_me": _nothing,
     "change_me": _body(name="Grace", locale="en", currency="USD"),
     "set_password": _body(password="another horse battery"),
-    "ask_verification": _nothing,
+    "ask_verification": _unproven,
     "list_sessions": _nothing,
     "end_session": _nothing,
     "end_other_sessions": _nothing,
@@ -503,6 +562,37 @@ REQUESTS: dict[str, Callable[[World], dict[str, Any]]] = {
     "wallet_summary": _query(period="year"),
     "wallet_cashflow": _query(**_DAYS),
     "wallet_networth": _query(months="2"),
+    "list_receipts": _query(limit="10", attached="true"),
+    "add_receipt": lambda w: {"body": {"file_id": w.file_id, "record_id": w.record_id,
+                                       "amount": euros("2.00"), "on_date": DAY,
+                                       "merchant": "Bakery"}},
+    "propose_records": _nothing,
+    "remove_receipt": _nothing,
+    "list_record_receipts": _nothing,
+    "attach_receipt": lambda w: {"body": {"receipt_id": w.receipt_id}},
+    "detach_receipt": _nothing,
+    "list_budgets": _query(limit="10"),
+    "create_budget": _body(name="Food", category="food:out", limit=euros("500.00"),
+                           period="WEEKLY", rollover="surplus", starts_on="2026-01-26"),
+    "simulate_budget": lambda w: {"body": {"budgetId": w.budget_id, "adjustmentPercent": 10}},
+    "get_budget": _nothing,
+    "list_budget_periods": _query(periods="3"),
+    "change_budget": _body(name="Eating", category="food", limit=euros("600.00"), rollover="all"),
+    "delete_budget": _nothing,
+    "list_goals": _query(limit="10"),
+    "create_goal": lambda w: {"body": {
+        "name": "Boat", "target": euros("9.00"), "by": "2099-01-31",
+        "shares": [{"account_id": w.account_id, "percent": 10}]}},
+    "get_goal": _nothing,
+    "change_goal": lambda w: {"body": {
+        "name": "Ship", "target": euros("8.00"), "by": "2098-01-31",
+        "shares": [{"account_id": w.second_account, "percent": 20}]}},
+    "delete_goal": _nothing,
+    "list_recurring": _query(due_until="2099-01-31", ignored="true"),
+    "judge_recurring": _body(verdict="confirmed"),
+    "forecast_cashflow": _query(days="28"),
+    "explain_figure": _query(asset="EUR", until=DAY),
+    "explain_entry": _nothing,
     "list_jobs": _query(state="waiting"),
     "get_job": _nothing,
     "replay_job": _nothing,
@@ -549,13 +639,16 @@ SAMPLES: dict[tuple[str, str], str] = {
     **{("", name): name for name in (
         "account_id", "entry_id", "record_id", "import_id", "job_id", "file_id", "token_id",
         "credential_id", "session_id", "identity_id", "invite_id", "other", "user_id",
-        "address_id", "rule_id", "group_id", "run_id",
+        "address_id", "budget_id", "goal_id", "recurring_id", "receipt_id",
+        "rule_id", "group_id", "run_id",
     )},
     ("", "account"): "account_id",
+    ("", "budgetId"): "budget_id",
     ("", "actor"): "actor",
     ("replay_job", "job_id"): "refused_job",
     ("dismiss_job", "job_id"): "refused_job",
     ("upload_file", "file_id"): "announced_file",
+    ("detach_receipt", "receipt_id"): "attached_receipt",
     ("change_role", "user_id"): "member",
     ("remove_member", "user_id"): "member",
 }  # fmt: skip
@@ -634,12 +727,16 @@ class Seen:
     mark: int
     digest: str
 
-    def still(self) -> bool:
-        """Whether it is there, and no more."""
+    def changed(self) -> set[str]:
+        """The tables that are not as they were."""
         mark = self.written.mark()
-        same = mark == self.mark or self.written.digest() == self.digest
+        digest = self.digest if mark == self.mark else self.written.digest()
         self.mark = mark
-        return same
+        if digest == self.digest:
+            return set()
+        now, then = ({name: rest for name, *rest in json.loads(each)}
+                     for each in (digest, self.digest))  # fmt: skip
+        return {name for name in now if now[name] != then[name]}
 
 
 UPKEEP = frozenset({"seal", "seal_mark"})

@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 from finora import Finora, Scope, Settings
 from finora_adapters.compose import Opened, open_database
 from finora_adapters.postgres.invariants import violations
+from finora_core.identity.roles import TENANT
 from finora_web.main import build
 from web.api import Api
 from web.callers import Cast, Owner, People
@@ -45,8 +46,8 @@ def app(settings: Settings, opened: Opened, issuer: Issuer) -> Flask:
 
 @pytest.fixture
 def api(app: Flask, finora: Finora, scope: Scope) -> Api:
-    """A program, with a token of its tenant's owner."""
-    return Api(app, finora.tokens.create(scope, "test").text)
+    """A program, with a token of its tenant's owner that says what it may: everything."""
+    return Api(app, finora.tokens.create(scope, "test", permissions=TENANT).text)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from sqlalchemy import Engine, text
 
 from finora import Finora, JobState, Scope, Settings
 from finora_adapters.embedded import Engines
+from finora_core.identity.roles import TENANT
 from serving import LIVELY, Served, read_all
 
 KILLS = 12
@@ -139,7 +140,7 @@ def test_no_request_is_lost_while_processes_come_and_go(
 
 @pytest.mark.invariant("F-26")
 def test_requests_leave_no_descriptor_behind(served: Served, finora: Finora, scope: Scope) -> None:
-    token = f"Bearer {finora.tokens.create(scope, 'descriptors').text}"
+    token = f"Bearer {finora.tokens.create(scope, 'descriptors', permissions=TENANT).text}"
 
     def held_after(count: int) -> int:
         for number in range(count):

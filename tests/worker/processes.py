@@ -55,6 +55,8 @@ class WorkerProcess:
 
     def signal(self, number: int) -> None:
         self.process.send_signal(number)
+        if number == signal.SIGSTOP:  # Not at once: a thread of it may run on for a moment.
+            os.waitid(os.P_PID, self.process.pid, os.WSTOPPED)
 
     def stop(self) -> int:
         """SIGTERM, and its exit code."""

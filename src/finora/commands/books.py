@@ -54,7 +54,7 @@ def accounts(data: Data = None, as_json: AsJson = False) -> None:
         for account in listed
         for balance in account["balances"] or [{"amount": "", "asset": ""}]
     ]
-    print_table(("account", "kind", "balance"), rows, right={2})
+    table(("account", "kind", "balance"), rows, right={2})
 
 
 def records(
@@ -84,7 +84,7 @@ def records(
     from finora import RecordFilter
 
     with refusals(as_json), books(data) as (finora, scope):
-        of = _account(finora, scope, account) if account else None
+        of = account_named(finora, scope, account) if account else None
         asset = currency or (of and of.asset) or "EUR"
         wanted = RecordFilter(
             account_id=of.id if of else None,
@@ -104,7 +104,7 @@ def records(
          str(record.amount) + ("" if record.bank_state == "booked" else " pending"))
         for record in found
     ]  # fmt: skip
-    print_table(("date", "who or what", "account", "amount"), rows, right={3})
+    table(("date", "who or what", "account", "amount"), rows, right={3})
     if more:
         say(f"more: --cursor {more}")
 
@@ -207,7 +207,7 @@ def _fill(path: Path, lines: Iterable[str]) -> int:
     return count
 
 
-def _account(finora: "Finora", scope: "Scope", wanted: str) -> "Account":
+def account_named(finora: "Finora", scope: "Scope", wanted: str) -> "Account":
     from finora_core.ledger.model import AccountNotFound
 
     for account in finora.ledger.accounts(scope):
@@ -255,7 +255,7 @@ def _shown(record: "Record") -> dict[str, Any]:
     }
 
 
-def print_table(
+def table(
     columns: tuple[str, ...], rows: list[tuple[Any, ...]], right: frozenset[int] | set[int]
 ) -> None:
     """Print rows for people."""
@@ -273,11 +273,11 @@ def print_table(
 def _print_wallet(shown: dict[str, Any]) -> None:
     if "days" in shown:
         rows = [(day["day"], *_flow(flow)) for day in shown["days"] for flow in day["flows"]]
-        print_table(("day", "income", "spending"), rows, right={1, 2})
+        table(("day", "income", "spending"), rows, right={1, 2})
     elif "months" in shown:
         worth = [(each["day"], _money(amount))
                  for each in shown["months"] for amount in each["amounts"]]  # fmt: skip
-        print_table(("end of", "net worth"), worth, right={1})
+        table(("end of", "net worth"), worth, right={1})
     else:
         _print_summary(shown["summary"])
 
@@ -291,10 +291,10 @@ def _print_summary(summary: dict[str, Any]) -> None:
         rows += [("income", income), ("spending", spending)]
     rows += [(f"  {top['category'] or 'no category'}", _money(top["spent"]))
              for top in summary["top_categories"]]  # fmt: skip
-    print_table((f"{summary['since']} to {summary['until']}", "amount"), rows, right={1})
+    table((f"{summary['since']} to {summary['until']}", "amount"), rows, right={1})
     trend = [(month["month"][:7], *_flow(flow))
              for month in summary["trend"] for flow in month["flows"]]  # fmt: skip
-    print_table(("month", "income", "spending"), trend, right={1, 2})
+    table(("month", "income", "spending"), trend, right={1, 2})
 
 
 def _flow(flow: dict[str, Any]) -> tuple[str, str]:

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import typer
 
-from finora.commands.books import print_table
+from finora.commands.books import table
 from finora.commands.common import AsJson, Data, books, put, refusals, say
 
 
@@ -70,7 +70,7 @@ def review(
         )
         for record in page.items
     ]
-    print_table(("id", "date", "amount", "what", "suggested", "sure"), rows, right={2, 5})
+    table(("id", "date", "amount", "what", "suggested", "sure"), rows, right={2, 5})
     if page.next is not None:
         say("there are more: --limit")
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import typer
 
-from finora.commands.books import Day, print_table
+from finora.commands.books import Day, table
 from finora.commands.common import AsJson, Data, books, put, refusals, say, tell
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def list_(data: Data = None, as_json: AsJson = False) -> None:
         return
     rows = [(rule.name, "" if rule.active else "off", str(rule.hits), str(rule.overridden))
             for rule in found]  # fmt: skip
-    print_table(("rule", "", "hits", "overridden"), rows, right={2, 3})
+    table(("rule", "", "hits", "overridden"), rows, right={2, 3})
 
 
 @rules.command("import")
@@ -92,7 +92,7 @@ def preview(
          "locked" if change.locked else _said(change.after))
         for item in seen.items for change in item.changes
     ]  # fmt: skip
-    print_table(("date", "description", "field", "before", "after"), rows, right=set())
+    table(("date", "description", "field", "before", "after"), rows, right=set())
     say(f"{seen.matched} of {seen.examined} match, {seen.changed} would change")
 
 

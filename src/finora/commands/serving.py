@@ -114,6 +114,10 @@ def create_token(
     user: Annotated[
         str | None, typer.Option("--user", help="For this user, by the host's name.")
     ] = None,
+    may: Annotated[
+        list[str] | None,
+        typer.Option("--may", help="What it may; may be repeated. Unset: all but books:export."),
+    ] = None,
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
@@ -127,7 +131,8 @@ def create_token(
                 raise typer.BadParameter("--tenant and --user go together")
             scope = finora.scope(tenant=tenant, user=user)
         ends = None if days is None else datetime.now(UTC) + timedelta(days=days)
-        made = finora.tokens.create(scope, name, expires_at=ends)
+        given = None if not may else frozenset(may)
+        made = finora.tokens.create(scope, name, expires_at=ends, permissions=given)
         if as_json:
             put({"id": str(made.token.id), "text": made.text})
         else:

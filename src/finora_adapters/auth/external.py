@@ -69,7 +69,18 @@ class PublishedIssuer:
             tenant=_text(_at(claims, self._tenant_claim)),
             role=_text(_at(claims, self._role_claim)),
             expires_at=datetime.fromtimestamp(ends, UTC),
+            proven_at=_moment(claims, "auth_time", now_s),
         )
+
+
+def _moment(claims: Mapping[str, Any], name: str, now_s: float) -> datetime | None:
+    """Raises ValueError."""
+    if name not in claims:
+        return None
+    found = numeric_date(claims, name)
+    if found > now_s + _SKEW_S:
+        raise ValueError("it is of a time that has not come")
+    return datetime.fromtimestamp(found, UTC)
 
 
 def _at(claims: Mapping[str, Any], path: str) -> object:

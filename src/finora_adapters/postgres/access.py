@@ -93,6 +93,13 @@ _RUNTIME_GRANTS = {
     "sighting": _READ_ADD,
     "observation": _READ_ADD,
     "opening": _READ_ADD,
+    "receipt": "select, insert, delete, update (record_id)",
+    "budget": "select, insert, delete, update (name, category, rollover)",
+    "budget_limit": "select, insert, delete",
+    "budget_alert": _READ_ADD,
+    "goal": "select, insert, delete, update (name, units, by_date, reached_at)",
+    "goal_share": "select, insert, delete",
+    "recurring_verdict": "select, insert, delete, update (verdict, said_by, said_at)",
     "rule_group": "select, insert, delete, update (name, priority, stop)",
     "rule": "select, insert, delete, update (group_id, name, condition, actions, priority, "
     "continues, active, hits, last_hit_at)",

@@ -49,6 +49,13 @@ EXPORTED: Mapping[str, frozenset[str]] = {
     "rule_run": frozenset(),
     "rule_change": frozenset(),
     "stored_file": frozenset(),
+    "receipt": frozenset(),
+    "budget": frozenset(),
+    "budget_limit": frozenset(),
+    "budget_alert": frozenset(),
+    "goal": frozenset(),
+    "goal_share": frozenset(),
+    "recurring_verdict": frozenset(),
     "event": frozenset({"tx"}),
     "job": frozenset({"error", "epoch", "lease_until", "announced_at"}),
 }

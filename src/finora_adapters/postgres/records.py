@@ -212,6 +212,12 @@ class PgRecords:
             return Page(items)
         return Page(items, encode_cursor(items[-1].on_date.isoformat(), str(items[-1].id)))
 
+    def of(self, record_ids: Sequence[UUID]) -> Sequence[Record]:
+        """Those of these that are there, in no order."""
+        query = text(SELECT + "and r.id = any(:ids)")
+        values = {"tenant": self.tenant_id, "ids": [*record_ids]}
+        return [record_of(row, self.assets) for row in self.connection.execute(query, values)]
+
     def _values(self, row: Row) -> dict[str, Any]:
         values = {field.name: getattr(row, field.name) for field in attrs.fields(Row)}
         amount = values.pop("amount")

@@ -940,6 +940,8 @@ record = Table(
     # What people decided, by merchant.
     Index("record_memory_idx", "tenant_id", "merchant_key", "reviewed_at",
           postgresql_where=text("reviewed_at is not null and entry_id is not null")),
+    # A line is booked by an entry of its own id first; only later entries need to be found.
+    Index("record_entry_idx", "tenant_id", "entry_id", postgresql_where=text("entry_id <> id")),
 )  # fmt: skip
 
 # Why a record has its category: every step that led there, and every person's word. Never changed.
@@ -1085,6 +1087,139 @@ opening = Table(
     _to("account", "account_id"),
     _to("entry", "entry_id"),
     CheckConstraint("(entry_id is null) = (units = 0)", name="entry"),
+)
+
+# --- receipts ---
+
+# A file that proves a record, or waits for the one it proves.
+receipt = Table(
+    "receipt",
+    metadata,
+    _tenant(),
+    _id(),
+    _id("file_id"),
+    Column("record_id", Uuid),
+    # What whoever brought it says is on it.
+    Column("units", MoneyUnits),
+    Column("asset", Text),
+    Column("on_date", Date),
+    Column("merchant", Text),
+    _id("added_by"),
+    _at("created_at"),
+    PrimaryKeyConstraint("tenant_id", "id"),
+    UniqueConstraint("tenant_id", "file_id"),
+    _to("stored_file", "file_id", gone_with=True),
+    _to("record", "record_id"),
+    ForeignKeyConstraint(["asset"], [f"{SCHEMA}.asset.id"]),
+    CheckConstraint("(units is null) = (asset is null) and units > 0", name="units"),
+    CheckConstraint("length(merchant) between 1 and 200", name="merchant"),
+    Index(None, "tenant_id", "record_id"),
+    Index(None, "tenant_id", "created_at"),
+)
+
+# --- budgets and goals ---
+
+budget = Table(
+    "budget",
+    metadata,
+    _tenant(),
+    _id(),
+    Column("name", Text, nullable=False),
+    Column("category", Text, nullable=False),
+    Column("period", Text, nullable=False),
+    Column("rollover", Text, nullable=False),
+    Column("asset", Text, nullable=False),
+    # First day of the first period that counts.
+    Column("starts_on", Date, nullable=False),
+    _id("created_by"),
+    _at("created_at"),
+    PrimaryKeyConstraint("tenant_id", "id"),
+    ForeignKeyConstraint(["tenant_id"], [f"{SCHEMA}.tenant.tenant_id"]),
+    ForeignKeyConstraint(["asset"], [f"{SCHEMA}.asset.id"]),
+    _one_of("period", "WEEKLY", "MONTHLY", "YEARLY"),
+    _one_of("rollover", "none", "surplus", "all"),
+    CheckConstraint("length(name) between 1 and 200", name="name"),
+    CheckConstraint("length(category) between 1 and 200", name="category"),
+)
+
+# What may be spent in each period from that day on, until a later row.
+budget_limit = Table(
+    "budget_limit",
+    metadata,
+    _tenant(),
+    _id("budget_id"),
+    Column("since", Date, nullable=False),
+    Column("units", MoneyUnits, nullable=False),
+    _at(),
+    PrimaryKeyConstraint("tenant_id", "budget_id", "since"),
+    _to("budget", "budget_id", gone_with=True),
+    CheckConstraint("units > 0", name="units"),
+)
+
+# The key is what makes a level of a period be told once.
+budget_alert = Table(
+    "budget_alert",
+    metadata,
+    _tenant(),
+    _id("budget_id"),
+    Column("since", Date, nullable=False),
+    Column("level", SmallInteger, nullable=False),
+    # What was spent, and what could be, as it was then.
+    Column("units", MoneyUnits, nullable=False),
+    Column("available", MoneyUnits, nullable=False),
+    _at(),
+    PrimaryKeyConstraint("tenant_id", "budget_id", "since", "level"),
+    _to("budget", "budget_id", gone_with=True),
+    CheckConstraint("level between 1 and 100", name="level"),
+)
+
+goal = Table(
+    "goal",
+    metadata,
+    _tenant(),
+    _id(),
+    Column("name", Text, nullable=False),
+    Column("units", MoneyUnits, nullable=False),
+    Column("asset", Text, nullable=False),
+    Column("by_date", Date),
+    _id("created_by"),
+    _at("created_at"),
+    # When it was first seen reached.
+    Column("reached_at", INSTANT),
+    PrimaryKeyConstraint("tenant_id", "id"),
+    ForeignKeyConstraint(["tenant_id"], [f"{SCHEMA}.tenant.tenant_id"]),
+    ForeignKeyConstraint(["asset"], [f"{SCHEMA}.asset.id"]),
+    CheckConstraint("length(name) between 1 and 200", name="name"),
+    CheckConstraint("units > 0", name="units"),
+)
+
+# So much of what an account holds is meant for the goal; of all goals together it may be more than
+# there is.
+goal_share = Table(
+    "goal_share",
+    metadata,
+    _tenant(),
+    _id("goal_id"),
+    _id("account_id"),
+    Column("percent", SmallInteger, nullable=False),
+    PrimaryKeyConstraint("tenant_id", "goal_id", "account_id"),
+    _to("goal", "goal_id", gone_with=True),
+    _to("account", "account_id"),
+    CheckConstraint("percent between 1 and 100", name="percent"),
+)
+
+# What somebody said of a recurring payment, which is found anew each time.
+recurring_verdict = Table(
+    "recurring_verdict",
+    metadata,
+    _tenant(),
+    _id(),
+    Column("verdict", Text, nullable=False),
+    _id("said_by"),
+    _at("said_at"),
+    PrimaryKeyConstraint("tenant_id", "id"),
+    ForeignKeyConstraint(["tenant_id"], [f"{SCHEMA}.tenant.tenant_id"]),
+    _one_of("verdict", "confirmed", "ignored"),
 )
 
 # --- rules ---

@@ -42,6 +42,7 @@ select day, asset, category, direction, sum(units) as units from (
 ) moved where direction in ('in', 'out')
 group by 1, 2, 3, 4 having sum(units) <> 0 order by 1, 2, 3, 4
 """)
+_BEGAN = text("select min(month) from finora.total where tenant_id = :tenant")
 _WORTH = text("""
 select d.day, w.asset, sum(w.units) as units
 from unnest(cast(:days as date[])) d (day)
@@ -76,6 +77,10 @@ class PgTotals:
 
     def daily(self, since: date, until: date) -> Sequence[Moved]:
         return self._moved(_DAILY, since, until)
+
+    def began(self) -> date | None:
+        found: date | None = self.connection.scalar(_BEGAN, {"tenant": self.tenant_id})
+        return found
 
     def worth(self, ends: Sequence[date]) -> Sequence[Worth]:
         amounts: dict[date, list[Amount]] = defaultdict(list)

@@ -16,20 +16,25 @@ from finora_adapters.postgres import access
 from finora_adapters.postgres.addresses import PgAddresses
 from finora_adapters.postgres.audit import PgLog
 from finora_adapters.postgres.belongings import PgBelongings
+from finora_adapters.postgres.budgets import PgBudgets
 from finora_adapters.postgres.categories import PgCategories
 from finora_adapters.postgres.decisions import PgDecisions
 from finora_adapters.postgres.driver import Statement, run, run_all
 from finora_adapters.postgres.erasure import PgErasure
 from finora_adapters.postgres.errors import translated
 from finora_adapters.postgres.events import PgEvents
+from finora_adapters.postgres.explain import PgExplained
 from finora_adapters.postgres.files import PgFiles
+from finora_adapters.postgres.goals import PgGoals
 from finora_adapters.postgres.guesses import PgGuesses
 from finora_adapters.postgres.jobs import PgEveryJob, PgJobs, PgPeriods, dump
 from finora_adapters.postgres.ledger import PgAccounts, PgAssets, PgHolds, PgJournal
 from finora_adapters.postgres.members import PgMembers
 from finora_adapters.postgres.people import PgPeople
 from finora_adapters.postgres.pipeline import PgLines, PgMemory, PgReprocesses
+from finora_adapters.postgres.receipts import PgReceipts
 from finora_adapters.postgres.records import PgRecords, PgWords
+from finora_adapters.postgres.recurring import PgRecurring
 from finora_adapters.postgres.reviews import PgReviews
 from finora_adapters.postgres.rules import PgRuleRuns, PgRules
 from finora_adapters.postgres.secrets import PgDataKeys, PgSecrets
@@ -234,8 +239,28 @@ class PgWork:
         return PgFiles(self.connection, self.scope.tenant_id)
 
     @cached_property
+    def explained(self) -> PgExplained:
+        return PgExplained(self.connection, self.scope.tenant_id, self.assets, self.journal)
+
+    @cached_property
     def totals(self) -> PgTotals:
         return PgTotals(self.connection, self.scope.tenant_id, self.assets)
+
+    @cached_property
+    def budgets(self) -> PgBudgets:
+        return PgBudgets(self.connection, self.scope.tenant_id, self.assets)
+
+    @cached_property
+    def goals(self) -> PgGoals:
+        return PgGoals(self.connection, self.scope.tenant_id, self.assets)
+
+    @cached_property
+    def recurring(self) -> PgRecurring:
+        return PgRecurring(self.connection, self.scope.tenant_id, self.assets)
+
+    @cached_property
+    def receipts(self) -> PgReceipts:
+        return PgReceipts(self.connection, self.scope.tenant_id, self.assets, self.records)
 
     def version(self) -> int:
         """The number that every write of the tenant raises: what this transaction reads is true as

@@ -1,62 +1,28 @@
-"""Passwords that are guessed first, of those long enough to be taken at all."""
+"""Passwords that are guessed first.
 
-_TEXT = r"""
-0000000001 0123456789 01234567890 0987654321 1010101010 1029384756 1111111112 111222333444
-1122334455 112233445566 11223344556677889900 1212121212 121212121212 1231231231 123123123123
-123123123a 1234512345 1234554321 1234561234 123456123456 1234567890 12345678900 12345678901
-1234567890123 1234567890a 1234567890q 1234567891 12345678910 12345678912 123456789123 123456789a
-123456789abc 123456789q 123456qwerty 12345qwert 1234qwer1234 123qwe123qwe 123qweasdzxc
-1357924680 13579246810 1472583690 159357159357 159753159753 1q2w3e4r5t 1q2w3e4r5t6y
-1q2w3e4r5t6y7u8i9o0p 1qaz1qaz1qaz 1qaz2wsx3edc 1qaz2wsx3edc4rfv 1qazxsw23edc 2468101214
-3.141592653 3.1415926535 3141592653 31415926535 7777777777a 7894561230 9876543210 987654321a
-99887766554433221100 a123456789 a1234567890 a1b2c3d4e5 a1b2c3d4e5f6 aa12345678 aa123456789
-aaaaaaaaa1 abc1234567 abc123456789 abc123abc123 abcabcabcabc abcd123456 abcd12345678
-abcd1234abcd abcde12345 abcdef123456 abcdefghij abcdefghijk abcdefghijkl
-abcdefghijklmnopqrstuvwxyz access1234 adgjmptw12 admin12345 admin123456 admin1234567 admin@1234
-admin@12345 administrator administrator1 alexander1 alexandra1 alphabet123 america123 anthony123
-asdasdasdasd asdf123456 asdf1234asdf asdfasdfasdf asdfghjkl1 asdfghjkl12 asdfghjkl123 asdfghjkl;
-asdfghjkl;' azerty1234 azerty12345 azerty123456 azertyuiop babygirl123 barcelona1 baseball12
-baseball123 basketball basketball1 batman1234 beautiful1 bismillah1 bismillah123 blink182182
-brooklyn123 butterfly1 butterfly123 california california1 celebrity1 champion12 change_me1
-changeit123 changeme12 changeme123 changeme1234 changeme12345 charlie123 charlie1234 chelsea123
-chocolate1 chocolate12 chocolate123 christian1 christopher christopher1 cinderella cinderella1
-computer12 computer123 correcthorse correcthorsebatterystaple cristiano07 cristiano7 daniel1234
-default123 demo123456 diamond123 dragon1234 dragon12345 dragonball dragonball1 dragonballz
-elizabeth1 elizabeth123 everything everything1 facebook12 facebook123 finora1234 finora12345
-finora123456 football12 football123 football1234 forever123 forgetmenot freedom123 friendship
-gangster123 gfhjkm1234 goodmorning google1234 google12345 guest12345 hello12345 hello123456
-hellohello helloworld helloworld1 hunter2hunter2 iloveyou12 iloveyou123 iloveyou1234
-iloveyou12345 iloveyou22 iloveyou4ever iloveyouso iloveyousomuch insecure123 instagram1
-internet12 internet123 jessica123 jonathan123 jordan2323 justinbieber killer1234 letmein123
-letmein1234 letmein12345 letmeinnow letmeinplease liverpool1 liverpool123 lovelovelove
-loveyou123 manchester manchester1 master1234 master12345 metallica1 michael123 michelle123
-microsoft1 midnight123 mississippi monkey1234 monkey12345 mother1234 motorola123 mustang123
-mypassword mypassword1 mypassword123 myspace123 naruto1234 newpassword newpassword1 nicole1234
-ninja12345 nopassword nothing123 open-sesame opensesame p@ssw0rd12 p@ssw0rd123 p@ssw0rd1234
-p@ssword12 p@ssword123 pa$$w0rd123 pa55w0rd12 pa55word12 pa55word123 pakistan123 pass123456
-pass12345678 pass1234word passpasspass passw0rd12 passw0rd123 passw0rd1234 password!1
-password!23 password.1 password00 password01 password09 password1! password10 password11
-password12 password12! password123 password123! password1234 password12345 password123456
-password1@ password2020 password2021 password2022 password2023 password2024 password2025
-password2026 password21 password22 password23 password69 password99 password@1 password@12
-password@123 passwordpassword passwort12 passwort123 passwort1234 patrick123 photoshop1
-pineapple1 poiuytrewq pokemon123 pokemon1234 portugal123 prince1234 princess12 princess123
-princess1234 q1w2e3r4t5 q1w2e3r4t5y6 qazwsx1234 qazwsx123456 qazwsxedc1 qazwsxedc123
-qazwsxedcrfv qazwsxedcrfvtgb qqww1122334455 qwaszx1234 qwe123qwe123 qweasd123456 qweasdzxc1
-qweasdzxc123 qweqweqweqwe qwer123456 qwer1234qwer qwerasdfzxcv qwert12345 qwert123456 qwertqwert
-qwerty123! qwerty1234 qwerty12345 qwerty123456 qwerty1234567 qwerty12345678 qwerty123456789
-qwerty@123 qwertyqwerty qwertyui123 qwertyuiop qwertyuiop1 qwertyuiop12 qwertyuiop123
-qwertyuiop[] qwertyuiop[]\ qwertyuiopasdfghjkl qwertyuiopasdfghjklzxcvbnm qwertz1234 qwertzuiop
-rainbow123 realmadrid realmadrid1 rockyou123 rootroot12 samsung123 samsung1234 sandra1234
-scorpion123 secret1234 secret12345 secret123456 shadow1234 snowball123 something1 spiderman1
-spiderman123 spongebob1 spongebob123 starwars12 starwars123 strawberry strawberry1 summer2020
-summer2021 summer2022 summer2023 summer2024 summer2025 summer2026 sunshine12 sunshine123
-superman12 superman123 superstar1 superstar123 swordfish1 temp123456 temporary1 test123456
-test12345678 test1234test testtest12 testtest123 thesecret1 thomas1234 tinkerbell tinkerbell1
-tottenham1 trustno123 trustno1trustno1 undertaker unicorn123 user123456 valentine1 victoria123
-volleyball volleyball1 welcome123 welcome1234 welcome12345 welcome2024 welcome2025 welcome2026
-welcome@123 whatever12 whatever123 whatever1234 william123 winter2024 winter2025 winter2026
-xbox360xbox zaq12wsxcde3 zaq1xsw2cde3 zaqxswcde1 zxcvbnm,./ zxcvbnm123 zxcvbnm1234 zxcvbnm12345
-zxcvbnmasdfghjkl zxcvbnmasdfghjklqwertyuiop
+The list is of zxcvbn 4.5 (MIT) and Django 5.2 (BSD), with some of our own, in small letters:
+those that are long enough to be taken at all, and the most used words, to which people add a year
+and a sign.
 """
-COMMON = frozenset(_TEXT.split())
+
+import gzip
+from importlib.resources import files
+
+_LEAST = 10
+_MOST_AROUND = 8
+_AROUND = "0123456789 !?.,:;*#$%&@_+-="
+
+
+def _lines() -> list[str]:
+    packed = files(__package__).joinpath("common_passwords.txt.gz").read_bytes()
+    return gzip.decompress(packed).decode().split()
+
+
+COMMON = frozenset(each for each in _lines() if len(each) >= _LEAST)
+STEMS = frozenset(each for each in _lines() if len(each) < _LEAST)
+
+
+def is_common(folded: str) -> bool:
+    """Whether it is one of them, or one of their words with a few digits and signs around it."""
+    stem = folded.strip(_AROUND)
+    return folded in COMMON or (stem in STEMS and len(folded) - len(stem) <= _MOST_AROUND)

@@ -28,7 +28,7 @@ class PlatformRole(StrEnum):
 
 
 _VIEWER = frozenset({
-    "books:read", "files:read", "jobs:read", "tenant:read",
+    "books:read", "books:export", "files:read", "jobs:read", "tenant:read",
 })  # fmt: skip
 _ACCOUNTANT = _VIEWER | {
     "books:write", "files:write", "jobs:write", "events:read",
@@ -58,6 +58,9 @@ BY_PLATFORM_ROLE: Mapping[PlatformRole, frozenset[str]] = {
 }  # fmt: skip
 SELF = frozenset({"self:read", "self:write"})
 """Of everybody who signed in; a token never has them."""
+EXPLICIT = frozenset({"books:export"})
+"""What a token has only if it was made with it by name: whoever made it gave a fresh proof then,
+and a program cannot give one later."""
 TENANT = frozenset().union(*BY_ROLE.values())
 PERMISSIONS = frozenset().union(SELF, TENANT, *BY_PLATFORM_ROLE.values())
 """What a route can ask for."""

@@ -18,7 +18,8 @@ from finora_core.identity.model import (
     TokenRevoked,
 )
 from finora_core.identity.ports import IdentityWork
-from finora_core.identity.roles import Role, of_member
+from finora_core.identity.roles import EXPLICIT, Role, of_member
+from finora_core.identity.sessions.door import asking, locked
 from finora_core.kernel.ids import new_id
 from finora_core.kernel.scope import Scope, TokenCredential
 from finora_core.kernel.work import Begin, retried
@@ -40,10 +41,13 @@ class TokenService:
         permissions: frozenset[str] | None = None,
     ) -> NewToken:
         """A token that asks as the scope's user, with those permissions, or all that the user's
-        role has. Its text is shown this once. Raises BadToken."""
+        role has but to export, which must be named. Its text is shown this once. Raises
+        BadToken."""
         token_id = new_id()
         bearer = Bearer.make(scope.tenant_id, token_id)
         with self.begin(scope) as work:
+            if asking(scope) is not None:
+                locked(work, scope)
             if expires_at is not None and expires_at <= work.now:
                 raise BadToken("a token ends after now")
             token = Token(
@@ -94,7 +98,6 @@ class TokenService:
                 raise TokenInvalid("this token was revoked, or its time has run out")
         credential = TokenCredential(token_id=bearer.id, digest=bearer.digest, role=role.value)
         given = of_member(role)
-        if token.permissions is not None:
-            given &= token.permissions
+        given = given - EXPLICIT if token.permissions is None else given & token.permissions
         scope = attrs.evolve(asked, user_id=token.user_id, permissions=given, credential=credential)
         return Proof(scope=scope, versions={scope.tenant_id: version}, left=left)

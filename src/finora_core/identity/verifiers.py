@@ -11,7 +11,7 @@ from uuid import UUID
 
 import attrs
 
-from finora_core.identity.common_passwords import COMMON
+from finora_core.identity.common_passwords import is_common
 from finora_core.kernel.errors import Invalid, NotFound, Unauthenticated, Unavailable
 
 PASSWORD_LEAST, PASSWORD_MOST = 10, 256
@@ -111,8 +111,8 @@ def check_password(password: str, email: str | None = None) -> str:
     address = normalised(email).casefold() if email else ""
     if folded in (address, address.partition("@")[0]):
         raise PasswordWeak("a password is not the e-mail address")
-    if folded in COMMON:
-        raise PasswordWeak("this is one of the most used passwords")
+    if is_common(folded):
+        raise PasswordWeak("this is one of the most used passwords, or little more than that")
     return text
 
 
@@ -278,6 +278,8 @@ class Claims:
     tenant: str | None
     role: str | None
     expires_at: datetime
+    proven_at: datetime | None = None
+    """When its subject last signed in there, if it says so."""
 
 
 class ExternalIssuer(Protocol):

@@ -143,6 +143,7 @@ KINDS: Mapping[str, tuple[str, ...]] = MappingProxyType({
     "invite": ("tenant", "role", "link", "days"),
     "email_changed": ("when", "address"),
     "password_changed": ("when",),
+    "budget_reached": ("budget", "level", "spent", "available", "since"),
     "test": ("way",),
 })  # fmt: skip
 """Every letter there is, with the values it needs, no more and no fewer. `link`, `code` and numbers

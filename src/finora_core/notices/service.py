@@ -95,6 +95,20 @@ class NoticeService:
         about = derived_id("notice", kind, str(payload["job"]))
         return self._send(scope, kind, found[0], found[1], values, about)
 
+    def tell(
+        self, scope: Scope, kind: str, user_id: UUID, values: Mapping[str, str], about: str
+    ) -> object:
+        """Tell a person what another slice has to say; it gives the words. None are no letter, and
+        neither is there one for a person without an address."""
+        scope = scope.at(scope.tenant_id, user_id)
+        with self.begin(scope) as work:
+            found = _who(work)
+        if not values or found is None or found[1] is None:
+            return self._done(scope, sent=False)
+        return self._send(
+            scope, kind, found[0], found[1], values, derived_id("notice", kind, about)
+        )
+
     def invite(self, scope: Scope, payload: Mapping[str, Plain], progress: Progress) -> object:
         """Send an invitation, unless it was used or taken back."""
         with self.begin(scope) as work:

@@ -126,10 +126,16 @@ class LinkIn(In):
     link: Signed = Field(description="What the letter's link has behind `token=`.")
 
 
+class VerifyIn(LinkIn):
+    password: Password
+
+
 @routes.post("/auth/verify", None, Single[Done], shape=done, limit="auth", private=True)
-def verify_address(app: Services, asked: Asked, body: LinkIn) -> None:
-    """Show that an address is one's own, by its letter. Once."""
-    app.people.verify(body.link, request_id=asked.request_id)
+def verify_address(app: Services, asked: Asked, body: VerifyIn) -> None:
+    """Show that an address is one's own, by its letter and the password of the registration: a
+    stranger may have signed up with it. Once. Whoever did not sign up asks for a letter to set
+    a password (`reset`), which ends all that the stranger has."""
+    app.people.verify(body.link, body.password, request_id=asked.request_id)
 
 
 # --- signing in ---
@@ -226,6 +232,21 @@ def reset_password(app: Services, asked: Asked, body: Reset) -> None:
         email=body.email,
         code=body.code,
     )
+
+
+class HalfIn(In):
+    ticket: Signed = Field(description="What the refusal CODE_REQUIRED has in its details.")
+    code: SixDigits = Field(description="One-time code.")
+    device: Device | None = None
+
+
+@routes.post("/auth/finish", None, Single[SignedInOut], limit="auth", private=True)
+def finish_login(app: Services, asked: Asked, body: HalfIn) -> SignedIn:
+    """Go on where a sign-in by whatever means was answered CODE_REQUIRED: with its ticket and the
+    one-time code, within five minutes. A link, a wallet's message and an issuer's answer are good
+    once, and need not be sent again."""
+    client = _client(asked, body.device)
+    return app.sessions.finish(client, body.ticket, body.code, request_id=asked.request_id)
 
 
 # --- passkeys, wallets, accounts, Telegram ---

@@ -16,9 +16,10 @@ class ExportQuery(In):
     tool: Literal["beancount", "hledger"] = "beancount"
 
 
-@routes.get("/export", "books:read", None, media_type="text/plain")
+@routes.get("/export", "books:export", None, media_type="text/plain", step_up=True)
 def export_books(app: Services, scope: Scope, query: ExportQuery) -> object:
-    """Every entry as a beancount file or an hledger journal, streamed, with nothing lost."""
+    """Every entry as a beancount file or an hledger journal, streamed, with nothing lost.
+    A token needs `books:export` by name."""
     lines = app.ledger.export(scope, query.tool)
     # Begun before anything is answered: what is refused must be refused by the status.
     first = next(lines, "")

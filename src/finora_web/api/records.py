@@ -51,7 +51,7 @@ Kind = Annotated[
 ]
 
 
-class PartOut(Out):
+class SplitPartOut(Out):
     category: str
     amount: MoneyOut
 
@@ -73,7 +73,7 @@ class RecordOut(Out):
     bank_state: BankState
     status: Status
     category: str = Field(description="Empty for one that is split.")
-    parts: list[PartOut] = Field(description="Of one that is split.")
+    parts: list[SplitPartOut] = Field(description="Of one that is split.")
     merchant: str | None
     note: str
     tags: list[str]
@@ -146,13 +146,13 @@ class CategoryIn(In):
     category: Name
 
 
-class PartIn(In):
+class SplitPartIn(In):
     category: Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")]
     amount: MoneyIn
 
 
 class SplitIn(In):
-    parts: Annotated[list[PartIn], Field(min_length=2, max_length=100)] = Field(
+    parts: Annotated[list[SplitPartIn], Field(min_length=2, max_length=100)] = Field(
         description="They sum to the record's amount, to the last unit."
     )
 

@@ -20,14 +20,16 @@ class TokenOut(Out):
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
-    permissions: list[str] | None = Field(description="Null: all that its user's role has.")
+    permissions: list[str] | None = Field(
+        description="Null: all that its user's role has but `books:export`."
+    )
 
 
 class NewTokenIn(In):
     name: Name
     expires_at: Instant | None = None
     permissions: Annotated[list[str], Field(min_length=1, max_length=50)] | None = Field(
-        None, description="Null: all that the role has. Never more than that."
+        None, description="Null: all that the role has but `books:export`. Never more than that."
     )
 
 

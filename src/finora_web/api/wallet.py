@@ -22,7 +22,7 @@ class Known(Out):
     gap: str | None
 
 
-def _known(value: Ok[Amount] | Partial[Amount]) -> object:
+def known(value: Ok[Amount] | Partial[Amount]) -> object:
     gap = value.gap if isinstance(value, Partial) else None
     return {"value": {"amount": value.value.text, "asset": value.value.asset.id}, "gap": gap}
 
@@ -52,7 +52,7 @@ class SummaryOut(Out):
     period: Period
     since: date
     until: date
-    total: Annotated[Known, BeforeValidator(_known)]
+    total: Annotated[Known, BeforeValidator(known)]
     balances: list[MoneyOut]
     flows: list[FlowsOut]
     top_categories: list[CategoryOut]

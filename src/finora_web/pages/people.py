@@ -53,7 +53,7 @@ class People:
         link = sent("token")
         try:
             count(self.gate, "auth")
-            self.gate.services.people.verify(link, request_id=g.request_id)
+            self.gate.services.people.verify(link, password(), request_id=g.request_id)
         except Refusal as refusal:
             return form("entry/link.html", refusal, purpose="verify", token=link)
         return form("entry/verified.html")

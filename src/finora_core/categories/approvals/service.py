@@ -20,6 +20,7 @@ from finora_core.categories.approvals.model import (
     proposal_of,
 )
 from finora_core.categories.approvals.ports import ReviewWork
+from finora_core.categories.pipeline.model import RecordsProcessed, counted
 from finora_core.categories.rules.model import (
     MAX_PRIORITY,
     MAX_RULES,
@@ -64,7 +65,7 @@ class ReviewService:
         Raises RecordNotFound, BadStatus, AlreadyReviewed, NothingSuggested, DutiesSeparate."""
         with self.begin(scope) as work:
             record = self._open(work, scope, record_id)
-            work.decisions.write([record.approved(scope.user_id, seen)])
+            _write(work, [record.approved(scope.user_id, seen)])
             work.events.record(RecordApproved(record_id))
             return work.done(work.records.get(record_id))
 
@@ -86,7 +87,7 @@ class ReviewService:
         with self.begin(scope) as work:
             record = self._open(work, scope, record_id)
             ruling = record.overridden(category, scope.user_id, note, seen)
-            work.decisions.write([ruling])
+            _write(work, [ruling])
             work.events.record(RecordOverridden(record_id))
             proposal, rule_id = proposal_of(record, ruling.label or ""), None
             if make_rule:
@@ -127,7 +128,7 @@ class ReviewService:
                     rulings.append(act(found[record_id]))
                 except Refusal as refusal:
                     refusals[record_id] = refusal
-            work.decisions.write(rulings)
+            _write(work, rulings)
             said = RecordApproved if action is BulkAction.APPROVE else RecordOverridden
             for ruling in rulings:
                 work.events.record(said(ruling.record_id))
@@ -160,6 +161,12 @@ class ReviewService:
         if record_id in work.decisions.barred(scope.user_id, (record_id,)):
             raise DutiesSeparate(_BARRED)
         return record
+
+
+def _write(work: ReviewWork, rulings: Sequence[Ruling]) -> None:
+    if rulings:
+        work.decisions.write(rulings)
+        work.events.record(RecordsProcessed(counted(rulings)))
 
 
 def _made(work: ReviewWork, proposal: Proposal, record_id: UUID) -> UUID:

@@ -298,7 +298,7 @@ def counted(rulings: Sequence[Ruling]) -> Counter[str]:
         if decided is not None:
             counts["auto"] += 1
             counts[decided.source.value] += 1
-        elif ruling.status is Status.APPROVED:
+        elif ruling.status in HUMAN:
             counts["human"] += 1
         elif ruling.suggested:
             counts["suggested"] += 1
@@ -326,7 +326,8 @@ class RecordsWaiting:
 
 @attrs.frozen
 class RecordsProcessed:
-    """So many records got a category, a suggestion or neither, by which steps."""
+    """So many records got a category, a suggestion or neither, by which steps; or a person's word,
+    one event for all that they decided at once."""
 
     type: ClassVar[str] = "records.processed"
 

@@ -41,7 +41,10 @@ class ExternalService:
         if known is not role:
             self._set_role(scope, role)
         scope = attrs.evolve(
-            scope, permissions=of_member(role), credential=ExternalCredential(role=role.value)
+            scope,
+            permissions=of_member(role),
+            credential=ExternalCredential(role=role.value),
+            proven_at=claims.proven_at,
         )
         left = claims.expires_at - self.clock.now()
         return Proof(scope=scope, versions={scope.tenant_id: version}, left=left)

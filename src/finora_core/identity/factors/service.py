@@ -34,10 +34,17 @@ from finora_core.identity.people.model import (
     IdentityTaken,
     Person,
     PersonChanged,
-    PersonNotFound,
+    require_person,
 )
 from finora_core.identity.ports import IdentityWork
-from finora_core.identity.sessions.door import Door, at_home, own_session, place_of_codes
+from finora_core.identity.sessions.door import (
+    Door,
+    always,
+    at_home,
+    locked,
+    own_session,
+    place_of_codes,
+)
 from finora_core.identity.sessions.model import (
     Client,
     SessionKind,
@@ -82,7 +89,7 @@ class FactorService:
     def offer_codes(self, scope: Scope) -> CodesOffer:
         """A secret for an authenticator app; `turn_on_codes` keeps it. Raises FactorExists."""
         with self._home(scope) as work:
-            if _person(work).codes is not None:
+            if require_person(work.people.get()).codes is not None:
                 raise FactorExists("one-time codes are on already")
             label = next(
                 (e.label for e in work.people.identities() if e.kind is IdentityKind.EMAIL), "you"
@@ -102,7 +109,7 @@ class FactorService:
             raise TicketInvalid("this ticket is another person's")
         secret = bytes.fromhex(str(said["secret"]))
         with self._home(scope) as work:
-            if _person(work, lock=True).codes is not None:
+            if require_person(locked(work, scope)).codes is not None:
                 raise FactorExists("one-time codes are on already")
             step = self.door.codes.step(secret, code, work.now, None)
             if step is None:
@@ -115,7 +122,7 @@ class FactorService:
     @retried
     def turn_off_codes(self, scope: Scope) -> None:
         with self._home(scope) as work:
-            if _person(work, lock=True).codes is not None:
+            if require_person(locked(work, scope)).codes is not None:
                 work.people.change(codes=None, code_step=None)
                 work.events.record(PersonChanged(scope.user_id, "codes_off"))
             work.done(None)
@@ -126,7 +133,7 @@ class FactorService:
         """What `navigator.credentials.create` is given."""
         challenge = secrets.token_bytes(32)
         with self._home(scope) as work:
-            name = _person(work).name or "you"
+            name = require_person(work.people.get()).name or "you"
             have = [_from_text(e.subject) for e in self._passkeys(work)]
         options = self._keys.registration(challenge, scope.user_id, name, have)
         said = {"sub": str(scope.user_id), "challenge": challenge.hex()}
@@ -184,7 +191,9 @@ class FactorService:
         def check(work: IdentityWork, person: Person) -> None:
             self._assert(work, found.identity_id, response, challenge)
 
-        return self.door.enter(found, client, kind, "passkey", request_id, strong=True, check=check)
+        return self.door.enter(
+            found, client, kind, "passkey", request_id, strong=always, check=check
+        )
 
     def step_up(self, scope: Scope, ticket: str, response: Mapping[str, Any]) -> None:
         """Prove again who asks, by a passkey. Raises TicketInvalid, PasskeyRefused."""
@@ -416,7 +425,7 @@ class FactorService:
     @retried
     def _link(self, scope: Scope, identity: Identity) -> Identity:
         with self._home(scope) as work:
-            _person(work)
+            require_person(locked(work, scope))
             work.people.add_identity(identity)
             linked = IdentityChanged(scope.user_id, identity.id, identity.kind, "linked")
             work.events.record(linked)
@@ -440,13 +449,6 @@ class FactorService:
 
     def _home(self, scope: Scope) -> AbstractContextManager[IdentityWork]:
         return self.door.begin(at_home(scope))
-
-
-def _person(work: IdentityWork, *, lock: bool = False) -> Person:
-    person = work.people.get(lock=lock)
-    if person is None or person.home_id is None:
-        raise PersonNotFound("whoever asks did not sign up here")
-    return person
 
 
 def _telegram(user: TelegramUser) -> Identity:

@@ -1,10 +1,15 @@
-"""Links and codes that were sent: asking for one, and what it proves, once."""
+"""Links and codes that were sent: asking for one, and what it proves, once.
+
+Anybody can sign up with anybody's address. So what a letter proves first ends all that was set
+before it, unless who has the letter shows the password of the registration too.
+"""
 
 from datetime import datetime
 from uuid import UUID
 
 import attrs
 
+from finora_core.identity.model import TokenRevoked
 from finora_core.identity.people.enrol import challenge
 from finora_core.identity.people.links import Link, Links
 from finora_core.identity.people.model import (
@@ -15,11 +20,12 @@ from finora_core.identity.people.model import (
     IdentityKind,
     LetterAsked,
     LinkInvalid,
+    PersonChanged,
     Purpose,
 )
 from finora_core.identity.ports import IdentityWork
 from finora_core.identity.sessions.door import Door, digest, require_unlocked
-from finora_core.identity.sessions.model import SignInFailed
+from finora_core.identity.sessions.model import SessionEnded, SignInFailed
 from finora_core.kernel.ids import new_id
 from finora_core.mail.model import address_key
 
@@ -69,13 +75,13 @@ class Letters:
                 identity_id=new_id(),
                 expires_at=work.now + purpose.lasts,
             )
-            good = (
+            usable = (
                 made is not None
                 and made.used_at is None
                 and made.expires_at > work.now
                 and made.tries < CODE_TRIES
             )
-            if self.links.is_code(scope.user_id, tried, code) and found and made and good:
+            if self.links.is_code(scope.user_id, tried, code) and found and made and usable:
                 work.guesses.right(subject)
                 return found, made
             work.people.count_try(tried.id)
@@ -99,17 +105,56 @@ def _begun(made: Challenge) -> datetime:
 
 
 def take(work: IdentityWork, user_id: UUID, challenge_id: UUID, purpose: Purpose) -> Challenge:
-    """Use the link or code up. Whoever has the letter has the address, which is verified by that.
-    Raises LinkInvalid."""
-    made = work.people.challenge(challenge_id)
-    late = made is None or made.purpose is not purpose or made.expires_at <= work.now
-    if made is None or late or not work.people.use_challenge(challenge_id):
-        raise LinkInvalid("this link was used before, or its time has run out")
+    """Use the link or code up; the person is locked. Whoever has the letter has the address, which
+    is verified by that. Whether who signed up is the same nobody knows, but of the link that
+    verifies, which is for whoever has the password too: by any other, what was set before is
+    undone. Raises LinkInvalid."""
+    made = good(work, challenge_id, purpose)
+    work.people.use_challenge(challenge_id)
     found = next((each for each in work.people.identities() if each.id == made.identity_id), None)
     if found is not None and found.verified_at is None:
+        if purpose is not Purpose.VERIFY:
+            _claim(work, user_id, made.identity_id)
         work.people.change_identity(made.identity_id, verified_at=work.now)
         work.events.record(IdentityChanged(user_id, made.identity_id, found.kind, "verified"))
     return made
+
+
+def good(work: IdentityWork, challenge_id: UUID, purpose: Purpose) -> Challenge:
+    """The link or code, locked, if it can be used. Raises LinkInvalid."""
+    made = work.people.challenge(challenge_id)
+    if (
+        made is None
+        or made.purpose is not purpose
+        or made.used_at is not None
+        or made.expires_at <= work.now
+    ):
+        raise LinkInvalid("this link was used before, or its time has run out")
+    return made
+
+
+def unproven(work: IdentityWork, identity_id: UUID) -> bool:
+    """Whether nobody has shown yet that the address is theirs."""
+    found = next((each for each in work.people.identities() if each.id == identity_id), None)
+    return found is not None and found.verified_at is None
+
+
+def _claim(work: IdentityWork, user_id: UUID, identity_id: UUID) -> None:
+    """Let nobody in any more by what was set before the address was proven: a stranger may have
+    signed up with it. The transaction is in the personal tenant, where all of that is."""
+    work.people.change(password=None, codes=None, code_step=None)
+    work.people.use_challenges()
+    for session_id in work.sessions.end_all("claimed"):
+        work.events.record(SessionEnded(user_id, session_id, "claimed"))
+    for each in work.people.identities():
+        if each.id != identity_id:
+            work.people.remove_identity(each.id)
+            work.events.record(IdentityChanged(user_id, each.id, each.kind, "removed"))
+    for token in work.tokens.list():
+        if token.revoked_at is None:
+            work.tokens.revoke(token.id)
+            work.events.record(TokenRevoked(token.id))
+    work.events.record(PersonChanged(user_id, "claimed"))
 
 
 def forget_guesses(work: IdentityWork, user_id: UUID) -> None:

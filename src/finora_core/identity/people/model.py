@@ -1,7 +1,7 @@
 """People and the identities by which they sign in."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import ClassVar
@@ -70,6 +70,12 @@ class LinkInvalid(Invalid):
     code = "LINK_INVALID"
 
 
+class AddressUnproven(Forbidden):
+    """This is for whoever has shown that the address is theirs, by its letter."""
+
+    code = "ADDRESS_UNPROVEN"
+
+
 class AccountBanned(Forbidden):
     """An administrator closed the account."""
 
@@ -101,7 +107,8 @@ class FactorRefused(Unauthenticated):
 
 
 class FactorMissing(Unauthenticated):
-    """The account asks for a one-time code beside the password."""
+    """The account asks for a one-time code too. `details` has a `ticket`: POST /auth/finish takes
+    it with the code, within five minutes."""
 
     code = "CODE_REQUIRED"
 
@@ -174,6 +181,13 @@ def require_person(person: Person | None) -> Person:
     if person is None or person.home_id is None:
         raise PersonNotFound("whoever asks did not sign up here")
     return person
+
+
+def require_proven(identities: Iterable[Identity]) -> None:
+    """Raise AddressUnproven for who signed up with an address and has not shown to have it."""
+    mails = [each for each in identities if each.kind is IdentityKind.EMAIL]
+    if mails and not any(each.verified_at for each in mails):
+        raise AddressUnproven("open the link of the letter first that came to your address")
 
 
 def with_preferences(known: Preferences, change: Mapping[str, object]) -> Preferences:
@@ -344,7 +358,7 @@ class PersonChanged:
     user_id: UUID
     change: str
     """profile, preferences, password, codes_on, codes_off, banned, unbanned, unlocked, roles,
-    reset."""
+    reset, claimed."""
 
     def payload(self) -> Mapping[str, Plain]:
         return {"user": str(self.user_id), "change": self.change}

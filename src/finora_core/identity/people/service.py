@@ -8,13 +8,16 @@ from uuid import UUID
 import attrs
 
 from finora_core.identity.people.enrol import enrol
-from finora_core.identity.people.letters import Letters, forget_guesses, send, take
+from finora_core.identity.people.letters import Letters, forget_guesses, good, send, take
 from finora_core.identity.people.model import (
+    CODE_TRIES,
+    EmailTaken,
     Identity,
     IdentityChanged,
     IdentityKind,
     IdentityNotFound,
     LastIdentity,
+    LinkInvalid,
     Person,
     PersonChanged,
     Preferences,
@@ -23,8 +26,8 @@ from finora_core.identity.people.model import (
     with_preferences,
 )
 from finora_core.identity.ports import IdentityWork
-from finora_core.identity.sessions.door import Door, at_home, own_session
-from finora_core.identity.sessions.model import SessionEnded
+from finora_core.identity.sessions.door import Door, at_home, locked, own_session
+from finora_core.identity.sessions.model import CredentialsInvalid, SessionEnded, SignInFailed
 from finora_core.identity.verifiers import Passwords, check_password
 from finora_core.kernel.ids import new_id
 from finora_core.kernel.plain import canonical
@@ -50,6 +53,8 @@ class PeopleService:
     door: Door
     letters: Letters
     passwords: Passwords
+    proof_first: bool
+    """Whether nobody signs in before the address is proven, nor learns whether it was taken."""
 
     def register(
         self,
@@ -61,8 +66,9 @@ class PeopleService:
         locale: str = "en",
         currency: str = "EUR",
     ) -> Profile:
-        """A new person with a personal tenant; a link to verify the address is sent. Raises
-        EmailTaken, BadMailAddress, PasswordWeak, BadProfile, LoginBusy."""
+        """A new person with a personal tenant; a link to verify the address is sent. With
+        `proof_first`, whose address is taken gets a link to sign in with, and who asks the same
+        answer. Raises EmailTaken, BadMailAddress, PasswordWeak, BadProfile, LoginBusy."""
         key = address_key(email)
         kept = self.passwords.hash(check_password(password, email))
         person = Person(
@@ -83,8 +89,13 @@ class PeopleService:
         )
         assert person.home_id is not None
         scope = Scope(tenant_id=person.home_id, user_id=person.user_id, request_id=request_id)
-        with self.door.begin(scope) as work:
-            enrol(work, person, identity)
+        try:
+            with self.door.begin(scope) as work:
+                enrol(work, person, identity)
+        except EmailTaken:
+            if not self.proof_first:
+                raise
+            self.letters.ask(email, Purpose.MAGIC, request_id=request_id)
         return Profile(person=person, identities=(identity,))
 
     def profile(self, scope: Scope) -> Profile:
@@ -137,6 +148,7 @@ class PeopleService:
             email = _profile(work).email
         kept = self.passwords.hash(check_password(password, None if email is None else email.label))
         with self._home(scope) as work:
+            locked(work, scope)
             self._set_password(work, scope.user_id, kept, but=own_session(scope))
             work.done(None)
 
@@ -152,12 +164,35 @@ class PeopleService:
             send(work, scope.user_id, email.id, Purpose.VERIFY)
             work.done(None)
 
-    def verify(self, link: str, *, request_id: str) -> None:
-        """The address is its person's. Once. Raises LinkInvalid."""
+    def verify(self, link: str, password: str, *, request_id: str) -> None:
+        """The address is its person's: whoever has the letter knows the password too. Once, with
+        at most five wrong passwords. Raises LinkInvalid, CredentialsInvalid, LoginBusy."""
         said = self.letters.by_link(link, Purpose.VERIFY)
         scope = Scope(tenant_id=said.home_id, user_id=said.user_id, request_id=request_id)
+        self.passwords.require_room()
         with self.door.begin(scope) as work:
-            take(work, said.user_id, said.challenge_id, Purpose.VERIFY)
+            self._tried(work, said.challenge_id)
+            person = work.people.get()
+        kept = None if person is None else person.password
+        right = self.passwords.verify(kept, password)
+        with self.door.begin(scope) as work:
+            person = work.people.get(lock=True)
+            self._tried(work, said.challenge_id)
+            right = right and person is not None and person.password == kept
+            if right:
+                take(work, said.user_id, said.challenge_id, Purpose.VERIFY)
+            else:
+                # The wrong guess is committed.
+                work.people.count_try(said.challenge_id)
+                work.events.record(SignInFailed(said.user_id, False, "verify"))
+        if not right:
+            raise CredentialsInvalid(
+                "this is not the password that was chosen when somebody signed up with the address"
+            )
+
+    def _tried(self, work: IdentityWork, challenge_id: UUID) -> None:
+        if good(work, challenge_id, Purpose.VERIFY).tries >= CODE_TRIES:
+            raise LinkInvalid("too many wrong passwords were tried with this link")
 
     def reset(
         self,
@@ -211,6 +246,7 @@ class PeopleService:
             work.done(None)
 
     def _reset(self, work: IdentityWork, user_id: UUID, kept: str, challenge_id: UUID) -> None:
+        work.people.get(lock=True)
         take(work, user_id, challenge_id, Purpose.RESET)
         self._set_password(work, user_id, kept)
         forget_guesses(work, user_id)

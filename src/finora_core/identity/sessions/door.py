@@ -7,7 +7,7 @@ from uuid import UUID
 
 import attrs
 
-from finora_core.identity.model import TokenInvalid
+from finora_core.identity.model import ProofStale, TokenInvalid
 from finora_core.identity.people.model import (
     AccountBanned,
     FactorMissing,
@@ -45,9 +45,18 @@ ACCESS = {SessionKind.BEARER: "access", SessionKind.BROWSER: "browser"}
 HALF_LASTS = timedelta(minutes=5)
 
 Check = Callable[[IdentityWork, Person], None]
+Strong = Callable[[IdentityWork], bool]
 
 
 def nothing(work: IdentityWork, person: Person) -> None: ...
+
+
+def always(work: IdentityWork) -> bool:
+    return True
+
+
+def never(work: IdentityWork) -> bool:
+    return False
 
 
 @attrs.frozen(kw_only=True)
@@ -86,15 +95,15 @@ class Door:
         request_id: str,
         *,
         code: str | None = None,
-        strong: bool = False,
+        strong: Strong = never,
         check: Check = nothing,
         settle: Check = nothing,
         about: Mapping[str, str] | None = None,
     ) -> SignedIn:
         """Open a session. `check` is run first, in the same transaction, on the locked person;
-        `settle` when all is proven. `strong`: what was proven needs no one-time code beside it.
-        Raises AccountBanned, FactorMissing (its fact `ticket`, with `about` in it, is for whoever
-        goes on with the code alone), FactorRefused, AccountLocked, ProofInvalid."""
+        `settle` when all is proven. `strong`: whether what was proven needs no one-time code
+        beside it. Raises AccountBanned, FactorMissing (its fact `ticket`, with `about` in it, is
+        for whoever goes on with the code alone), FactorRefused, AccountLocked, ProofInvalid."""
         with self.begin(self.scope_of(found, request_id)) as work:
             person = work.people.get(lock=True)
             if person is None or person.erased_at is not None:
@@ -103,16 +112,20 @@ class Door:
             check(work, person)
             if person.banned_at is not None:
                 raise AccountBanned("an administrator closed this account")
-            now = work.now
-            missing = person.codes is not None and code is None and not strong
-            right = not missing and (strong or self._code(work, person, code))
+            now, alone = work.now, strong(work)
+            missing = person.codes is not None and code is None and not alone
+            right = not missing and (alone or self._code(work, person, code))
             if right:
                 settle(work, person)
                 session, known = self._open(work, found, client, kind, method)
         # Not in the transaction: the signing key may have to be read, on another connection.
         if missing:
             ticket = self._half(person, found, method, about or {}, now)
-            raise FactorMissing("send the one-time code too", facts={"ticket": ticket})
+            raise FactorMissing(
+                "send the one-time code too",
+                details=(("ticket", ticket),),
+                facts={"ticket": ticket},
+            )
         if not right:
             # The wrong guess is counted, and so committed.
             raise FactorRefused("the one-time code is wrong, or was used before")
@@ -229,8 +242,10 @@ class Door:
             generation=0,
             rotated_at=now,
         )
+        # What it was proven by may have been taken away while the person was waited for.
+        if not work.people.change_identity(found.identity_id, used_at=now):
+            raise ProofInvalid("nobody is known by this any more")
         work.sessions.add(session)
-        work.people.change_identity(found.identity_id, used_at=now)
         device = self.device_of(client)
         known = device is not None and device[0] == found.user_id
         work.events.record(SessionOpened(found.user_id, session.id, method, known))
@@ -262,6 +277,18 @@ def own_session(scope: Scope) -> UUID:
     if own is None:
         raise SessionNotFound("who asks is in no session")
     return own
+
+
+def locked(work: IdentityWork, scope: Scope) -> Person | None:
+    """The person of the transaction, whom nobody else changes until its end. Raises ProofStale
+    where the session that asks was ended while that was waited for."""
+    person = work.people.get(lock=True)
+    own = asking(scope)
+    if own is not None:
+        session = work.sessions.get(own)
+        if session is None or not session.alive(work.now):
+            raise ProofStale("this session has ended: sign in again")
+    return person
 
 
 def digest(kind: str, text: str) -> bytes:

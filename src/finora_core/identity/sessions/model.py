@@ -31,7 +31,8 @@ LOCK_AFTER, LOCK_LASTS = 5, timedelta(minutes=30)
 
 
 class CredentialsInvalid(Unauthenticated):
-    """The e-mail address or the password is wrong; which of them is not said."""
+    """The e-mail address or the password is wrong, or the address not confirmed where that comes
+    first; which of them is not said."""
 
     code = "CREDENTIALS_INVALID"
 

@@ -8,7 +8,7 @@ from uuid import UUID
 import attrs
 
 from finora_core.identity.model import Proof, TokenInvalid
-from finora_core.identity.people.letters import Letters, take
+from finora_core.identity.people.letters import Letters, take, unproven
 from finora_core.identity.people.model import (
     AccountBanned,
     FactorRefused,
@@ -58,6 +58,8 @@ class SessionService:
     door: Door
     letters: Letters
     passwords: Passwords
+    proof_first: bool
+    """Whether a password is good for nothing before its address is proven."""
 
     def sign_in(
         self,
@@ -78,7 +80,7 @@ class SessionService:
         kept = None if person is None else person.password
         if not self.passwords.verify(kept, password):
             self._count(subject, found, request_id)
-            raise CredentialsInvalid("the e-mail address or the password is wrong")
+            raise CredentialsInvalid(self._wrong)
         assert found is not None and kept is not None
         better = None
         if self.passwords.outdated(kept):
@@ -86,7 +88,7 @@ class SessionService:
 
         def check(work: IdentityWork, person: Person) -> None:
             if person.password != kept:
-                raise CredentialsInvalid("the e-mail address or the password is wrong")
+                raise CredentialsInvalid(self._wrong)
             # Of guesses that are checked at the same moment none was counted when they were let in.
             require_unlocked(work.guesses.standing(subject), work.now)
 
@@ -169,6 +171,8 @@ class SessionService:
             "magic",
             request_id,
             code=code,
+            # One-time codes of whoever signed up with another's address are nobody's proof.
+            strong=lambda work: unproven(work, said.identity_id),
             settle=settle,
             about={"challenge": str(said.challenge_id), "for": Purpose.MAGIC.value},
         )
@@ -197,6 +201,7 @@ class SessionService:
             "code",
             request_id,
             code=code,
+            strong=lambda work: unproven(work, found.identity_id),
             settle=settle,
             about={"challenge": str(made.id), "for": Purpose.CODE.value},
         )
@@ -355,6 +360,12 @@ class SessionService:
                 raise FactorRefused("the one-time code is wrong, or was used before")
             raise CredentialsInvalid("the password is wrong")
 
+    @property
+    def _wrong(self) -> str:
+        # Always the same, so it tells of nobody.
+        more = ", or the address was not confirmed yet: look for its letter"
+        return "the e-mail address or the password is wrong" + (more if self.proof_first else "")
+
     def _look_up(
         self, client: Client, email: str, request_id: str
     ) -> tuple[bytes, Found | None, Person | None]:
@@ -373,7 +384,8 @@ class SessionService:
         scope = anybody if found is None else self.door.scope_of(found, request_id)
         with self.door.begin(scope) as work:
             person = work.people.get()
-        return subject, found, person if found is not None else None
+            early = self.proof_first and (found is None or unproven(work, found.identity_id))
+        return subject, found, person if found is not None and not early else None
 
     def _count(self, subject: bytes, found: Found | None, request_id: str) -> None:
         anybody = self.door.anybody(request_id)

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import attrs
 
-from finora_core.identity.people.model import IdentityKind, require_person
+from finora_core.identity.people.model import IdentityKind, require_person, require_proven
 from finora_core.identity.ports import IdentityWork
 from finora_core.identity.roles import Role, may_give
 from finora_core.identity.sessions.door import Door, at_home
@@ -43,7 +43,7 @@ class TenantService:
 
     @retried
     def create(self, scope: Scope, name: str, *, base_asset: str = "EUR") -> Tenant:
-        """A business tenant, owned by the asker. Raises BadTenant."""
+        """A business tenant, owned by the asker. Raises BadTenant, AddressUnproven."""
         # A repeat of the request finds the tenant that the first one made.
         cause = scope.cause
         about = cause.key if isinstance(cause, Command) else scope.request_id
@@ -58,6 +58,8 @@ class TenantService:
         with self.door.begin(scope.at(tenant_id, scope.user_id)) as work:
             # Locked: who is being forgotten owns nothing new.
             require_person(work.people.get(lock=True))
+            # What is shared with others outlives that a stranger's account is claimed.
+            require_proven(work.people.identities())
             if work.members.tenant() is None:
                 work.members.add_tenant(tenant, key=f"finora:tenant:{tenant_id}")
                 work.members.add(scope.user_id, Role.OWNER)

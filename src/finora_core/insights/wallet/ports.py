@@ -22,6 +22,9 @@ class Totals(Protocol):
     def daily(self, since: date, until: date) -> Sequence[Moved]:
         """What moved on these days, both included; scans the asked range alone."""
 
+    def began(self) -> date | None:
+        """The first day of the month in which the first own account moved; None if none did."""
+
     def worth(self, ends: Sequence[date]) -> Sequence[Worth]:
         """Net worth at the end of each of these days, from the totals."""
 

@@ -4,8 +4,8 @@ from alembic import op
 
 from finora_adapters.postgres.migrate import run_sql
 
-revision = "0008_rules"
-down_revision = "0007_sessions"
+revision = "0010_rules"
+down_revision = "0009_explain"
 
 
 def upgrade() -> None:

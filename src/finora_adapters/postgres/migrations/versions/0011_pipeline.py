@@ -4,8 +4,8 @@ from alembic import op
 
 from finora_adapters.postgres.migrate import run_sql
 
-revision = "0009_pipeline"
-down_revision = "0008_rules"
+revision = "0011_pipeline"
+down_revision = "0010_rules"
 
 
 def upgrade() -> None:

@@ -1,0 +1,1 @@
+"""Budgets: what may be spent on a category in a period, and what was."""

@@ -1,0 +1,1 @@
+"""Any total as the graph of what made it."""

@@ -1,0 +1,1 @@
+"""Goals: what is being saved for."""

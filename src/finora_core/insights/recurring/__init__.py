@@ -1,0 +1,1 @@
+"""Recurring payments, found in the records."""

@@ -1,0 +1,123 @@
+"""Any figure as the sum that it is, level by level, down to the lines that were received."""
+
+from datetime import datetime
+from typing import Annotated, Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from pydantic import BeforeValidator, Field
+
+from finora_core.insights.explain.model import By, Direction, Explanation, Figure, Part
+from finora_core.kernel.scope import Scope
+from finora_web.api.entries import EntryOut
+from finora_web.contract import Code, Day, Id, MoneyOut, Out, Paged, Routes, Single
+from finora_web.services import Services
+
+routes = Routes("explain")
+PREFIX = "/api/v1/explain"
+
+
+class FigureQuery(Paged):
+    """The postings of own accounts that a figure sums; what is not said is not asked."""
+
+    asset: Code
+    until: Day
+    since: Day | None = Field(None, description="From the beginning, if not given.")
+    account_id: Id | None = None
+    direction: Direction | None = Field(
+        None, description="`in` is income, `out` spending; all that moves a balance, if not given."
+    )
+    category: Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")] | None = Field(
+        None, description="With all that is below it; empty for what has none."
+    )
+    exactly: bool = Field(False, description="Without what is below the category.")
+
+    @property
+    def figure(self) -> Figure:
+        return Figure(**self.model_dump(exclude={"cursor", "limit"}))
+
+
+class PartOut(Out):
+    label: str
+    amount: MoneyOut
+    postings: int
+    path: str = Field(description="Explains the part in turn.")
+
+
+class ExplanationOut(Out):
+    amount: MoneyOut = Field(description="The sum of all parts, on whatever page they are.")
+    postings: int = Field(description="How many it is the sum of; a reversal takes one away.")
+    by: By = Field(description="What the parts are.")
+    parts: list[PartOut]
+    next: str | None = Field(description="The cursor of the next parts.")
+
+
+class SaidOut(Out):
+    category: str
+    flow: str
+    source: str
+    set_by: UUID
+    at: datetime
+
+
+class ReceivedOut(Out):
+    record_id: UUID
+    source: str
+    file: str | None
+    place: int | None = Field(description="Of the line in its file.")
+    raw: Any
+    decisions: list[dict[str, Any]]
+
+
+class OriginOut(Out):
+    entry: EntryOut
+    reversed_by: UUID | None
+    labels: Annotated[list[SaidOut], BeforeValidator(list)] = Field(
+        description="In the order they were given; the last one holds."
+    )
+    received: ReceivedOut | None
+
+
+def path_of(figure: Figure) -> str:
+    """Where a figure is explained."""
+    asked = {
+        "asset": figure.asset,
+        "since": figure.since,
+        "until": figure.until,
+        "account_id": figure.account_id,
+        "direction": figure.direction,
+        "category": figure.category,
+        "exactly": "true" if figure.exactly else None,
+    }
+    said = {name: str(value) for name, value in asked.items() if value is not None}
+    return f"{PREFIX}/figure?{urlencode(said)}"
+
+
+def _part(part: Part) -> dict[str, object]:
+    below = f"{PREFIX}/entries/{part.entry_id}"
+    if part.figure is not None:
+        below = path_of(part.figure)
+    return {"label": part.label, "amount": part.amount, "postings": part.postings, "path": below}
+
+
+def _shown(found: Explanation) -> dict[str, object]:
+    return {
+        "amount": found.amount,
+        "postings": found.postings,
+        "by": found.by,
+        "parts": [_part(part) for part in found.parts],
+        "next": found.next,
+    }
+
+
+@routes.get("/explain/figure", "books:read", Single[ExplanationOut])
+def explain_figure(app: Services, scope: Scope, query: FigureQuery) -> object:
+    """What the figure is the sum of: accounts, else categories, else months, else postings."""
+    figure = query.figure
+    return _shown(app.explain.explain(scope, figure, cursor=query.cursor, limit=query.limit))
+
+
+@routes.get("/explain/entries/{entry_id}", "books:read", Single[OriginOut])
+def explain_entry(app: Services, scope: Scope, entry_id: UUID) -> object:
+    """An entry, the line it came of, and every label it was given."""
+    return app.explain.origin(scope, entry_id)
