@@ -34,6 +34,7 @@ from finora_core.insights.forecast.service import ForecastService
 from finora_core.insights.goals.service import GoalService
 from finora_core.insights.recurring.service import RecurringService
 from finora_core.insights.wallet.service import WalletService
+from finora_core.intelligence.service import Categoriser, Likeness, Models
 from finora_core.jobs.model import Job, JobState, JobStateConflict
 from finora_core.jobs.ports import Queue
 from finora_core.jobs.service import JobRunner, JobService
@@ -80,6 +81,9 @@ class Finora:
         self.tokens = services.get(TokenService)
         self.secrets = services.get(SecretService)
         self.keys = services.get(KeyService)
+        self.models = services.get(Models)
+        self.categoriser = services.get(Categoriser)
+        self.likeness = services.get(Likeness)
         self._services = services
         self.audit = services.get(AuditService)
         self.auditor = services.get(Auditor)

@@ -55,7 +55,8 @@ from finora_core.audit.ports import Anchors
 from finora_core.audit.service import AnchorService, Auditor, AuditService
 from finora_core.categories.approvals.service import ReviewService
 from finora_core.categories.pipeline import reactions as pipeline_reactions
-from finora_core.categories.pipeline.service import PipelineService
+from finora_core.categories.pipeline.likeness import learn
+from finora_core.categories.pipeline.service import Classifiers, PipelineService
 from finora_core.categories.rules import reactions as rules_reactions
 from finora_core.categories.rules.service import RuleService
 from finora_core.categories.service import CategoryService
@@ -86,6 +87,9 @@ from finora_core.insights.goals.service import GoalService
 from finora_core.insights.recurring.service import RecurringService
 from finora_core.insights.service import WatchService
 from finora_core.insights.wallet.service import WalletService
+from finora_core.intelligence.breaker import Breaker
+from finora_core.intelligence.ports import Embeddings, LanguageModel, ModelAccess
+from finora_core.intelligence.service import Categoriser, Likeness, Models
 from finora_core.jobs import reactions as jobs_reactions
 from finora_core.jobs.model import Handler, Progress, Schedule, Subscription
 from finora_core.jobs.operators import OperatorService
@@ -184,6 +188,34 @@ def mailer_of(settings: Settings) -> Mailer:
     if settings.env == "production":
         raise refusal(tuple(production_problems(settings)))
     return ConsoleMailer(settings.data / "mail", settings.sender)
+
+
+def model_access(settings: Settings) -> ModelAccess:
+    return ModelAccess(
+        url=settings.llm_url,
+        key=settings.llm_key.get_secret_value() if settings.llm_key else None,
+        model=settings.llm_model,
+        limit_s=settings.llm_timeout_s,
+    )
+
+
+def language_model_of(settings: Settings, plugins: Plugins) -> LanguageModel:
+    """The one that is set, else the one behind the URL, else the one of a laptop."""
+    name = settings.llm_provider or ("local" if settings.llm_url is None else "openai")
+    if name == "openai" and find_spec("httpx2") is None:
+        raise refusal((("FINORA_LLM_URL", "it needs httpx2: install finora[llm]"),))
+    if name not in plugins.language_models:
+        listed = ", ".join(sorted(plugins.language_models))
+        raise refusal((("FINORA_LLM_PROVIDER", f"there is no {name}; there are: {listed}"),))
+    return plugins.language_models[name](model_access(settings))
+
+
+def embeddings_of(settings: Settings, plugins: Plugins) -> Embeddings:
+    if settings.embeddings not in plugins.embeddings:
+        listed = ", ".join(sorted(plugins.embeddings))
+        said = f"there is no {settings.embeddings}; there are: {listed}"
+        raise refusal((("FINORA_EMBEDDINGS", said),))
+    return plugins.embeddings[settings.embeddings](model_access(settings))
 
 
 def letters_of(settings: Settings) -> Letters:
@@ -393,10 +425,22 @@ class Doors(Module):
 class Providers(Module):
     """What plugins bring."""
 
+    settings: Settings
+
     @singleton
     @provider
     def plugins(self) -> Plugins:
         return load_plugins()
+
+    @singleton
+    @provider
+    def language_model(self, plugins: Plugins) -> LanguageModel:
+        return language_model_of(self.settings, plugins)
+
+    @singleton
+    @provider
+    def embeddings(self, plugins: Plugins) -> Embeddings:
+        return embeddings_of(self.settings, plugins)
 
 
 @attrs.define(slots=False)  # injector writes to it
@@ -428,8 +472,8 @@ class Capabilities(Module):
 
     @singleton
     @provider
-    def pipeline(self, database: Postgres) -> PipelineService:
-        return PipelineService(database.begin)
+    def pipeline(self, database: Postgres, categoriser: Categoriser) -> PipelineService:
+        return PipelineService(database.begin, Classifiers(learn), categoriser)
 
     @singleton
     @provider
@@ -490,6 +534,22 @@ class Capabilities(Module):
     @provider
     def explain(self, database: Postgres) -> ExplainService:
         return ExplainService(database.begin)
+
+    @singleton
+    @provider
+    def models(self, database: Postgres, model: LanguageModel) -> Models:
+        breaker = Breaker(SystemClock())
+        return Models(database.begin, model, breaker, self.settings.llm_daily_tokens)
+
+    @singleton
+    @provider
+    def categoriser(self, models: Models) -> Categoriser:
+        return Categoriser(models)
+
+    @singleton
+    @provider
+    def likeness(self, database: Postgres, embeddings: Embeddings) -> Likeness:
+        return Likeness(database.begin, embeddings)
 
     @singleton
     @provider
@@ -604,7 +664,7 @@ def compose(settings: Settings, opened: "Opened") -> Injector:
     modules = [
         Stores(settings, opened),
         Doors(settings),
-        Providers(),
+        Providers(settings),
         Capabilities(settings),
     ]
     return Injector(modules, auto_bind=False)

@@ -23,6 +23,7 @@ from finora_core.categories.pipeline.model import (
 )
 from finora_core.categories.rules.conditions import RecordFacts
 from finora_core.categories.rules.model import NO_EFFECT, Effect
+from finora_core.intelligence.model import Suggestion
 from finora_core.ledger.model import Flow
 from finora_core.records.model import SURE, ReviewSettings, Status, Verdict
 
@@ -74,7 +75,8 @@ def test_likeness_decides_suggests_or_says_nothing(confidence: int, verdict: str
 def test_a_model_decides_suggests_or_says_nothing(
     category: str, confidence: int, verdict: str
 ) -> None:
-    assert answered(Guess(category=category, confidence=confidence), USUAL).verdict == verdict
+    said = Suggestion(category=category, confidence=confidence, rationale="MODEL_GUESS")
+    assert answered(said, USUAL).verdict == verdict
 
 
 def test_thresholds_are_the_tenants() -> None:
@@ -139,7 +141,8 @@ def test_nothing_known_goes_to_review_and_says_so() -> None:
 @pytest.mark.spec("S3-15", partial=True)
 def test_each_step_that_spoke_is_in_the_trace_and_the_surest_hint_is_shown() -> None:
     case = Case(line=line()).saying(guessed(Guess(category="Food", confidence=8_100), USUAL))
-    case = case.saying(answered(Guess(category="Rent", confidence=8_300), USUAL))
+    said = Suggestion(category="Rent", confidence=8_300, rationale="MODEL_GUESS")
+    case = case.saying(answered(said, USUAL))
     ruling = case.ruling()
     assert [(each.source, each.category) for each in ruling.decisions] == [
         ("similar", "Food"), ("model", "Rent"),

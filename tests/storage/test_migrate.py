@@ -65,6 +65,7 @@ def test_an_empty_database_becomes_what_the_code_declares(make_database: MakeDat
     migrated, declared = make_database(), make_database()
     assert migrate.migrate(migrated, "finora_app") == migrate.head()
     with declared.begin() as connection:
+        migrate.ensure_vectors(connection)
         connection.execute(text(f"create schema {SCHEMA} authorization {access.MIGRATOR}"))
         connection.execute(text(f"set local role {access.MIGRATOR}"))
         for statement in migrate.declared():
@@ -252,8 +253,9 @@ def server() -> Iterator[Engines]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def as_admin(server: Engines, *statements: str) -> None:
-    engine = create_engine("postgresql+psycopg://", creator=connector(server.admin_dsn))
+def as_admin(server: Engines, *statements: str, **place: str) -> None:
+    dsn = make_conninfo(server.admin_dsn, **place)
+    engine = create_engine("postgresql+psycopg://", creator=connector(dsn))
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         for statement in statements:
             connection.execute(text(statement))
@@ -279,6 +281,11 @@ def test_a_login_that_is_no_superuser_installs_migrates_and_another_runs(server:
 
     with pytest.raises(migrate.SchemaBehind):
         Finora.open(settings("runner"))
+    with pytest.raises(migrate.VectorsMissing) as caught:
+        Finora.migrate(settings("runner"))
+    said = caught.value.message.partition(": ")[2]
+    assert said == "create extension vector;"
+    as_admin(server, said, dbname="books")
     assert Finora.migrate(settings("runner")) == migrate.head()
     assert Finora.migrate(settings("runner")) == migrate.head()
     with Finora.open(settings("runner")) as finora:
@@ -304,5 +311,6 @@ def test_a_login_that_may_not_make_roles_is_told_what_to_run(server: Engines) ->
     assert caught.value.code == "DATABASE_ROLES_MISSING"
     script = caught.value.message.partition("\n")[2]
     as_admin(server, *[line for line in script.split(";\n") if line])
+    as_admin(server, "create extension vector", dbname="books")
     assert migrate.migrate(engine) == migrate.head()
     engine.dispose()

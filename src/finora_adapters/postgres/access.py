@@ -106,6 +106,9 @@ _RUNTIME_GRANTS = {
     "rule_run": "select, insert, update (state, last_id, examined, matched, changed, locked, "
     "restored, kept)",
     "rule_change": "select, insert, update (kind)",
+    "model_use": "select, insert, update (state, model, tokens_in, tokens_out, cost_micros, "
+    "settled_at)",
+    "embedding": _READ_ADD,
 }
 _CONTROL_GRANTS = {
     "schema_state": "select",

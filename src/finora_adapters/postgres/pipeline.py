@@ -3,7 +3,7 @@
 import json
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -16,10 +16,12 @@ from finora_adapters.postgres.records import conditions_of, listed
 from finora_adapters.postgres.rules import REWRITE
 from finora_core.categories.pipeline.model import (
     BATCH,
+    MOST_EXAMPLES,
     Chosen,
     Example,
     Key,
     Line,
+    Mark,
     Taught,
 )
 from finora_core.categories.rules.conditions import RecordFacts
@@ -83,23 +85,23 @@ cross join lateral (
 ) t
 """)
 _MARK = text("""
-select count(*), max(reviewed_at) from finora.record
-where tenant_id = :tenant and reviewed_at is not null and entry_id is not null
+select count(*) as decided, max(reviewed_at) as latest from (
+  select reviewed_at from finora.record where tenant_id = :tenant and reviewed_at is not null
+    and entry_id is not null order by reviewed_at desc limit :limit) r
 """)
 _EXAMPLES = text("""
-select r.id, r.account_id, r.units, r.asset, r.description, r.counterparty, r.merchant_key,
-  l.category, r.reviewed_at as decided_at
+select r.id, r.account_id, r.units, r.asset, r.merchant_key, l.category,
+  r.status = 'overridden' as corrected
 from (
   select * from finora.record r where r.tenant_id = :tenant and r.reviewed_at is not null
     and r.entry_id is not null order by r.reviewed_at desc, r.id desc limit :limit
 ) r
 cross join lateral (select category from finora.label l where l.tenant_id = :tenant
   and l.entry_id = r.entry_id order by number desc limit 1) l
-where l.category <> '' order by r.reviewed_at desc, r.id desc
+where l.category <> '' order by r.reviewed_at, r.id
 """)
 _CATEGORIES = text("""
-select distinct category from finora.total where tenant_id = :tenant and category <> ''
-  and postings > 0 order by category
+select name from finora.category where tenant_id = :tenant and archived_at is null order by name
 """)
 
 
@@ -214,6 +216,7 @@ def _conditions(chosen: Chosen, after: UUID | None) -> tuple[list[str], dict[str
 class PgMemory:
     connection: Connection
     tenant_id: UUID
+    assets: PgAssets
 
     def of(self, keys: Collection[Key]) -> Mapping[Key, Sequence[Taught]]:
         values = {
@@ -227,15 +230,24 @@ class PgMemory:
             found[row.merchant_key, row.inward].append(taught)
         return found
 
-    def mark(self) -> tuple[int, datetime | None]:
-        count, latest = self.connection.execute(_MARK, {"tenant": self.tenant_id}).one()
-        return count, latest
+    def mark(self) -> Mark:
+        values = {"tenant": self.tenant_id, "limit": MOST_EXAMPLES}
+        return Mark(**self.connection.execute(_MARK, values).one()._mapping)
 
     def examples(self, limit: int) -> Sequence[Example]:
         values = {"tenant": self.tenant_id, "limit": limit}
         return [
-            Example(**dict(row._mapping) | {"units": int(row.units)})
-            for row in self.connection.execute(_EXAMPLES, values)
+            Example(
+                id=record_id,
+                account_id=account_id,
+                amount=self.assets.amount(units, asset),
+                merchant_key=merchant_key,
+                category=category,
+                corrected=corrected,
+            )
+            for record_id, account_id, units, asset, merchant_key, category, corrected in (
+                self.connection.execute(_EXAMPLES, values)
+            )
         ]
 
     def categories(self) -> Sequence[str]:

@@ -60,6 +60,15 @@ class Rate(UserDefinedType[Any]):
         return f"{SCHEMA}.rate"
 
 
+class Vector(UserDefinedType[Any]):
+    """pgvector's, of any dimension: a row says which it has. Python sees its text."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: object) -> str:
+        return "vector"
+
+
 class Xid8(UserDefinedType[Any]):
     """A transaction id that does not wrap."""
 
@@ -940,6 +949,9 @@ record = Table(
     # What people decided, by merchant.
     Index("record_memory_idx", "tenant_id", "merchant_key", "reviewed_at",
           postgresql_where=text("reviewed_at is not null and entry_id is not null")),
+    # And when: what there is to learn from, and whether there is more by now.
+    Index("record_reviewed_idx", "tenant_id", "reviewed_at",
+          postgresql_where=text("reviewed_at is not null and entry_id is not null")),
     # A line is booked by an entry of its own id first; only later entries need to be found.
     Index("record_entry_idx", "tenant_id", "entry_id", postgresql_where=text("entry_id <> id")),
 )  # fmt: skip
@@ -1298,4 +1310,47 @@ rule_change = Table(
     PrimaryKeyConstraint("tenant_id", "run_id", "record_id", "field"),
     _to("rule_run", "run_id"),
     _one_of("kind", "changed", "locked", "restored", "kept"),
+)
+
+# --- models ---
+
+# One question to a language model: reserved before it is asked, settled after. Ids, and no text.
+model_use = Table(
+    "model_use",
+    metadata,
+    _tenant(),
+    _id(),
+    _id("user_id"),
+    # The day whose budget it is of, UTC.
+    Column("on_date", Date, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("subjects", JSONB, nullable=False),
+    Column("state", Text, nullable=False, server_default="sending"),
+    Column("reserved", BigInteger, nullable=False),
+    Column("model", Text, nullable=False, server_default=""),
+    Column("tokens_in", BigInteger, nullable=False, server_default="0"),
+    Column("tokens_out", BigInteger, nullable=False, server_default="0"),
+    # Millionths of the currency that the provider bills in.
+    Column("cost_micros", BigInteger, nullable=False, server_default="0"),
+    _at(),
+    Column("settled_at", INSTANT),
+    PrimaryKeyConstraint("tenant_id", "id"),
+    _one_of("state", "sending", "answered", "failed"),
+    CheckConstraint("least(reserved, tokens_in, tokens_out, cost_micros) >= 0", name="counts"),
+    CheckConstraint("(state = 'sending') = (settled_at is null)", name="settled"),
+    Index(None, "tenant_id", "on_date"),
+)
+
+# A text of the tenant's as a vector. Vectors of two models are of two spaces and never compared.
+embedding = Table(
+    "embedding",
+    metadata,
+    _tenant(),
+    Column("model", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("dimension", SmallInteger, nullable=False),
+    Column("vector", Vector, nullable=False),
+    _at(),
+    PrimaryKeyConstraint("tenant_id", "model", "key"),
+    CheckConstraint("vector_dims(vector) = dimension", name="dimension"),
 )

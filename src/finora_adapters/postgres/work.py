@@ -30,6 +30,7 @@ from finora_adapters.postgres.guesses import PgGuesses
 from finora_adapters.postgres.jobs import PgEveryJob, PgJobs, PgPeriods, dump
 from finora_adapters.postgres.ledger import PgAccounts, PgAssets, PgHolds, PgJournal
 from finora_adapters.postgres.members import PgMembers
+from finora_adapters.postgres.models import PgModelUse, PgVectors
 from finora_adapters.postgres.people import PgPeople
 from finora_adapters.postgres.pipeline import PgLines, PgMemory, PgReprocesses
 from finora_adapters.postgres.receipts import PgReceipts
@@ -204,7 +205,7 @@ class PgWork:
 
     @cached_property
     def memory(self) -> PgMemory:
-        return PgMemory(self.connection, self.scope.tenant_id)
+        return PgMemory(self.connection, self.scope.tenant_id, self.assets)
 
     @cached_property
     def categories(self) -> PgCategories:
@@ -321,6 +322,14 @@ class PgWork:
     @cached_property
     def data_keys(self) -> PgDataKeys:
         return PgDataKeys(self.connection, self.scope.tenant_id)
+
+    @cached_property
+    def model_use(self) -> PgModelUse:
+        return PgModelUse(self.connection, self.scope)
+
+    @cached_property
+    def vectors(self) -> PgVectors:
+        return PgVectors(self.connection, self.scope.tenant_id)
 
     def done(self, result: Result) -> Result:
         self.closed = True

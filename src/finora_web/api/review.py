@@ -170,13 +170,14 @@ def bulk_records(app: Services, scope: Scope, body: BulkIn) -> object:
 
 
 @routes.post("/records/{record_id}/reprocess", "books:write", Single[ReprocessOut], status=202,
-             shape=_asked)  # fmt: skip
+             shape=_asked, limit="ai")  # fmt: skip
 def reprocess_record(app: Services, scope: Scope, record_id: UUID, body: LookAgainIn) -> object:
     """Look again at one record."""
     return app.pipeline.reprocess(scope, ids=[record_id], dry_run=body.dry_run)
 
 
-@routes.post("/records/reprocess", "books:write", Single[ReprocessOut], status=202, shape=_asked)
+@routes.post("/records/reprocess", "books:write", Single[ReprocessOut], status=202, shape=_asked,
+             limit="ai")  # fmt: skip
 def reprocess_records(app: Services, scope: Scope, body: ReprocessIn) -> object:
     """Look again at the records that are wanted, or at all; never at what a person decided."""
     return app.pipeline.reprocess(scope, filter_of(app, scope, body), dry_run=body.dry_run)

@@ -3,16 +3,19 @@ model; and what each step may decide alone. Pure: what the steps know is given."
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import ClassVar
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
 from uuid import UUID
 
 import attrs
 
 from finora_core.categories.rules.conditions import RecordFacts
 from finora_core.categories.rules.model import NO_EFFECT, Effect
-from finora_core.kernel.errors import Limited
+from finora_core.intelligence.model import Line as Told
+from finora_core.intelligence.model import Suggestion
+from finora_core.kernel.amount import Amount
 from finora_core.kernel.events import Plain
+from finora_core.kernel.outcome import Down, Ok, Outcome, OverBudget, Partial, RateLimited
 from finora_core.ledger.model import Flow
 from finora_core.records.model import (
     HUMAN,
@@ -35,12 +38,8 @@ AGAIN = frozenset(Status) - HUMAN
 """What can be looked at again: all but what a person decided."""
 
 NEIGHBOURS = 5
-
-
-class OverBudget(Limited):
-    """The tenant's budget of questions to a model is used up; its records go to review."""
-
-    code = "MODEL_BUDGET"
+MOST_EXAMPLES = 50_000
+STALE = timedelta(hours=1)
 
 
 @attrs.frozen(kw_only=True)
@@ -102,24 +101,51 @@ class Example:
 
     id: UUID
     account_id: UUID
-    units: int
-    asset: str
-    description: str
-    counterparty: str | None
+    amount: Amount
     merchant_key: str
     category: str
-    decided_at: datetime
+    corrected: bool
+    """They set it themselves; else they approved what was suggested."""
+
+
+@attrs.frozen(kw_only=True)
+class Mark:
+    """How far people have come with deciding."""
+
+    decided: int
+    """Records they decided about."""
+    latest: datetime | None
+
+    def serves(self, now: "Mark") -> bool:
+        """What was learnt here is as good as new: at most one decision in twenty is missing, and
+        none of more than an hour ago. What a merchant was corrected to is remembered apart."""
+        if self.latest is None or now.latest is None:
+            return self.latest == now.latest
+        grown = abs(now.decided - self.decided)
+        return grown * 20 <= self.decided and now.latest - self.latest <= STALE
 
 
 @attrs.frozen(kw_only=True)
 class Guess:
-    """What a classifier or a model takes a record for; '' for nothing."""
+    """What a classifier takes a record for; '' for nothing."""
 
     category: str
     confidence: int
     neighbours: tuple[UUID, ...] = ()
     rationale: str = ""
-    model: str | None = None
+
+
+def told_of(line: Line) -> Told:
+    """What a model is told of a record."""
+    facts = line.facts
+    return Told(
+        id=line.id,
+        description=facts.description,
+        counterparty=facts.counterparty,
+        amount=str(facts.amount),
+        direction="in" if facts.amount.units > 0 else "out",
+        date=facts.on_date,
+    )
 
 
 def remembered(taught: Sequence[Taught]) -> Decision | None:
@@ -159,25 +185,42 @@ def guessed(guess: Guess, settings: ReviewSettings) -> Decision | None:
     )
 
 
-def answered(guess: Guess, settings: ReviewSettings) -> Decision:
+def answered(said: Suggestion, settings: ReviewSettings) -> Decision:
     """What the tenant lets a model decide or suggest."""
     verdict = Verdict.NONE
-    if guess.category:
-        sure = guess.confidence >= settings.model_auto
+    if said.category:
+        sure = said.confidence >= settings.model_auto
         verdict = Verdict.AUTO if sure else Verdict.SUGGESTED
     return Decision(
         source=DecisionSource.MODEL,
         verdict=verdict,
-        category=guess.category,
-        confidence=guess.confidence if guess.category else 0,
-        rationale=guess.rationale,
-        model=guess.model,
+        category=said.category,
+        confidence=said.confidence if said.category else 0,
+        rationale=said.rationale,
+        model=said.model or None,
     )
 
 
 def refused(code: str) -> Decision:
-    """No model was asked, for this reason."""
+    """No model answered, for this reason."""
     return Decision(source=DecisionSource.MODEL, verdict=Verdict.NONE, rationale=code)
+
+
+PASSING = frozenset({"NO_ANSWER", "MODEL_UNAVAILABLE"})
+"""Reasons for which a model is asked again later."""
+
+
+def silence_of(outcome: Outcome[Any]) -> str:
+    """Why a model left records without an answer, as a code."""
+    match outcome:
+        case Ok() | Partial():
+            return "NO_ANSWER"
+        case OverBudget():
+            return "MODEL_BUDGET"
+        case RateLimited() | Down():
+            return "MODEL_UNAVAILABLE"
+        case _:
+            return "MODEL_REFUSED"
 
 
 @attrs.frozen(kw_only=True)

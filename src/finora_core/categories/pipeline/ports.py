@@ -1,7 +1,6 @@
 """What the pipeline needs of a transaction, and of what judges records."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
@@ -12,11 +11,15 @@ from finora_core.categories.pipeline.model import (
     Guess,
     Key,
     Line,
+    Mark,
     Taught,
 )
 from finora_core.categories.rules.model import Effect
 from finora_core.categories.rules.ports import Rules
+from finora_core.intelligence.model import Line as Told
+from finora_core.intelligence.model import Suggestion
 from finora_core.jobs.ports import Jobs
+from finora_core.kernel.outcome import Outcome
 from finora_core.kernel.scope import Scope
 from finora_core.records.model import RecordFilter
 from finora_core.records.ports import RecordsWork
@@ -50,14 +53,14 @@ class Memory(Protocol):
     def of(self, keys: Collection[Key]) -> Mapping[Key, Sequence[Taught]]:
         """Of each merchant's records in that direction the latest decisions, newest first."""
 
-    def mark(self) -> tuple[int, datetime | None]:
-        """Differs whenever people decided anything since."""
+    def mark(self) -> Mark:
+        """Counts up to MOST_EXAMPLES."""
 
     def examples(self, limit: int) -> Sequence[Example]:
-        """The records they decided about, latest first."""
+        """The latest records they decided about, oldest first."""
 
     def categories(self) -> Sequence[str]:
-        """Every category that the tenant uses, by name."""
+        """The tenant's list, by name, without what is archived."""
 
 
 class Reprocesses(Protocol):
@@ -106,7 +109,6 @@ class Model(Protocol):
     """A language model, with budget, redaction and the check of its answers."""
 
     def suggest(
-        self, scope: Scope, lines: Sequence[Line], categories: Sequence[str]
-    ) -> Mapping[UUID, Guess]:
-        """Asks outside of any transaction. A line without an answer is left out. Raises OverBudget
-        where nothing more may be asked, Unavailable where it does not answer."""
+        self, scope: Scope, lines: Sequence[Told], categories: Sequence[str]
+    ) -> Outcome[Mapping[UUID, Suggestion]]:
+        """Asks outside of any transaction. Partial is without the lines that have no answer."""

@@ -10,12 +10,14 @@ import attrs
 from finora_core.categories.pipeline.model import (
     AGAIN,
     BATCH,
+    MOST_EXAMPLES,
+    PASSING,
     Case,
     Change,
     Chosen,
-    Guess,
+    Example,
     Line,
-    OverBudget,
+    Mark,
     RecordsProcessed,
     RecordsWaiting,
     ReprocessAsked,
@@ -27,19 +29,26 @@ from finora_core.categories.pipeline.model import (
     opened,
     refused,
     remembered,
+    silence_of,
+    told_of,
 )
 from finora_core.categories.pipeline.ports import Classifier, Learn, Model, PipelineWork
+from finora_core.intelligence.model import Suggestion
 from finora_core.jobs.model import Progress
+from finora_core.kernel.errors import Unavailable
 from finora_core.kernel.events import Plain
 from finora_core.kernel.ids import derived_id, new_id
+from finora_core.kernel.outcome import Ok, Outcome, Partial
 from finora_core.kernel.scope import Claim, Scope
 from finora_core.kernel.work import Begin, retried
 from finora_core.records.model import BadRecord, RecordFilter, ReviewSettings, Ruling, Status
 
-MOST_EXAMPLES = 50_000
 SHOWN = 100
 """Changes that a wish to look again lists."""
 _TENANTS = 32
+
+
+Lesson = tuple[Mark, Sequence[Example]]
 
 
 @attrs.define
@@ -47,22 +56,40 @@ class Classifiers:
     """Classifiers of the tenants that were seen last, each made anew when people decided more."""
 
     learn: Learn
-    _made: "OrderedDict[UUID, tuple[object, Classifier]]" = attrs.field(factory=OrderedDict)
+    _made: "OrderedDict[UUID, tuple[Mark, Classifier]]" = attrs.field(factory=OrderedDict)
     _lock: threading.Lock = attrs.field(factory=threading.Lock)
+    _learning: threading.Lock = attrs.field(factory=threading.Lock)
 
-    def of(self, scope: Scope, work: PipelineWork) -> Classifier:
+    def lesson(self, scope: Scope, work: PipelineWork) -> Lesson | None:
+        """What there is to learn from; None where what was learnt before still serves."""
         mark = work.memory.mark()
+        if self._known(scope, mark) is not None:
+            return None
+        return mark, work.memory.examples(MOST_EXAMPLES)
+
+    def of(self, scope: Scope, lesson: Lesson | None) -> Classifier | None:
+        """Outside of any transaction: learning takes its time."""
+        if lesson is None:
+            with self._lock:
+                known = self._made.get(scope.tenant_id)
+            return known and known[1]
+        mark, examples = lesson
+        # One after the other: two runners of one tenant would learn the same at the same time.
+        with self._learning:
+            if (known_too := self._known(scope, mark)) is not None:
+                return known_too
+            made = self.learn(examples)
+            with self._lock:
+                self._made[scope.tenant_id] = (mark, made)
+                self._made.move_to_end(scope.tenant_id)
+                while len(self._made) > _TENANTS:
+                    self._made.popitem(last=False)
+            return made
+
+    def _known(self, scope: Scope, mark: Mark) -> Classifier | None:
         with self._lock:
             known = self._made.get(scope.tenant_id)
-        if known is not None and known[0] == mark:
-            return known[1]
-        made = self.learn(work.memory.examples(MOST_EXAMPLES))
-        with self._lock:
-            self._made[scope.tenant_id] = (mark, made)
-            self._made.move_to_end(scope.tenant_id)
-            while len(self._made) > _TENANTS:
-                self._made.popitem(last=False)
-        return made
+        return known[1] if known is not None and known[0].serves(mark) else None
 
 
 @attrs.frozen(kw_only=True)
@@ -72,6 +99,8 @@ class _Task:
     chosen: Chosen
     dry_run: bool = False
     reprocess_id: UUID | None = None
+    last_try: bool = False
+    """Whoever does not answer now will not be asked again."""
 
 
 @attrs.frozen(kw_only=True)
@@ -152,9 +181,10 @@ class PipelineService:
         """The jobs `records.process` and `records.reprocess`: each transaction takes five hundred
         records and decides all that needs no model. A model is asked between transactions; what it
         is asked about stays `processing`, and is asked again if it does not answer."""
-        task, tally = self._begin(scope, payload)
+        task, tally, lesson = self._begin(scope, payload)
+        classifier = None if self.classifiers is None else self.classifiers.of(scope, lesson)
         while True:
-            step = self._step(scope, task, tally)
+            step = self._step(scope, task, tally, classifier)
             if step.asked:
                 step = self._ask(scope, task, step)
             if step.last:
@@ -163,24 +193,30 @@ class PipelineService:
             progress(tally.examined)
 
     @retried
-    def _begin(self, scope: Scope, payload: Mapping[str, Plain]) -> tuple[_Task, _Tally]:
+    def _begin(
+        self, scope: Scope, payload: Mapping[str, Plain]
+    ) -> tuple[_Task, _Tally, Lesson | None]:
         with self.begin(scope) as work:
             task, tally = _read(work, payload)
+            lesson = None if self.classifiers is None else self.classifiers.lesson(scope, work)
             # Said beforehand: if this attempt dies, nobody is left to say it. It is the worst that
             # can become of them, and holds until this very attempt says better.
             if isinstance(scope.cause, Claim) and not task.dry_run:
                 job = work.jobs.get(scope.cause.job_id)
                 if job.attempts >= job.max_attempts:
+                    task = attrs.evolve(task, last_try=True)
                     waiting = frozenset({Status.RECEIVED, Status.PROCESSING})
                     work.lines.fail(attrs.evolve(task.chosen, statuses=waiting))
-        return task, tally
+        return task, tally, lesson
 
     @retried
-    def _step(self, scope: Scope, task: _Task, tally: _Tally) -> _Step:
+    def _step(
+        self, scope: Scope, task: _Task, tally: _Tally, classifier: Classifier | None
+    ) -> _Step:
         with self.begin(scope) as work:
             lines = work.lines.take(task.chosen, tally.after, lock=not task.dry_run)
             settings = work.decisions.settings()
-            cases = self._judged(scope, work, lines, settings)
+            cases = _judged(work, lines, settings, classifier)
             asks = self.model is not None and settings.ask_model and not task.dry_run
             asked = tuple(case for case in cases if asks and not case.closed)
             told = _write(work, task, [case for case in cases if case.closed or not asks])
@@ -199,14 +235,18 @@ class PipelineService:
         assert self.model is not None
         with self.begin(scope) as work:
             known = work.memory.categories()
-        answers: Mapping[UUID, Guess] = {}
-        silence = "NO_ANSWER" if known else "NO_CATEGORIES"
+        outcome: Outcome[Mapping[UUID, Suggestion]] = Ok({})
         if known:
-            try:
-                answers = self.model.suggest(scope, [case.line for case in step.asked], known)
-            except OverBudget as refusal:
-                silence = refusal.code
-        return self._settle(scope, task, step, answers, frozenset(known), silence)
+            outcome = self.model.suggest(scope, [told_of(case.line) for case in step.asked], known)
+        answers = outcome.value if isinstance(outcome, Ok | Partial) else {}
+        silence: str | None = silence_of(outcome) if known else "NO_CATEGORIES"
+        if silence in PASSING and not task.last_try:
+            silence = None
+        step = self._settle(scope, task, step, answers, frozenset(known), silence)
+        if silence is None and (left := _left(step, answers)):
+            # They stay as they are, and are asked about again when the job is.
+            raise Unavailable(f"a model left {left} records unanswered")
+        return step
 
     @retried
     def _settle(
@@ -214,10 +254,11 @@ class PipelineService:
         scope: Scope,
         task: _Task,
         step: _Step,
-        answers: Mapping[UUID, Guess],
+        answers: Mapping[UUID, Suggestion],
         known: frozenset[str],
-        silence: str,
+        silence: str | None,
     ) -> _Step:
+        """Those that were answered; the others too, where `silence` says why they are not."""
         with self.begin(scope) as work:
             held = Chosen(
                 ids=tuple(case.line.id for case in step.asked),
@@ -230,39 +271,53 @@ class PipelineService:
             for case in step.asked:
                 if still.get(case.line.id) != case.line.decisions:
                     continue
-                guess = answers.get(case.line.id)
+                said = answers.get(case.line.id)
                 # By id, and of the tenant's own categories: whatever else was answered is nothing.
-                if guess is not None and (not guess.category or guess.category in known):
-                    cases.append(case.saying(answered(guess, settings)))
+                if said is None:
+                    if silence is not None:
+                        cases.append(case.saying(refused(silence)))
+                elif said.category and said.category not in known:
+                    cases.append(case.saying(refused("NO_SUCH_CATEGORY")))
                 else:
-                    cases.append(case.saying(refused(silence)))
+                    cases.append(case.saying(answered(said, settings)))
             told = _write(work, task, cases, always=True)
-            return _close(work, task, step.tally.plus(told), step.last)
+            step = attrs.evolve(step, tally=step.tally.plus(told))
+            if silence is None and _left(step, answers):
+                return step
+            return _close(work, task, step.tally, step.last)
 
-    def _judged(
-        self, scope: Scope, work: PipelineWork, lines: Sequence[Line], settings: ReviewSettings
-    ) -> list[Case]:
-        """The records after all steps but the model."""
-        if not lines:
-            return []
-        book = work.rules.book()
-        cases = [opened(line, book.apply(line.facts), settings) for line in lines]
-        keys = {case.line.key for case in cases if not case.closed and case.line.key[0]}
-        taught = work.memory.of(keys) if keys else {}
-        cases = [
-            case if case.closed else case.saying(remembered(taught.get(case.line.key, ())))
-            for case in cases
-        ]
-        rest = [case.line for case in cases if not case.closed]
-        if not rest or self.classifiers is None:
-            return cases
-        guesses = self.classifiers.of(scope, work).classify(rest)
-        return [
-            case.saying(guessed(guesses[case.line.id], settings))
-            if not case.closed and case.line.id in guesses
-            else case
-            for case in cases
-        ]
+
+def _left(step: _Step, answers: Mapping[UUID, Suggestion]) -> int:
+    return sum(case.line.id not in answers for case in step.asked)
+
+
+def _judged(
+    work: PipelineWork,
+    lines: Sequence[Line],
+    settings: ReviewSettings,
+    classifier: Classifier | None,
+) -> list[Case]:
+    """The records after all steps but the model."""
+    if not lines:
+        return []
+    book = work.rules.book()
+    cases = [opened(line, book.apply(line.facts), settings) for line in lines]
+    keys = {case.line.key for case in cases if not case.closed and case.line.key[0]}
+    taught = work.memory.of(keys) if keys else {}
+    cases = [
+        case if case.closed else case.saying(remembered(taught.get(case.line.key, ())))
+        for case in cases
+    ]
+    rest = [case.line for case in cases if not case.closed]
+    if not rest or classifier is None:
+        return cases
+    guesses = classifier.classify(rest)
+    return [
+        case.saying(guessed(guesses[case.line.id], settings))
+        if not case.closed and case.line.id in guesses
+        else case
+        for case in cases
+    ]
 
 
 def _read(work: PipelineWork, payload: Mapping[str, Plain]) -> tuple[_Task, _Tally]:

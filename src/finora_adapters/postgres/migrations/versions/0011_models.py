@@ -1,10 +1,10 @@
-"""Records say how far their review is and why; decisions, the review's settings."""
+"""What tenants ask of language models is counted; texts have vectors."""
 
 from alembic import op
 
 from finora_adapters.postgres.migrate import run_sql
 
-revision = "0011_pipeline"
+revision = "0011_models"
 down_revision = "0010_rules"
 
 

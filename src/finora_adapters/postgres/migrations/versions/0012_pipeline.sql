@@ -65,6 +65,8 @@ CREATE TABLE finora.decision (
 
 CREATE INDEX record_memory_idx ON finora.record (tenant_id, merchant_key, reviewed_at) WHERE reviewed_at is not null and entry_id is not null;
 
+CREATE INDEX record_reviewed_idx ON finora.record (tenant_id, reviewed_at) WHERE reviewed_at is not null and entry_id is not null;
+
 CREATE INDEX record_received_idx ON finora.record (tenant_id) WHERE status = 'received' and entry_id is not null;
 
 CREATE INDEX record_review_idx ON finora.record (tenant_id, confidence, on_date, id) WHERE status = 'needs_review' and entry_id is not null;
