@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from finora_adapters.models.hashing import HashingEmbeddings
 from finora_adapters.models.local import LocalModel
+from finora_adapters.models.minilm import MiniLmEmbeddings
 from finora_adapters.models.openai import OpenAiModel
 from finora_core.plugins import EmbeddingsProvider, LanguageModelProvider, hookimpl
 
@@ -17,3 +18,4 @@ def register_language_models(register: Callable[[LanguageModelProvider], None]) 
 @hookimpl
 def register_embeddings(register: Callable[[EmbeddingsProvider], None]) -> None:
     register(HashingEmbeddings)
+    register(MiniLmEmbeddings)
