@@ -246,7 +246,9 @@ class Python:
         inside = named(schema) or inside
         schema = self.document.resolved(schema)
         if isinstance(value, list):
-            items = ", ".join(self._value(schema.get("items", {}), each, inside) for each in value)
+            one = schema.get("items", {})
+            within = f"{inside}Item" if inside else ""
+            items = ", ".join(self._value(one, each, within) for each in value)
             return f"[{items}]"
         if isinstance(value, dict):
             return self._object(schema, value, inside)

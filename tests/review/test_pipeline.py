@@ -446,7 +446,20 @@ def test_the_steps_of_this_installation_are_those_that_jobs_run(
 ) -> None:
     """A rule, then likeness to what people decided, then the model of this machine."""
     finora.ledger.open_account(scope, "Other", asset="EUR")
-    names = "Adler Bauer Conrad Dietl Ernst Frank Gruber Huber Imhof Jahn Koch Lang".split()
+    names = [
+        "Adler",
+        "Bauer",
+        "Conrad",
+        "Dietl",
+        "Ernst",
+        "Frank",
+        "Gruber",
+        "Huber",
+        "Imhof",
+        "Jahn",
+        "Koch",
+        "Lang",
+    ]
     for day, name in enumerate(names, start=1):
         enter(f"Bakery {name}", day=day, category="Food:Bread")
         enter(f"{name} Railway", day=day, category="Travel")

@@ -33,7 +33,7 @@ class FlowsOut(Out):
     net: MoneyOut
 
 
-class CategoryOut(Out):
+class CategoryFlowsOut(Out):
     category: str
     spent: MoneyOut
 
@@ -55,7 +55,7 @@ class SummaryOut(Out):
     total: Annotated[Known, BeforeValidator(known)]
     balances: list[MoneyOut]
     flows: list[FlowsOut]
-    top_categories: list[CategoryOut]
+    top_categories: list[CategoryFlowsOut]
     trend: list[MonthOut]
     generated_at: datetime
 
