@@ -66,7 +66,8 @@ class PgRules:
         return [RuleGroup(**row) for row in rows]
 
     def book(self) -> RuleBook:
-        return RuleBook.of(self.all(), self.groups())
+        rows = self.connection.execute(select(*_OF_RULE).where(_RULE.c.tenant_id == self.tenant_id))
+        return RuleBook.of(map(_rule, rows.mappings()), self.groups())
 
     def get(self, rule_id: UUID) -> Rule:
         query = select(*_OF_RULE).where(*self._at(rule_id)).with_for_update()
