@@ -2,26 +2,17 @@
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from hashlib import blake2b
+from itertools import accumulate
 
 import attrs
 
-from finora_core.categories.similar.model import SURE, Decision
+from finora_core.categories.similar.model import SURE
 
-FOLDS = 4
 _LENT_RIGHT, _LENT = 1, 3
 """Answers of which one was right, that every step is lent: three of three are no proof."""
 
 Tried = Sequence[tuple[float, bool]]
 """What was claimed, and whether it was right."""
-
-
-def fold_of(decision: Decision, *, apart: bool) -> int:
-    """In which fold it is tried; `apart`: with everything else of its merchant. By a digest, so
-    that it does not change with what came before or after."""
-    line = decision.line
-    text = f"{line.key}|{line.direction}" if apart else str(decision.record_id)
-    return blake2b(text.encode(), digest_size=8).digest()[0] % FOLDS
 
 
 @attrs.frozen
@@ -44,10 +35,9 @@ class Steps:
                 _, right, count = pools.pop()
                 pool = (pool[0], pool[1] + right, pool[2] + count)
             pools.append(pool)
-        return cls(
-            tuple(claim for claim, _, _ in pools),
-            tuple(SURE * (right + _LENT_RIGHT) // (count + _LENT) for _, right, count in pools),
-        )
+        shares = [SURE * (right + _LENT_RIGHT) // (count + _LENT) for _, right, count in pools]
+        # A short step is lent more than a long one, and could fall below the one before it.
+        return cls(tuple(claim for claim, _, _ in pools), tuple(accumulate(shares, max)))
 
     def at(self, claim: float) -> int:
         if not self.upto:
@@ -57,13 +47,14 @@ class Steps:
 
 @attrs.frozen
 class Calibration:
-    known: Steps = Steps()
     novel: Steps = Steps()
+    known: tuple[Steps, ...] = (Steps(),)
+    """Found in different ways: the most careful one counts."""
 
     @classmethod
-    def of(cls, *, known: Tried, novel: Tried) -> "Calibration":
-        return cls(Steps.of(known), Steps.of(novel))
+    def of(cls, *, novel: Tried, known: Sequence[Tried]) -> "Calibration":
+        return cls(Steps.of(novel), tuple(map(Steps.of, known)))
 
     def confidence(self, claim: float, *, known: bool) -> int:
         """In basis points."""
-        return (self.known if known else self.novel).at(claim)
+        return min(steps.at(claim) for steps in self.known) if known else self.novel.at(claim)

@@ -1,25 +1,26 @@
 """The memory of a tenant's decisions, and what it says of other lines.
 
 A weighted naive Bayes. Every token of a merchant (word, run of letters, kind) counted with which
-categories it was decided; it speaks with the weight of what it tells, which is the divergence of
-its categories from those of all decisions, and how often it was seen. The weighted mean of what
-the tokens say is the evidence of the words. Decisions about the very merchant outweigh it, and
-account and amount shift the odds. All of it is counting: made from scratch in one pass, the same
-whatever the order, with no weights from elsewhere. Nothing is random.
+categories other merchants with it were decided; it speaks with the weight of what it tells, which
+is the divergence of its categories from those of all decisions, and how often it was seen. The
+weighted mean of what the tokens say is the evidence of the words. Decisions about the very merchant
+outweigh it, and account and amount shift the odds. All of it is counting: made from scratch in one
+pass, with no weights from elsewhere. Nothing is random.
 
-How often such an answer is right is not what it claims: it is measured by cross-validation within
-the memory, for known merchants and for new ones apart (see calibration.py).
+How often such an answer is right is not what it claims: it is measured within the memory, for known
+merchants and for new ones apart (`_calibrated`).
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from functools import cached_property
+from hashlib import blake2b
 from math import exp, log
 from uuid import UUID
 
 import attrs
 
-from finora_core.categories.similar.calibration import FOLDS, Calibration, fold_of
+from finora_core.categories.similar.calibration import Calibration, Tried
 from finora_core.categories.similar.model import (
     DEFAULT,
     SURE,
@@ -41,6 +42,8 @@ _POWER = 2.5  # How much more a telling token says than a vague one.
 _KIND_WEIGHT = 15.0
 _LENT_ACCOUNT, _ACCOUNT_POWER = 5.0, 0.3
 _LENT_SIZE, _SIZE_POWER = 20.0, 0.6
+_MOST_TRIED = 1_000  # Merchants, to see how often answers are right.
+_PARTS = (2, 3, 4)  # Fifths of the decisions, after which the next fifth is asked.
 _RARE = 200  # A token of more merchants finds no neighbours: it is in every name.
 
 Merchant = tuple[str, str]
@@ -60,7 +63,10 @@ class _Token:
 class Evidence:
     """The counts, without calibration: which category is likeliest, and how it compares."""
 
+    whole: Counts
     prior: Mapping[str, float]
+    counts: Mapping[str, Counts]
+    """By token: with which categories it was seen."""
     words: Mapping[str, _Token]
     merchants: Mapping[Merchant, Counts]
     accounts: Mapping[str, Mapping[str, float]]
@@ -79,14 +85,15 @@ class Evidence:
             accounts[line.account][category] += 1
             sizes[size_of(line)][category] += 1
             whole[category] += 1
-        total = whole.total() + len(whole) / 2
-        prior = {category: (whole[category] + 0.5) / total for category in sorted(whole)}
+        prior = _prior(whole)
         by_token: dict[str, Counter[str]] = defaultdict(Counter)
-        for merchant, counts in merchants.items():
-            for token in _tokens(merchant[0]):
+        for (key, _), counts in merchants.items():
+            for token in _tokens(key):
                 by_token[token].update(counts)
         return cls(
+            whole=whole,
             prior=prior,
+            counts=by_token,
             words={token: _told(token, counts, prior) for token, counts in by_token.items()},
             merchants=merchants,
             accounts={
@@ -102,9 +109,22 @@ class Evidence:
     def likeliest(self, line: Line) -> tuple[str, float, bool]:
         """The category, its share of the odds, and whether anything of the merchant was seen."""
         merchant = line.key, line.direction
+        likely, seen = self.said_of(merchant)
+        decided = self.merchants.get(merchant)
+        if decided:
+            likely, seen = _weighed(decided, likely), True
+        return (*self.chosen(line, likely), seen)
+
+    def said_of(self, merchant: Merchant) -> tuple[Mapping[str, float], bool]:
+        """What its words say: how other merchants with them were decided. Its own decisions are
+        left out: they are counted by themselves."""
         if merchant not in self.memo:
-            self.memo[merchant] = self._merchant(merchant)
-        likely, seen = self.memo[merchant]
+            own = self.merchants.get(merchant)
+            self.memo[merchant] = self._others(merchant[0], own) if own else self._all(merchant[0])
+        return self.memo[merchant]
+
+    def chosen(self, line: Line, likely: Mapping[str, float]) -> tuple[str, float]:
+        """The likeliest with the account and the amount of the line."""
         account = self.accounts.get(line.account, {})
         size = self.sizes.get(size_of(line), {})
         best, most, total = "", -1.0, 0.0
@@ -113,28 +133,58 @@ class Evidence:
             total += odds
             if odds > most:
                 best, most = category, odds
-        return best, most / total if total else 0.0, seen
+        return best, most / total if total else 0.0
 
-    def _merchant(self, merchant: Merchant) -> tuple[Mapping[str, float], bool]:
-        found = [self.words[token] for token in _tokens(merchant[0]) if token in self.words]
-        weight = sum(token.weight for token in found)
-        likely = dict(self.prior)
-        if weight > 0:
-            others = sum(token.weight * token.unseen for token in found)
-            odds: dict[str, float] = defaultdict(float)
-            for token in found:
-                for category, told in token.seen:
-                    odds[category] += token.weight * (told - token.unseen)
-            for category in likely:
-                likely[category] *= exp((others + odds[category]) / weight)
-            total = sum(likely.values())
-            likely = {category: share / total for category, share in likely.items()}
-        decided = self.merchants.get(merchant)
-        if decided:
-            count = sum(decided.values())
-            for category in likely:
-                likely[category] = (decided.get(category, 0) + likely[category]) / (count + 1)
-        return likely, bool(found)
+    def _all(self, key: str) -> tuple[Mapping[str, float], bool]:
+        found = [self.words[token] for token in _tokens(key) if token in self.words]
+        return _pooled(found, self.prior), bool(found)
+
+    def _others(self, key: str, own: Counts) -> tuple[Mapping[str, float], bool]:
+        prior = _prior(_less(self.whole, own), self.whole)
+        left = ((token, _less(self.counts[token], own)) for token in _tokens(key))
+        found = [_told(token, counts, prior) for token, counts in left if counts]
+        return _pooled(found, prior), bool(found)
+
+
+def _prior(whole: Counts, among: Iterable[str] = ()) -> Mapping[str, float]:
+    categories = sorted({*whole, *among})
+    total = sum(whole.values()) + len(categories) / 2
+    return {category: (whole.get(category, 0) + 0.5) / total for category in categories}
+
+
+def _less(counts: Counts, own: Counts) -> Counts:
+    return {
+        category: count - own.get(category, 0)
+        for category, count in counts.items()
+        if count > own.get(category, 0)
+    }
+
+
+def _weighed(decided: Counts, likely: Mapping[str, float]) -> Mapping[str, float]:
+    """Decisions about the very merchant, beside what its words say as one more."""
+    count = sum(decided.values())
+    return {
+        category: (decided.get(category, 0) + share) / (count + 1)
+        for category, share in likely.items()
+    }
+
+
+def _pooled(found: Sequence[_Token], prior: Mapping[str, float]) -> Mapping[str, float]:
+    """The weighted mean of what tokens say."""
+    weight = sum(token.weight for token in found)
+    if weight <= 0:
+        return prior
+    others = sum(token.weight * token.unseen for token in found)
+    odds: dict[str, float] = defaultdict(float)
+    for token in found:
+        for category, told in token.seen:
+            odds[category] += token.weight * (told - token.unseen)
+    likely = {
+        category: share * exp((others + odds.get(category, 0.0)) / weight)
+        for category, share in prior.items()
+    }
+    total = sum(likely.values())
+    return {category: share / total for category, share in likely.items()}
 
 
 def _tokens(key: str) -> tuple[str, ...]:
@@ -142,8 +192,8 @@ def _tokens(key: str) -> tuple[str, ...]:
     return (*words, *(f"kind {kind}" for kind in kinds))
 
 
-def _told(token: str, counts: Counter[str], prior: Mapping[str, float]) -> _Token:
-    count = counts.total()
+def _told(token: str, counts: Counts, prior: Mapping[str, float]) -> _Token:
+    count = sum(counts.values())
     below = count + _SMOOTHING
     seen = tuple(
         (category, log((counts[category] / prior[category] + _SMOOTHING) / below))
@@ -183,7 +233,8 @@ class Memory:
     def of(cls, decisions: Iterable[Decision]) -> "Memory":
         """Learn from them, given oldest first. Nothing else is learnt from, and no other tenant."""
         known = tuple(decisions)
-        return cls(known, Evidence.of(known), _calibrated(known))
+        evidence = Evidence.of(known)
+        return cls(known, evidence, _calibrated(known, evidence))
 
     def classify(self, line: Line, thresholds: Thresholds = DEFAULT) -> Likely:
         """The category of one line."""
@@ -287,21 +338,48 @@ class Memory:
         return tuple(self._latest[merchant[0], merchant[1], category][0] for merchant in nearest)
 
 
-def _calibrated(decisions: Sequence[Decision]) -> Calibration:
-    """How often the memory is right about what it did not see: once for other records of its
-    merchants, once for merchants that it does not have."""
-    tried: dict[bool, list[tuple[float, bool]]] = {True: [], False: []}
-    for apart in (False, True):
-        folds = [fold_of(decision, apart=apart) for decision in decisions]
-        for fold in range(FOLDS):
-            rest = [each for each, at in zip(decisions, folds, strict=True) if at != fold]
-            if not rest or len(rest) == len(decisions):
-                continue
-            evidence = Evidence.of(rest)
-            for decision, at in zip(decisions, folds, strict=True):
-                known = (decision.line.key, decision.line.direction) in evidence.merchants
-                if at == fold and known is not apart:
-                    category, share, seen = evidence.likeliest(decision.line)
-                    if seen:
-                        tried[known].append((share, category == decision.category))
-    return Calibration.of(known=tried[True], novel=tried[False])
+def _calibrated(decisions: Sequence[Decision], evidence: Evidence) -> Calibration:
+    """How often answers are right, tried in two ways. Both see change over time; neither sees what
+    is to come."""
+    asked = frozenset(sorted(evidence.merchants, key=_digest)[:_MOST_TRIED])
+    novel, known = _by_what_was_before(decisions, asked)
+    return Calibration.of(novel=novel, known=(known, _by_merchant(decisions, asked, evidence)))
+
+
+def _by_what_was_before(decisions: Sequence[Decision], asked: Set[Merchant]) -> tuple[Tried, Tried]:
+    """The later decisions, asked of a memory of the earlier ones: about merchants that it has not,
+    and about those it has."""
+    novel: list[tuple[float, bool]] = []
+    known: list[tuple[float, bool]] = []
+    for part in _PARTS:
+        first, last = (len(decisions) * fifth // 5 for fifth in (part, part + 1))
+        before = Evidence.of(decisions[:first])
+        for decision in decisions[first:last]:
+            merchant = decision.line.key, decision.line.direction
+            if merchant in asked:
+                category, share, seen = before.likeliest(decision.line)
+                if seen:
+                    tried = known if merchant in before.merchants else novel
+                    tried.append((share, category == decision.category))
+    return novel, known
+
+
+def _by_merchant(decisions: Iterable[Decision], asked: Set[Merchant], evidence: Evidence) -> Tried:
+    """Each merchant's decisions from the second on, by those before them and what others' words
+    say."""
+    tried: list[tuple[float, bool]] = []
+    before: dict[Merchant, Counter[str]] = defaultdict(Counter)
+    for decision in decisions:
+        merchant = decision.line.key, decision.line.direction
+        decided = before[merchant]
+        if decided and merchant in asked:
+            words, _ = evidence.said_of(merchant)
+            category, share = evidence.chosen(decision.line, _weighed(decided, words))
+            tried.append((share, category == decision.category))
+        decided[decision.category] += 1
+    return tried
+
+
+def _digest(merchant: Merchant) -> bytes:
+    """By it merchants are chosen: which they are does not change with what came before or after."""
+    return blake2b("|".join(merchant).encode(), digest_size=8).digest()
