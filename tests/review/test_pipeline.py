@@ -1,6 +1,7 @@
 """Records on their way through the steps, on the real database."""
 
 import io
+import re
 import time
 from datetime import date
 from uuid import uuid4
@@ -24,6 +25,7 @@ from finora import (
 )
 from finora_adapters.postgres.jobs import PgQueue
 from finora_adapters.postgres.work import Postgres
+from finora_core.categories.approvals.model import BulkAction
 from finora_core.categories.pipeline.model import Guess
 from finora_core.categories.pipeline.service import Classifiers, PipelineService
 from finora_core.categories.rules import conditions
@@ -237,7 +239,7 @@ def test_a_correction_holds_for_the_merchant_until_another_says_otherwise(
     assert finora.records.get(scope, fourth.id).category == "Household"
 
 
-@pytest.mark.spec("S3-28", partial=True)
+@pytest.mark.spec("S3-28")
 def test_looking_again_changes_what_a_new_rule_says_and_nothing_of_a_persons(
     finora: Finora, scope: Scope, enter: Enter, process: Process
 ) -> None:
@@ -439,6 +441,7 @@ def test_a_classifier_is_learnt_again_when_people_decided_more(
     assert [len(known) for known in oracle.taught] == [0, 1, 0]
 
 
+@pytest.mark.spec("S3-15")
 @pytest.mark.spec("S3-21")
 @pytest.mark.spec("S2-29")
 def test_the_steps_of_this_installation_are_those_that_jobs_run(
@@ -474,6 +477,13 @@ def test_the_steps_of_this_installation_are_those_that_jobs_run(
     assert "Food:Bread" in (said.category, found[alike.id].record.suggested)
     [*_, said] = found[named.id].reasoning_trace
     assert (said.source, said.category, said.model) == ("model", "Pets", "local")
+    every = [said for each in found.values() for said in each.reasoning_trace]
+    assert [said.number for said in found[named.id].reasoning_trace] == [1]
+    assert found[ruled.id].reasoning_trace[0].rule_id is not None
+    assert all(said.decided_at and 0 <= said.confidence <= SURE for said in every)
+    # Codes only: nothing of what a record says.
+    assert all(re.fullmatch("[A-Z_]+", said.rationale) and said.note is None for said in every)
+    assert any(said.neighbours for said in found[alike.id].reasoning_trace)
 
 
 def test_a_persons_word_during_the_question_stands(
@@ -624,3 +634,38 @@ def test_another_tenants_records_teach_nothing(
     record = enter()
     process()
     assert finora.records.get(scope, record.id).category == ""
+
+
+def test_budgets_hear_of_what_was_processed(
+    finora: Finora, scope: Scope, giro: Account, process: Process, admin: Engine, database: Postgres
+) -> None:
+    """Of records that got a category, of a bulk of corrections once, of a run of rules."""
+    with database.begin(scope) as work:
+        today = work.now.date()
+    finora.budgets.create(scope, "Food", "Food", Amount(100, EUR))
+
+    def watched() -> int:
+        with admin.connect() as connection:
+            query = text("select count(*) from finora.job where tenant_id = :t "
+                         "and name = 'insights.watch'")  # fmt: skip
+            return int(connection.scalar(query, {"t": scope.tenant_id}) or 0)
+
+    shops = [
+        finora.records.create(
+            _next(scope),
+            NewRecord(account_id=giro.id, on_date=today, amount=Amount(-50, EUR), description=name),
+        )
+        for name in ("Rewe", "Lidl", "Aldi")
+    ]
+    before = watched()
+    process(merchant_rules({"REWE": ("Food", RULE)}))
+    assert watched() == before + 3
+    assert events(admin, scope, "budget.reached") == []
+    finora.review.bulk(
+        _next(scope), BulkAction.OVERRIDE, [each.id for each in shops[1:]], category="Food"
+    )
+    assert watched() == before + 4
+    process()
+    assert {each["level"] for each in events(admin, scope, "budget.reached")} == {80, 100}
+    finora.run_rules(scope)
+    assert watched() == before + 5

@@ -15,6 +15,7 @@ from finora_core.categories.rules import conditions
 from finora_core.categories.rules.actions import Tags
 from finora_core.categories.rules.model import Rule, RuleRun
 from finora_core.records.model import SURE, Part, Status
+from finora_web.api.table import ENDPOINTS
 from review.conftest import Enter, Oracle, Process, merchant_rules
 from together import errors, together
 
@@ -113,7 +114,7 @@ def test_what_was_decided_alone_can_be_approved_too_and_nothing_cannot(
     assert refusal.value.code == "RECORD_VOID"
 
 
-@pytest.mark.spec("S3-30", partial=True)
+@pytest.mark.spec("S3-30")
 @pytest.mark.spec("S3-31", partial=True)
 def test_overriding_keeps_the_note_and_proposes_a_rule(
     finora: Finora, scope: Scope, enter: Enter, process: Process, admin: Engine
@@ -228,7 +229,7 @@ def trace_of(finora: Finora, scope: Scope, record: Record) -> list[str]:
     return [each.rationale for each in finora.records.detail(scope, record.id).reasoning_trace]
 
 
-@pytest.mark.spec("S3-32", partial=True)
+@pytest.mark.spec("S3-32")
 def test_of_two_reviewers_the_second_is_told(
     finora: Finora, scope: Scope, enter: Enter, process: Process
 ) -> None:
@@ -251,7 +252,7 @@ def test_of_two_reviewers_the_second_is_told(
     assert review.override(scope, second.id, "Rent", seen=2).record.category == "Rent"
 
 
-@pytest.mark.spec("S3-16", partial=True)
+@pytest.mark.spec("S3-16")
 @pytest.mark.spec("S3-30", partial=True)
 def test_in_bulk_each_record_has_its_own_outcome(
     finora: Finora, scope: Scope, stranger: Scope, enter: Enter, process: Process
@@ -309,6 +310,13 @@ def test_who_brought_a_record_in_does_not_approve_it_where_duties_are_separate(
     assert outcome.code == "SEPARATION_OF_DUTIES"
     assert review.approve(colleague, record.id).status is Status.APPROVED
     assert review.approve(colleague, given.id).category == "Gifts"
+
+
+@pytest.mark.spec("S2-46", partial=True)
+def test_what_may_ask_a_model_is_limited_by_the_hour() -> None:
+    assert {each.name for each in ENDPOINTS if each.limit == "ai"} == {
+        "reprocess_record", "reprocess_records",
+    }  # fmt: skip
 
 
 def test_settings_are_the_tenants_and_checked(

@@ -79,6 +79,7 @@ def test_a_model_decides_suggests_or_says_nothing(
     assert answered(said, USUAL).verdict == verdict
 
 
+@pytest.mark.spec("S3-23")
 def test_thresholds_are_the_tenants() -> None:
     strict = ReviewSettings(similar_auto=SURE, similar_suggested=9_500, model_auto=SURE)
     assert guessed(Guess(category="Food", confidence=9_400), strict) is None

@@ -18,6 +18,9 @@ def review(
     ] = None,
     category: Annotated[str | None, typer.Option(help="For --override.")] = None,
     note: Annotated[str | None, typer.Option(help="Kept with --override.")] = None,
+    rule: Annotated[
+        bool, typer.Option("--rule", help="With --override: make it a rule for the merchant.")
+    ] = False,
     again: Annotated[
         bool, typer.Option(help="Look again at every record that no person decided about.")
     ] = False,
@@ -42,7 +45,7 @@ def review(
         for record_id in approve or ():
             finora.review.approve(scope, record_id)
         if override is not None:
-            finora.review.override(scope, override, category or "", note=note)
+            finora.review.override(scope, override, category or "", note=note, make_rule=rule)
         told: dict[str, Any] = {}
         if again:
             _, job_id = finora.pipeline.reprocess(scope, dry_run=dry_run)
