@@ -111,7 +111,7 @@ class Settings(BaseModel):
         10, ge=1, le=120, description="Seconds to wait for another transaction's lock."
     )
     queues: str = Field(
-        "records:ingest=2,schedules=1,mail=2,default=4",
+        "records:ingest=2,records:process=2,reports:generate=1,schedules=1,mail=2,default=4",
         description="Queues that a worker serves, each with how many jobs it runs at once.",
     )
     drain_s: int = Field(

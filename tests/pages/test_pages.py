@@ -22,7 +22,25 @@ from finora_web.pages.settings import HIDDEN, effective
 from pages.conftest import ORIGIN
 
 HOUSEHOLD = Path(__file__).parents[2] / "src/finora/demo"
-PAGES = ("/", "/settings", "/parts/summary", "/parts/cashflow", "/parts/records", "/parts/accounts")
+PAGES = (
+    "/",
+    "/records",
+    "/settings",
+    "/explain?asset=EUR",
+    "/budgets",
+    "/goals",
+    "/recurring",
+    "/forecast",
+    "/rules",
+    "/rules/new",
+    "/parts/summary",
+    "/parts/cashflow",
+    "/parts/spending",
+    "/parts/latest",
+    "/parts/records",
+    "/parts/accounts",
+    "/parts/categories",
+)
 
 
 def test_an_address_with_a_token_signs_in_and_forgets_the_address(app: Flask, token: str) -> None:
@@ -149,7 +167,7 @@ def test_records_are_filtered_and_paged(finora: Finora, scope: Scope, client: Fl
     assert rest.count('class="date"') == 2 and "Show more" not in rest and "<table" not in rest
     found = client.get("/parts/records?text=line+07")
     assert found.text.count('class="date"') == 1 and "−7.00" in found.text
-    assert found.headers["HX-Replace-Url"] == "/?text=line+07"
+    assert found.headers["HX-Replace-Url"] == "/records?text=line+07"
     none = client.get("/parts/records?until=2020-01-01")
     assert "No record fits" in none.text
 
@@ -172,7 +190,7 @@ def test_a_deleted_record_is_struck_through(
 def test_a_filter_that_is_not_right_is_refused(client: FlaskClient, query: str) -> None:
     part = client.get(f"/parts/records?{query}", headers={"HX-Request": "true"})
     assert part.status_code == 400 and 'role="alert"' in part.text
-    whole = client.get(f"/?{query}")
+    whole = client.get(f"/records?{query}")
     assert whole.status_code == 400 and "Back to the overview" in whole.text
 
 

@@ -2,21 +2,30 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from datetime import date
+from enum import StrEnum
 from functools import wraps
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from flask import Response, g, make_response, render_template, request
 from flask.typing import ResponseReturnValue
+from pydantic import BaseModel, ValidationError
 
 from finora_adapters.redis.limits import Use
 from finora_adapters.settings import Settings
+from finora_core.kernel.amount import Amount, BadAmount
 from finora_core.kernel.errors import Refusal
+from finora_core.kernel.scope import Scope
 from finora_web.errors import BadRequest, FromElsewhere, headers_of, status_of
 from finora_web.gate import Gate, from_ourselves
+from finora_web.money import asset_of
+from finora_web.services import Services
 
 View = Callable[..., ResponseReturnValue]
+Query = TypeVar("Query", bound=BaseModel)
+Choice = TypeVar("Choice", bound=StrEnum)
 
 _DIGITS = re.compile(r"[0-9]{6}")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -46,9 +55,35 @@ def sent(name: str) -> str:
     return request.form.get(name, "")[:_MOST].strip()
 
 
+def query(model: type[Query], *, empty: Collection[str] = ()) -> Query:
+    """What the address asks, of the names that the model has; the page has others. A field that
+    was left empty asks nothing, unless it is among `empty`. Raises BadRequest."""
+    given = {
+        name: request.args[name]
+        for name in request.args
+        if name in model.model_fields and (request.args[name].strip() or name in empty)
+    }
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        wrong = tuple(
+            (".".join(map(str, each["loc"])), each["msg"])
+            for each in error.errors(include_url=False, include_input=False)
+        )
+        raise BadRequest("the address is not right", details=wrong) from error
+
+
 def password(name: str = "password") -> str:
     """As it was typed, blanks and all."""
     return request.form.get(name, "")[:_MOST]
+
+
+def typed(name: str) -> str:
+    """A longer text, as it was typed. Raises BadRequest."""
+    text = request.form.get(name, "")
+    if len(text) > _MOST:
+        raise BadRequest(f"at most {_MOST} characters", details=((name, "is too long"),))
+    return text
 
 
 def digits(name: str) -> str:
@@ -65,6 +100,37 @@ def an_id(name: str) -> UUID:
     if not _UUID.fullmatch(text):
         raise BadRequest(f"{name} is no id", details=((name, "is no id"),))
     return UUID(text)
+
+
+def a_day(name: str) -> date | None:
+    """A day as browsers send it, or none. Raises BadRequest."""
+    text = sent(name)
+    if not text:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise BadRequest(f"{text[:40]} is no day", details=((name, "is no day"),)) from error
+
+
+def an_amount(app: Services, scope: Scope, name: str) -> Amount:
+    """The sum in `name`, of the asset in `asset`. Raises BadRequest, BadAmount, UnknownAsset."""
+    text = sent(name).replace(" ", "")
+    if not text:
+        raise BadRequest("An amount is missing.", details=((name, "is missing"),))
+    try:
+        return Amount.parse(text, asset_of(app, scope, sent("asset")))
+    except BadAmount as refusal:
+        said = f"“{text[:40]}” is not an amount. Write it as 1250.00."
+        raise BadAmount(said, details=((name, "is no amount"),)) from refusal
+
+
+def a_choice(name: str, known: type[Choice]) -> Choice:
+    """One of an enumeration, by its value. Raises BadRequest."""
+    try:
+        return known(sent(name))
+    except ValueError as error:
+        raise BadRequest(f"{name} is not known", details=((name, "is not known"),)) from error
 
 
 def an_answer(name: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The first page, and its parts that are renewed when the books change."""
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -20,11 +20,11 @@ from finora_web.pages.caller import caller
 from finora_web.pages.imports import Jobs
 from finora_web.pages.own import own_accounts
 from finora_web.pages.records import Records
-from finora_web.pages.show import courses, share
+from finora_web.pages.show import courses, line, share
+from finora_web.pages.spending import LONG_AGO, spending
 from finora_web.services import Services
 
 SPANS = {"12": "12 months", "36": "3 years", "all": "All"}
-_LONG_AGO = date(1900, 1, 1)
 
 
 @attrs.frozen
@@ -42,7 +42,8 @@ class Overview:
             **_summary(app, scope),
             **_cashflow(app, scope),
             **self.jobs.open(scope),
-            **self.records.listed(scope),
+            **spending(app, scope),
+            **self.records.latest(scope),
             formats=sorted(app.imports.formats),
         )
 
@@ -61,6 +62,7 @@ def _summary(app: Services, scope: Scope) -> dict[str, Any]:
     return {
         "summary": found,
         "periods": list(Period),
+        "worth": line(app.wallet.networth(scope), found.total.value.asset),
         "gap": found.total.gap if isinstance(found.total, Partial) else None,
         "top": _top(found),
         "trend": courses(found.trend),
@@ -100,7 +102,7 @@ def _cashflow(app: Services, scope: Scope) -> dict[str, Any]:
     span = _choice("span", list(SPANS), "12")
     today = datetime.now(UTC).date()
     end = last_day(today.replace(day=1))
-    months = [*app.wallet.cashflow_by_month(scope, _LONG_AGO, end)]
+    months = [*app.wallet.cashflow_by_month(scope, LONG_AGO, end)]
     moved = [each.month for each in months if each.flows]
     shown: list[MonthFlows] = []
     if moved:

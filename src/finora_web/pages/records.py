@@ -7,17 +7,21 @@ from uuid import UUID
 
 import attrs
 from flask import Response, make_response, render_template, request
-from pydantic import Field, ValidationError
-from werkzeug.datastructures import MultiDict
+from pydantic import Field
 
 from finora_core.kernel.errors import Refusal
+from finora_core.kernel.page import MAX_LIMIT
 from finora_core.kernel.scope import Scope
-from finora_core.records.model import RecordFilter
+from finora_core.records.model import Record, RecordChange, RecordFilter
 from finora_web.contract import Name, Paged
 from finora_web.errors import BadRequest, status_of
 from finora_web.gate import Gate
+from finora_web.pages.account.frame import frame
 from finora_web.pages.caller import caller
+from finora_web.pages.forms import query
 from finora_web.pages.own import own_accounts
+
+_LATEST = 10
 
 
 class Asked(Paged):
@@ -53,7 +57,7 @@ class Asked(Paged):
     @property
     def address(self) -> str:
         """Of the page that shows just these."""
-        return f"/?{urlencode(self.words)}" if self.words else "/"
+        return f"/records?{urlencode(self.words)}" if self.words else "/records"
 
     def after(self, cursor: str) -> str:
         """Where the rows come from that follow the cursor."""
@@ -64,10 +68,16 @@ class Asked(Paged):
 class Records:
     gate: Gate
 
+    def page(self) -> str:
+        scope = caller(self.gate, "books:read")
+        return render_template(
+            "records.html", frame=frame(self.gate.services, scope), **self.listed(scope)
+        )
+
     def part(self) -> Response:
         """The table; or, after a cursor, the rows that go on below it."""
         scope = caller(self.gate, "books:read")
-        asked = _asked()
+        asked = query(Asked)
         rows = self.listed(scope)
         if asked.cursor is not None:
             return make_response(render_template("_rows.html", **rows))
@@ -76,7 +86,7 @@ class Records:
         return answer
 
     def listed(self, scope: Scope) -> dict[str, Any]:
-        asked = _asked()
+        asked = query(Asked)
         app = self.gate.services
         page = app.records.list(scope, asked.wanted, cursor=asked.cursor, limit=asked.limit)
         return {
@@ -84,21 +94,30 @@ class Records:
             "next": page.next,
             "asked": asked,
             "own": own_accounts(self.gate.services, scope),
-            "categories": sorted({each.category for each in page.items if each.category}),
+            "may": scope.permissions,
         }
+
+    def latest(self, scope: Scope) -> dict[str, Any]:
+        """The first of them all."""
+        page = self.gate.services.records.list(scope, limit=_LATEST)
+        return {"records": page.items, "next": None, "asked": Asked(), "may": scope.permissions}
+
+    def latest_part(self) -> str:
+        scope = caller(self.gate, "books:read")
+        return render_template("_records.html", **self.latest(scope))
 
     def accounts(self) -> str:
         """What there is to choose from above the table."""
         scope = caller(self.gate, "books:read")
         return render_template(
-            "_accounts.html", own=own_accounts(self.gate.services, scope), asked=_asked()
+            "_accounts.html", own=own_accounts(self.gate.services, scope), asked=query(Asked)
         )
 
     def category(self, record_id: UUID) -> str:
         """The cell as it is."""
         scope = caller(self.gate, "books:read")
         record = self.gate.services.records.get(scope, record_id)
-        return render_template("_category.html", record=record, focus=True)
+        return _cell("_category.html", scope, record)
 
     def edit_category(self, record_id: UUID) -> str:
         """The cell as a form."""
@@ -120,21 +139,38 @@ class Records:
                 "_category_form.html", record=record, value=value, refusal=refusal
             )
             return make_response(shown, status_of(refusal))
-        return make_response(render_template("_category.html", record=record, focus=True))
+        return make_response(_cell("_category.html", scope, record))
+
+    # --- notes ---
+
+    def note(self, record_id: UUID) -> str:
+        scope = caller(self.gate, "books:read")
+        return _cell("_note.html", scope, self.gate.services.records.get(scope, record_id))
+
+    def edit_note(self, record_id: UUID) -> str:
+        scope = caller(self.gate, "books:read")
+        record = self.gate.services.records.get(scope, record_id)
+        return render_template("_note_form.html", record=record, value=record.note)
+
+    def write_note(self, record_id: UUID) -> Response:
+        """An empty one takes it away."""
+        scope = caller(self.gate, "books:write")
+        value = request.form.get("note", "").strip()
+        try:
+            record = self.gate.services.records.change(scope, record_id, RecordChange(note=value))
+        except Refusal as refusal:
+            record = self.gate.services.records.get(scope, record_id)
+            shown = render_template("_note_form.html", record=record, value=value, refusal=refusal)
+            return make_response(shown, status_of(refusal))
+        return make_response(_cell("_note.html", scope, record))
+
+    def categories(self) -> str:
+        """What there is to choose from."""
+        scope = caller(self.gate, "books:read")
+        found = self.gate.services.categories.list(scope, limit=MAX_LIMIT)
+        return render_template("_categories.html", categories=found.items)
 
 
-def _asked() -> Asked:
-    """Of the address; names that mean something else on the page are not the table's."""
-    given = {name: value for name, value in _single(request.args).items() if value.strip()}
-    try:
-        return Asked.model_validate({n: v for n, v in given.items() if n in Asked.model_fields})
-    except ValidationError as error:
-        wrong = tuple(
-            (".".join(map(str, each["loc"])), each["msg"])
-            for each in error.errors(include_url=False, include_input=False)
-        )
-        raise BadRequest("the filter is not right", details=wrong) from error
-
-
-def _single(values: MultiDict[str, str]) -> dict[str, str]:
-    return {name: values[name] for name in values}
+def _cell(template: str, scope: Scope, record: Record) -> str:
+    """The cell as it is, with the focus on it."""
+    return render_template(template, record=record, focus=True, may=scope.permissions)

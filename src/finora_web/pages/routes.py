@@ -6,7 +6,7 @@ from flask.typing import ResponseReturnValue
 
 from finora_core.kernel.errors import Refusal
 from finora_web.gate import Gate
-from finora_web.pages import told
+from finora_web.pages import explain, told
 from finora_web.pages.account.confirm import Confirm
 from finora_web.pages.account.events import Events
 from finora_web.pages.account.keys import Keys
@@ -20,10 +20,16 @@ from finora_web.pages.imports import Jobs
 from finora_web.pages.issuers import RETURN, Issuers
 from finora_web.pages.overview import Overview
 from finora_web.pages.people import People
+from finora_web.pages.plan.budgets import Budgets
+from finora_web.pages.plan.forecast import ForecastPage
+from finora_web.pages.plan.goals import Goals
+from finora_web.pages.plan.recurring import RecurringPage
 from finora_web.pages.records import Records
+from finora_web.pages.rules.page import Rules
 from finora_web.pages.session import Session
 from finora_web.pages.settings import SettingsPage
 from finora_web.pages.show import FILTERS
+from finora_web.pages.spending import Spending
 
 Routes = tuple[tuple[str, str, View], ...]
 
@@ -31,16 +37,19 @@ Routes = tuple[tuple[str, str, View], ...]
 def pages(gate: Gate) -> Blueprint:
     blueprint = Blueprint("pages", __name__)
     _add_dashboard(blueprint, gate)
+    _add_plan(blueprint, gate)
+    _add_rules(blueprint, gate)
     _add_entry(blueprint, gate)
     _add_account(blueprint, gate)
     blueprint.register_error_handler(Refusal, refused)
-    for name, shown in (FILTERS | told.FILTERS).items():
+    for name, shown in (FILTERS | told.FILTERS | explain.FILTERS).items():
         blueprint.add_app_template_filter(shown, name)
     return blueprint
 
 
 def _add_dashboard(blueprint: Blueprint, gate: Gate) -> None:
     session, jobs, records = Session(gate), Jobs(gate), Records(gate)
+    explaining = explain.Explain(gate)
     overview = Overview(gate, jobs, records)
 
     def first_page() -> ResponseReturnValue:
@@ -49,22 +58,77 @@ def _add_dashboard(blueprint: Blueprint, gate: Gate) -> None:
 
     looked_at: Routes = (
         ("/", "overview", first_page),
+        ("/records", "all_records", records.page),
+        ("/explain", "explain", explaining.page),
+        ("/explain/entries/<uuid:entry_id>", "explain_entry", explaining.entry),
         ("/settings", "settings", SettingsPage(gate).page),
         ("/parts/summary", "summary", overview.summary),
         ("/parts/cashflow", "cashflow", overview.cashflow),
+        ("/parts/spending", "spending", Spending(gate).part),
+        ("/parts/latest", "latest", records.latest_part),
         ("/parts/accounts", "accounts", records.accounts),
         ("/parts/records", "records", records.part),
         ("/parts/records/<uuid:record_id>/category", "category", records.category),
         ("/parts/records/<uuid:record_id>/category/form", "edit", records.edit_category),
+        ("/parts/records/<uuid:record_id>/note", "note", records.note),
+        ("/parts/records/<uuid:record_id>/note/form", "edit_note", records.edit_note),
+        ("/parts/categories", "categories", records.categories),
         ("/parts/jobs/<uuid:job_id>", "job", jobs.part),
     )
     # The cookie of who asks counts only with forms of our own.
     sent_to: Routes = (
         ("/parts/records/<uuid:record_id>/category", "categorise", records.categorise),
+        ("/parts/records/<uuid:record_id>/note", "write_note", records.write_note),
         ("/parts/jobs/<uuid:job_id>/replay", "replay", jobs.replay),
         ("/parts/jobs/<uuid:job_id>/dismiss", "dismiss", jobs.dismiss),
     )
     _add(blueprint, looked_at, sent_to)
+
+
+def _add_plan(blueprint: Blueprint, gate: Gate) -> None:
+    budgets, goals, recurring = Budgets(gate), Goals(gate), RecurringPage(gate)
+    looked_at: Routes = (
+        ("/budgets", "budgets", budgets.page),
+        ("/budgets/<uuid:budget_id>", "budget", budgets.one),
+        ("/parts/budgets/<uuid:budget_id>/simulation", "simulation", budgets.simulation),
+        ("/goals", "goals", goals.page),
+        ("/goals/<uuid:goal_id>", "goal", goals.one),
+        ("/recurring", "recurring", recurring.page),
+        ("/recurring/<uuid:recurring_id>", "recurring_records", recurring.records),
+        ("/forecast", "forecast", ForecastPage(gate).page),
+    )
+    sent_to: Routes = (
+        ("/budgets", "create_budget", budgets.create),
+        ("/budgets/<uuid:budget_id>", "change_budget", budgets.change),
+        ("/budgets/<uuid:budget_id>/delete", "delete_budget", budgets.delete),
+        ("/goals", "create_goal", goals.create),
+        ("/goals/<uuid:goal_id>", "change_goal", goals.change),
+        ("/goals/<uuid:goal_id>/delete", "delete_goal", goals.delete),
+        ("/recurring/<uuid:recurring_id>/verdict", "judge", recurring.judge),
+    )
+    _add(blueprint, looked_at, tuple((path, name, ours(view)) for path, name, view in sent_to))
+
+
+def _add_rules(blueprint: Blueprint, gate: Gate) -> None:
+    rules = Rules(gate)
+    looked_at: Routes = (
+        ("/rules", "rules", rules.page),
+        ("/rules/new", "new_rule", rules.new),
+        ("/rules/<uuid:rule_id>", "rule", rules.one),
+        ("/rules/runs/<uuid:run_id>", "rule_run", rules.run_page),
+        ("/parts/rules/runs/<uuid:run_id>", "rule_run_part", rules.run_part),
+    )
+    sent_to: Routes = (
+        ("/rules", "create_rule", rules.write),
+        ("/rules/<uuid:rule_id>", "change_rule", rules.write),
+        ("/rules/<uuid:rule_id>/active", "activate_rule", rules.activate),
+        ("/rules/<uuid:rule_id>/move", "move_rule", rules.move),
+        ("/rules/<uuid:rule_id>/delete", "delete_rule", rules.delete),
+        ("/rules/runs", "run_rules", rules.run),
+        ("/rules/runs/<uuid:run_id>/undo", "undo_run", rules.undo),
+        ("/parts/rules/preview", "preview_rule", rules.preview),
+    )
+    _add(blueprint, looked_at, tuple((path, name, ours(view)) for path, name, view in sent_to))
 
 
 def _add_entry(blueprint: Blueprint, gate: Gate) -> None:

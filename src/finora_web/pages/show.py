@@ -6,7 +6,8 @@ from datetime import date, datetime
 
 import attrs
 
-from finora_core.insights.wallet.model import Flows, MonthFlows
+from finora_core.insights.wallet.model import Flows, MonthFlows, Worth
+from finora_core.insights.wallet.service import last_day
 from finora_core.kernel.amount import Amount
 from finora_core.kernel.asset import Asset
 
@@ -66,6 +67,10 @@ class Month:
     """Length of its bars, in hundredths of the longest."""
     out: int
 
+    @property
+    def last(self) -> date:
+        return last_day(self.first)
+
 
 @attrs.frozen(kw_only=True)
 class Course:
@@ -121,3 +126,33 @@ def _course(asset: Asset, months: list[MonthFlows]) -> Course:
             for first, flow in by_month
         ],
     )
+
+
+@attrs.frozen(kw_only=True)
+class Line:
+    """The course of net worth in one asset, as points of a line of 40 in height."""
+
+    months: Sequence[tuple[date, Amount]]
+    """Latest first."""
+    points: str
+    width: int
+    said: str
+
+
+def line(worth: Sequence[Worth], asset: Asset) -> Line | None:
+    """None where there are no two months to draw a line between."""
+    nothing = Amount(0, asset)
+    course = [
+        (each.day, next((a for a in each.amounts if a.asset == asset), nothing)) for each in worth
+    ]
+    while course and not course[0][1]:
+        course.pop(0)
+    if len(course) < 2:
+        return None
+    units = [amount.units for _, amount in course]
+    least, span = min(units), max(units) - min(units) or 1
+    points = " ".join(
+        f"{place * 10},{38 - (each - least) * 36 // span}" for place, each in enumerate(units)
+    )
+    said = f"Net worth from {money(course[0][1])} to {money(course[-1][1])}; the table says it all"
+    return Line(months=course[::-1], points=points, width=(len(course) - 1) * 10, said=said)

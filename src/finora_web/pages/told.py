@@ -22,6 +22,7 @@ _PLACES: Mapping[str, str] = {
     "BAD_PROFILE": "name",
     "BAD_TENANT": "name",
     "BAD_TOKEN": "name",
+    "BAD_CATEGORY": "category",
     "CODE_INVALID": "code",
     "CREDENTIALS_INVALID": "password",
     "PASSWORD_WEAK": "password",

@@ -107,6 +107,8 @@ class Part:
     postings: int
     figure: Figure | None = None
     entry_id: UUID | None = None
+    on_date: date | None = None
+    """Of a posting."""
 
 
 @attrs.frozen(kw_only=True)

@@ -1,6 +1,6 @@
 """What stands around every page of somebody who signed in: who it is, and whose books are shown."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -73,11 +73,26 @@ def account_page(
     **values: Any,
 ) -> Response:
     """A page of the account, with what was just done, or with what was refused."""
+    return framed(app, scope, f"account/{template}", refusal, said=_SAID, **values)
+
+
+def framed(
+    app: Services,
+    scope: Scope,
+    template: str,
+    refusal: Refusal | None = None,
+    *,
+    said: Mapping[str, str],
+    **values: Any,
+) -> Response:
+    """A page with what was just done, one of `said` by the name in the address; or with what was
+    refused."""
     shown = render_template(
-        f"account/{template}",
+        template,
         frame=frame(app, scope),
         fresh=fresh(scope),
-        said=_SAID.get(request.args.get("said", "")),
+        may=scope.permissions,
+        said=said.get(request.args.get("said", "")),
         refusal=refusal,
         **values,
     )

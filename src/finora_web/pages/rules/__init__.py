@@ -1,0 +1,1 @@
+"""Rules: written with their effect beside them, run over the past, undone."""
