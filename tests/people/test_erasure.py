@@ -140,6 +140,8 @@ def fill(caller: Caller, tenant: UUID, word: str) -> None:
     caller.get("/wallet/summary", tenant=tenant)
     plans(caller, tenant, one, word)
     ruled(caller, tenant, one, word)
+    caller.good("PATCH", "/review/settings", {"similar_auto": 9_300}, tenant=tenant)
+    caller.good("POST", "/records/reprocess", {"text": word}, tenant=tenant)
 
 
 def plans(caller: Caller, tenant: UUID, account: str, word: str) -> None:
@@ -190,6 +192,7 @@ def household(finora: Finora, scope: Scope) -> None:
     euro = Amount.parse("1.00", currency("EUR"))
     ledger.post_hold(scope, ledger.hold(scope, one, euro).id, two)
     ledger.hold(scope, one, euro)
+    finora.likeness.remember(scope, ["a text of hers"])
 
 
 def send(caller: Caller, tenant: UUID, path: str, content: bytes) -> None:

@@ -25,7 +25,7 @@ from finora_core.categories.rules.conditions import RecordFacts
 from finora_core.categories.rules.model import NO_EFFECT, Effect
 from finora_core.intelligence.model import Suggestion
 from finora_core.ledger.model import Flow
-from finora_core.records.model import SURE, ReviewSettings, Status, Verdict
+from finora_core.records.model import SURE, DecisionVerdict, ReviewSettings, Status
 
 USUAL = ReviewSettings()
 RULE = uuid4()
@@ -84,7 +84,7 @@ def test_thresholds_are_the_tenants() -> None:
     strict = ReviewSettings(similar_auto=SURE, similar_suggested=9_500, model_auto=SURE)
     assert guessed(Guess(category="Food", confidence=9_400), strict) is None
     found = guessed(Guess(category="Food", confidence=9_999), strict)
-    assert found is not None and found.verdict is Verdict.SUGGESTED
+    assert found is not None and found.verdict is DecisionVerdict.SUGGESTED
     for wrong in ({"similar_auto": SURE + 1}, {"model_auto": -1}, {"similar_suggested": 9_999}):
         with pytest.raises(Refusal) as refusal:
             ReviewSettings(**wrong)
@@ -206,7 +206,7 @@ def test_memory_agrees_with_itself(said: list[tuple[str, bool]]) -> None:
         return
     assert found is not None
     judged = [said[neighbour.int][0] for neighbour in found.neighbours]
-    assert (found.verdict is Verdict.AUTO) == (len(set(judged)) == 1)
+    assert (found.verdict is DecisionVerdict.AUTO) == (len(set(judged)) == 1)
     assert found.confidence == SURE * judged.count(found.category) // len(judged)
     assert judged.count(found.category) == max(judged.count(each) for each in judged)
 

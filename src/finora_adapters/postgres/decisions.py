@@ -13,9 +13,9 @@ from finora_adapters.postgres import schema
 from finora_core.records.model import (
     Decision,
     DecisionSource,
+    DecisionVerdict,
     ReviewSettings,
     Ruling,
-    Verdict,
 )
 
 # Each of the three goes from the given records to the tables by key, whatever the planner thinks of
@@ -140,7 +140,7 @@ class PgDecisions:
                 **dict(row._mapping)
                 | {
                     "source": DecisionSource(row.source),
-                    "verdict": Verdict(row.verdict),
+                    "verdict": DecisionVerdict(row.verdict),
                     "neighbours": tuple(UUID(each) for each in row.neighbours or ()),
                 }
             )
@@ -178,7 +178,8 @@ class PgDecisions:
 
 def _label(ruling: Ruling) -> dict[str, object]:
     decided = next(
-        (each for each in ruling.decisions if each.verdict is Verdict.AUTO), ruling.decisions[-1]
+        (each for each in ruling.decisions if each.verdict is DecisionVerdict.AUTO),
+        ruling.decisions[-1],
     )
     return {
         "record": ruling.record_id.hex,

@@ -183,7 +183,7 @@ class DecisionSource(StrEnum):
     HUMAN = "human"
 
 
-class Verdict(StrEnum):
+class DecisionVerdict(StrEnum):
     """What a decision did."""
 
     AUTO = "auto"
@@ -200,7 +200,7 @@ class Decision:
     are the record's reasoning trace."""
 
     source: DecisionSource
-    verdict: Verdict
+    verdict: DecisionVerdict
     category: str = ""
     confidence: int = 0
     rationale: str = ""
@@ -317,7 +317,7 @@ class Record:
             raise NothingSuggested("there is no category to approve: override it with one")
         # Its own label stays as it is, with its parts.
         label = self.suggested or None
-        return self._said(status, Verdict.APPROVED, category, by, label=label)
+        return self._said(status, DecisionVerdict.APPROVED, category, by, label=label)
 
     def overridden(
         self, category: str, by: UUID, note: str | None = None, seen: int | None = None
@@ -330,7 +330,12 @@ class Record:
         if self.status in HUMAN and seen is None:
             raise AlreadyReviewed(f"the record is {self.status} by now")
         return self._said(
-            self.status.to(Status.OVERRIDDEN), Verdict.OVERRIDDEN, category, by, note, category
+            self.status.to(Status.OVERRIDDEN),
+            DecisionVerdict.OVERRIDDEN,
+            category,
+            by,
+            note,
+            category,
         )
 
     def divided(self, parts: "Iterable[Part]", by: UUID) -> Ruling:
@@ -338,7 +343,7 @@ class Record:
         self._check_open(None)
         found = checked_parts(parts, self.amount)
         status = self.status.to(Status.OVERRIDDEN)
-        said = self._said(status, Verdict.OVERRIDDEN, "", by, label="")
+        said = self._said(status, DecisionVerdict.OVERRIDDEN, "", by, label="")
         return attrs.evolve(said, parts=found)
 
     def released(self, by: UUID) -> Ruling:
@@ -346,7 +351,7 @@ class Record:
         person decided is no example any more."""
         said = Decision(
             source=DecisionSource.HUMAN,
-            verdict=Verdict.NONE,
+            verdict=DecisionVerdict.NONE,
             category=self.category,
             rationale="UNLOCKED",
             decided_by=by,
@@ -364,7 +369,7 @@ class Record:
     def _said(
         self,
         status: Status,
-        verdict: Verdict,
+        verdict: DecisionVerdict,
         category: str,
         by: UUID,
         note: str | None = None,

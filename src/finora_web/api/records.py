@@ -11,12 +11,12 @@ from finora_core.kernel.scope import Scope
 from finora_core.records.model import (
     BankState,
     DecisionSource,
+    DecisionVerdict,
     NewRecord,
     Part,
     RecordChange,
     RecordFilter,
     Status,
-    Verdict,
 )
 from finora_web.contract import (
     Code,
@@ -94,7 +94,7 @@ class RecordOut(Out):
 class DecisionOut(Out):
     number: int
     source: DecisionSource
-    verdict: Verdict
+    verdict: DecisionVerdict
     category: str
     confidence: int = Field(description="In hundredths of a percent.")
     rationale: str

@@ -48,7 +48,7 @@ class OverrideIn(In):
     make_rule: bool = Field(False, description="Also make the rule that the correction proposes.")
 
 
-class ProposalOut(Out):
+class RuleProposalOut(Out):
     merchant_key: str
     direction: str
     category: str
@@ -56,7 +56,7 @@ class ProposalOut(Out):
 
 class OverriddenOut(Out):
     record: RecordOut
-    proposal: ProposalOut | None = Field(description="The rule that the correction proposes.")
+    proposal: RuleProposalOut | None = Field(description="The rule that the correction proposes.")
     rule_id: UUID | None = Field(description="The rule that was made of it.")
 
 

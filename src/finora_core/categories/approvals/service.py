@@ -36,12 +36,12 @@ from finora_core.kernel.work import Begin, retried
 from finora_core.records.model import (
     BadRecord,
     DecisionSource,
+    DecisionVerdict,
     DutiesSeparate,
     Record,
     RecordNotFound,
     ReviewSettings,
     Ruling,
-    Verdict,
 )
 
 MAX_DAYS = 3_660
@@ -173,7 +173,7 @@ def _made(work: ReviewWork, proposal: Proposal, record_id: UUID) -> UUID:
     """The rule that the merchant has, saying this now; or a new one, first of all."""
     rules = work.rules.all()
     # Where a rule had the category wrong, it must not be asked after this one. Others go on.
-    sure = [each for each in work.decisions.of(record_id) if each.verdict is Verdict.AUTO]
+    sure = [each for each in work.decisions.of(record_id) if each.verdict is DecisionVerdict.AUTO]
     wrong = bool(sure) and sure[-1].source is DecisionSource.RULE
     rule = proposal.rule(new_id(), continues=not wrong)
     same = next((each for each in rules if each.condition == rule.condition), None)

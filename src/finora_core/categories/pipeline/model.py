@@ -22,12 +22,12 @@ from finora_core.records.model import (
     SURE,
     Decision,
     DecisionSource,
+    DecisionVerdict,
     Part,
     RecordFilter,
     ReviewSettings,
     Ruling,
     Status,
-    Verdict,
 )
 
 BATCH = 500
@@ -163,7 +163,7 @@ def remembered(taught: Sequence[Taught]) -> Decision | None:
     agreed = len(counts) == 1
     return Decision(
         source=DecisionSource.SIMILAR,
-        verdict=Verdict.AUTO if agreed else Verdict.SUGGESTED,
+        verdict=DecisionVerdict.AUTO if agreed else DecisionVerdict.SUGGESTED,
         category=category,
         confidence=SURE * count // len(pool),
         rationale="SAME_MERCHANT" if agreed else "CONFLICTING_CORRECTIONS",
@@ -177,7 +177,9 @@ def guessed(guess: Guess, settings: ReviewSettings) -> Decision | None:
         return None
     return Decision(
         source=DecisionSource.SIMILAR,
-        verdict=Verdict.AUTO if guess.confidence >= settings.similar_auto else Verdict.SUGGESTED,
+        verdict=DecisionVerdict.AUTO
+        if guess.confidence >= settings.similar_auto
+        else DecisionVerdict.SUGGESTED,
         category=guess.category,
         confidence=guess.confidence,
         rationale=guess.rationale or "ALIKE",
@@ -187,10 +189,10 @@ def guessed(guess: Guess, settings: ReviewSettings) -> Decision | None:
 
 def answered(said: Suggestion, settings: ReviewSettings) -> Decision:
     """What the tenant lets a model decide or suggest."""
-    verdict = Verdict.NONE
+    verdict = DecisionVerdict.NONE
     if said.category:
         sure = said.confidence >= settings.model_auto
-        verdict = Verdict.AUTO if sure else Verdict.SUGGESTED
+        verdict = DecisionVerdict.AUTO if sure else DecisionVerdict.SUGGESTED
     return Decision(
         source=DecisionSource.MODEL,
         verdict=verdict,
@@ -203,7 +205,7 @@ def answered(said: Suggestion, settings: ReviewSettings) -> Decision:
 
 def refused(code: str) -> Decision:
     """No model answered, for this reason."""
-    return Decision(source=DecisionSource.MODEL, verdict=Verdict.NONE, rationale=code)
+    return Decision(source=DecisionSource.MODEL, verdict=DecisionVerdict.NONE, rationale=code)
 
 
 PASSING = frozenset({"NO_ANSWER", "MODEL_UNAVAILABLE"})
@@ -236,25 +238,30 @@ class Case:
     def saying(self, decision: Decision | None) -> "Case":
         if decision is None:
             return self
-        closed = decision.verdict is Verdict.AUTO or decision.rationale == "CONFLICTING_CORRECTIONS"
+        closed = (
+            decision.verdict is DecisionVerdict.AUTO
+            or decision.rationale == "CONFLICTING_CORRECTIONS"
+        )
         return attrs.evolve(self, said=(*self.said, decision), closed=closed)
 
     def ruling(self) -> Ruling:
         """What becomes of the record: the step that was sure decides, else a person does, with the
         best suggestion before them."""
         line, said = self.line, self.said
-        if said and said[0].verdict is Verdict.APPROVED:
+        if said and said[0].verdict is DecisionVerdict.APPROVED:
             return self._ruled(Status.APPROVED, said[0], line.category, parts=line.parts)
-        decided = next((each for each in said if each.verdict is Verdict.AUTO), None)
+        decided = next((each for each in said if each.verdict is DecisionVerdict.AUTO), None)
         if decided is not None:
             parts = self.effect.split or () if decided.source is DecisionSource.RULE else ()
             if decided.source is DecisionSource.MATCH:
                 parts = line.parts
             return self._ruled(Status.PROCESSED, decided, decided.category, parts=parts)
-        hints = [each for each in said if each.verdict is Verdict.SUGGESTED]
-        if not hints and not any(each.verdict is Verdict.NONE for each in said):
+        hints = [each for each in said if each.verdict is DecisionVerdict.SUGGESTED]
+        if not hints and not any(each.verdict is DecisionVerdict.NONE for each in said):
             nothing = Decision(
-                source=DecisionSource.SIMILAR, verdict=Verdict.NONE, rationale="NOTHING_LIKE_IT"
+                source=DecisionSource.SIMILAR,
+                verdict=DecisionVerdict.NONE,
+                rationale="NOTHING_LIKE_IT",
             )
             return attrs.evolve(self, said=(*said, nothing)).ruling()
         best = max(hints, key=lambda each: each.confidence) if hints else said[-1]
@@ -298,23 +305,23 @@ def opened(line: Line, effect: Effect, settings: ReviewSettings) -> Case:
         return _entered(case, settings)
     if line.flow is not Flow.FLOW:
         return case.saying(
-            Decision(source=DecisionSource.MATCH, verdict=Verdict.AUTO, confidence=SURE,
+            Decision(source=DecisionSource.MATCH, verdict=DecisionVerdict.AUTO, confidence=SURE,
                      category=line.category, rationale=line.flow.value.upper())
         )  # fmt: skip
     if (category := effect.values.get("category")) or effect.split:
         return case.saying(
-            Decision(source=DecisionSource.RULE, verdict=Verdict.AUTO, confidence=SURE,
+            Decision(source=DecisionSource.RULE, verdict=DecisionVerdict.AUTO, confidence=SURE,
                      category=str(category or ""), rationale="SPLIT" if effect.split else "RULE",
                      rule_id=effect.by.get("category"))
         )  # fmt: skip
     if effect.unfit is not None:
         case = case.saying(
-            Decision(source=DecisionSource.RULE, verdict=Verdict.NONE, rationale="SPLIT_UNFIT",
-                     rule_id=effect.unfit)
+            Decision(source=DecisionSource.RULE, verdict=DecisionVerdict.NONE,
+                     rationale="SPLIT_UNFIT", rule_id=effect.unfit)
         )  # fmt: skip
     if line.stated:
         return case.saying(
-            Decision(source=DecisionSource.STATEMENT, verdict=Verdict.AUTO, confidence=SURE,
+            Decision(source=DecisionSource.STATEMENT, verdict=DecisionVerdict.AUTO, confidence=SURE,
                      category=line.stated, rationale="NAMED_BY_FILE")
         )  # fmt: skip
     return case
@@ -325,7 +332,7 @@ def _entered(case: Case, settings: ReviewSettings) -> Case:
     shared = settings.separate_duties
     said = Decision(
         source=DecisionSource.HUMAN,
-        verdict=Verdict.SUGGESTED if shared else Verdict.APPROVED,
+        verdict=DecisionVerdict.SUGGESTED if shared else DecisionVerdict.APPROVED,
         category=case.line.category,
         confidence=SURE,
         rationale="ENTERED",
@@ -337,7 +344,7 @@ def counted(rulings: Sequence[Ruling]) -> Counter[str]:
     """How many records ended how, and by which step."""
     counts: Counter[str] = Counter()
     for ruling in rulings:
-        decided = next((d for d in ruling.decisions if d.verdict is Verdict.AUTO), None)
+        decided = next((d for d in ruling.decisions if d.verdict is DecisionVerdict.AUTO), None)
         if decided is not None:
             counts["auto"] += 1
             counts[decided.source.value] += 1
