@@ -28,8 +28,9 @@ from finora_adapters.models.local import LocalModel
 from finora_adapters.models.minilm import MiniLmEmbeddings
 from finora_core.categories.similar.memory import Memory
 from finora_core.categories.similar.model import SURE, Decision, Likely, Line, Thresholds, Verdict
-from finora_core.intelligence.model import MOST_LINES, CategoryQuestion
+from finora_core.intelligence.model import MOST_LINES
 from finora_core.intelligence.model import Line as Asked
+from finora_core.intelligence.questions import CategoryQuestion
 from finora_core.intelligence.redaction import Redactor
 from finora_core.kernel.amount import units_of
 from finora_core.kernel.outcome import Ok

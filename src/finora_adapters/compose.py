@@ -215,6 +215,8 @@ def embeddings_of(settings: Settings, plugins: Plugins) -> Embeddings:
         listed = ", ".join(sorted(plugins.embeddings))
         said = f"there is no {settings.embeddings}; there are: {listed}"
         raise refusal((("FINORA_EMBEDDINGS", said),))
+    if settings.embeddings == "minilm" and find_spec("onnxruntime") is None:
+        raise refusal((("FINORA_EMBEDDINGS", "minilm needs onnxruntime: install finora[ml]"),))
     return plugins.embeddings[settings.embeddings](model_access(settings))
 
 

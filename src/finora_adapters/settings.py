@@ -311,7 +311,7 @@ class Settings(BaseModel):
     embeddings: str = Field(
         "hashing",
         pattern=r"^[a-z_][a-z0-9_]*$",
-        description="What makes vectors of texts: `hashing`, or a plugin's.",
+        description="What makes vectors of texts: `hashing`, `minilm`, or a plugin's.",
     )
 
     @field_validator("llm_url")

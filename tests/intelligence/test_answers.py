@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finora_core.intelligence.model import MOST_LINES, CategoryQuestion, Line, Suggestion
+from finora_core.intelligence.model import MOST_LINES, Line, Suggestion
+from finora_core.intelligence.questions import CategoryQuestion
 from finora_core.kernel.ids import derived_id
 
 CATEGORIES = ["Household:Rent", "Food", "Travel:Train"]

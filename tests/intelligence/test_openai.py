@@ -67,7 +67,7 @@ def test_what_it_cost_is_taken_as_said(endpoint: Endpoint) -> None:
     for cost, micros in ((0.0000301, 31), (0, 0), (1, 10**6), (-1, 0), ("x", 0), (1e300, 0),
                          (None, 0), (True, 0)):  # fmt: skip
         usage = {"prompt_tokens": 3, "completion_tokens": 4, "cost": cost}
-        endpoint.answer = lambda body, usage=usage: completion("{}", usage=usage)  # type: ignore[misc]  # a default
+        endpoint.answer = lambda body, usage=usage: completion("{}", usage=usage)  # type: ignore[misc]  # bound to this one
         said = model(endpoint).ask(QUESTION)
         assert isinstance(said, Ok) and said.value.cost_micros == micros, cost
 

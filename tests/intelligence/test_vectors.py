@@ -12,6 +12,7 @@ from sqlalchemy import Engine, text
 
 from finora import Finora, Scope
 from finora_adapters.models.hashing import HashingEmbeddings
+from finora_adapters.models.minilm import MiniLmEmbeddings
 from finora_adapters.postgres.work import Postgres
 from finora_core.intelligence.service import Likeness
 from finora_core.kernel.outcome import Down, Ok, Outcome
@@ -114,3 +115,15 @@ def test_a_text_in_which_there_is_nothing_is_like_nothing(finora: Finora, scope:
     assert finora.likeness.nearest(scope, "  ") == Ok([])
     found = finora.likeness.nearest(scope, "REWE")
     assert isinstance(found, Ok) and [each.key for each in found.value] == ["REWE"]
+
+
+def test_minilm_sees_that_texts_mean_alike_or_says_what_it_lacks() -> None:
+    """Where `finora[ml]` is not installed, that is an outcome like any other."""
+    made = MiniLmEmbeddings().embed(["petrol station", "fuel", "greengrocer", ""])
+    if isinstance(made, Down):
+        assert "install finora[ml]" in made.reason
+        return
+    assert isinstance(made, Ok)
+    petrol, fuel, greens, _ = made.value
+    assert len(petrol) == MiniLmEmbeddings().dimension
+    assert cosine(petrol, fuel) > cosine(petrol, greens)

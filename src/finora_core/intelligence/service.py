@@ -12,7 +12,6 @@ import attrs
 from finora_core.intelligence.breaker import Breaker
 from finora_core.intelligence.model import (
     MOST_LINES,
-    CategoryQuestion,
     Line,
     Suggestion,
     nothing_to_choose,
@@ -27,6 +26,7 @@ from finora_core.intelligence.ports import (
     Use,
     Used,
 )
+from finora_core.intelligence.questions import CategoryQuestion
 from finora_core.intelligence.redaction import Redactor
 from finora_core.kernel.ids import new_id
 from finora_core.kernel.outcome import (

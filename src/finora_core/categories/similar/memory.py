@@ -38,7 +38,6 @@ VOTES = 5
 """How many of the latest human words on a merchant count, and how many neighbours explain."""
 
 _SMOOTHING = 0.5  # Decisions that a token is lent by the whole, before its own are seen.
-_POWER = 2.5  # How much more a telling token says than a vague one.
 _KIND_WEIGHT = 15.0
 _LENT_ACCOUNT, _ACCOUNT_POWER = 5.0, 0.3
 _LENT_SIZE, _SIZE_POWER = 20.0, 0.6
@@ -205,7 +204,7 @@ def _told(token: str, counts: Counts, prior: Mapping[str, float]) -> _Token:
     }
     others = (1 - sum(prior[category] for category, _ in seen)) * _SMOOTHING / below
     divergence = max(0.0, sum(share[category] * told for category, told in seen) + others * unseen)
-    weight = divergence**_POWER * count / (count + 1)
+    weight = divergence * count / (count + 1)
     return _Token(weight * (_KIND_WEIGHT if token.startswith("kind ") else 1.0), seen, unseen)
 
 
