@@ -34,6 +34,17 @@ DAY = "2026-01-31"
 BY_NAME: dict[str, Endpoint] = {endpoint.name: endpoint for endpoint in ENDPOINTS}
 BACK = "https://app.example/back"
 _COFFEE = {"all": [{"field": "description", "op": "contains", "value": "coffee"}]}
+_ACTUAL = json.dumps(
+    [
+        {
+            "id": "x",
+            "stage": None,
+            "conditionsOp": "and",
+            "conditions": [{"field": "notes", "op": "contains", "value": "tea"}],
+            "actions": [{"op": "set", "field": "notes", "value": "hot"}],
+        }
+    ]
+)
 _TO_COFFEE = [{"op": "set", "field": "category", "value": "Food:Coffee"}]
 
 
@@ -414,7 +425,7 @@ def _record(w: World) -> dict[str, Any]:
 def _change(w: World) -> dict[str, Any]:
     change = _record(w) | {"account_id": w.second_account, "revision": 0}
     del change["category"]
-    return {"body": change}
+    return {"body": change | {"merchant": "Shop", "note": "n", "tags": ["a"]}}
 
 
 def _leave(w: World) -> dict[str, Any]:
@@ -527,18 +538,25 @@ REQUESTS: dict[str, Callable[[World], dict[str, Any]]] = {
     "create_category": _body(name="new:one", note="n"),
     "archive_category": lambda w: {"body": {"name": w.category, "archived": True}},
     "list_rules": _query(limit="10"),
-    "create_rule": _body(name="coffee", condition=_COFFEE, actions=_TO_COFFEE, priority=5),
+    "create_rule": lambda w: {"body": {
+        "name": "coffee", "condition": _COFFEE, "actions": _TO_COFFEE, "priority": 5,
+        "continues": True, "group_id": w.group_id, "active": False}},
     "get_rule": _nothing,
-    "change_rule": _body(name="tea", active=False),
+    "change_rule": lambda w: {"body": {
+        "name": "tea", "condition": _COFFEE, "actions": _TO_COFFEE, "priority": 6,
+        "continues": True, "group_id": w.group_id, "active": False}},
     "remove_rule": _nothing,
     "rule_stats": _nothing,
     "order_rules": lambda w: {"body": {"rule_ids": [w.rule_id]}},
     "list_rule_groups": _nothing,
     "create_rule_group": _body(name="new", priority=1, stop=False),
     "remove_rule_group": _nothing,
-    "preview_rules": _body(condition=_COFFEE, actions=_TO_COFFEE, last=100, limit=10),
-    "import_rules": _body(program="actual", content="[]"),
-    "run_rules": _body(since=DAY),
+    "preview_rules": lambda w: {"body": {
+        "condition": _COFFEE, "actions": _TO_COFFEE, "last": 100, "limit": 10,
+        "account_id": w.account_id, "since": DAY, "until": DAY}},
+    "import_rules": _body(program="actual", content=_ACTUAL),
+    "run_rules": lambda w: {"body": {
+        "since": DAY, "until": DAY, "account_id": w.account_id, "rule_ids": [w.rule_id]}},
     "list_rule_runs": _query(limit="10"),
     "get_rule_run": _nothing,
     "list_rule_changes": _query(kind="changed"),
@@ -549,7 +567,7 @@ REQUESTS: dict[str, Callable[[World], dict[str, Any]]] = {
     "change_review_settings": _body(similar_auto=9500, similar_suggested=7000, model_auto=9000,
                                     ask_model=False, separate_duties=False),
     "approve_record": _body(seen=0),
-    "override_record": _body(category="c", note="n", seen=0, make_rule=False),
+    "override_record": _body(category="c", note="n", seen=0, make_rule=True),
     "bulk_records": lambda w: {"body": {"action": "override", "ids": [w.record_id],
                                         "category": "c", "note": "n"}},
     "reprocess_record": _body(dry_run=True),

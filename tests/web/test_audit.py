@@ -26,7 +26,7 @@ WRITES = [endpoint.name for endpoint in ENDPOINTS if endpoint.writes]
 NOTHING = {
     "preview_statement": "reads a file and keeps nothing",
     "simulate_budget": "reckons and keeps nothing",
-    "preview_rules": "reckons and keeps nothing", "import_rules": "the export has no rules",
+    "preview_rules": "shows and keeps nothing",
     "offer_passkey_login": "a signed offer", "offer_wallet_login": "a signed offer",
     "start_oidc": "a signed offer", "offer_codes": "a signed offer",
     "offer_passkey": "a signed offer",

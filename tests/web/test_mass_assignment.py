@@ -30,6 +30,9 @@ NAMES = tuple(dict.fromkeys((*CLASSIC, *COLUMNS)))
 VALUES = ("owner", True, 1_000_000, None, ["admin"], {"role": "owner"})
 MAPS = {"fields", "preferences", "response", "widget"}
 """Objects in which the caller chooses the names."""
+LANGUAGES = {"condition", "actions"}
+"""What is in them is read by a grammar of its own, which refuses the first thing that it does not
+know."""
 BATCH = 90
 """Fewer than a refusal names."""
 BODIES = [endpoint.name for endpoint in ENDPOINTS if endpoint.body is not None]
@@ -77,8 +80,9 @@ def fields_at(name: str, document: Any, path: tuple[Any, ...]) -> set[str]:
                    if each["operationId"] == name]  # fmt: skip
     schema = found(operation["requestBody"]["content"]["application/json"]["schema"])
     for step in path:
-        schema = found(schema["items"] if isinstance(step, int) else schema["properties"][step])
-    return set(schema["properties"])
+        fields = schema.get("properties", {})
+        schema = found(schema.get("items", {}) if isinstance(step, int) else fields.get(step, {}))
+    return set(schema.get("properties", ()))
 
 
 def test_there_are_names_enough() -> None:
@@ -108,7 +112,9 @@ def test_no_column_can_be_named_in_any_object_of_a_body(
             answer = asked.by(world.api, body=put(asked.body, path, more))
             assert answer.status_code == 400, (path, batch, answer.text)
             told = [each["path"] for each in answer.json["error"]["details"]]
-            if BY_NAME[name].private:
+            if LANGUAGES & set(path):
+                assert told, (path, batch)
+            elif BY_NAME[name].private:
                 assert len(told) == len(batch), (path, batch)
             else:
                 where = "".join(f"{step}." for step in path)

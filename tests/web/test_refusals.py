@@ -41,7 +41,6 @@ def test_every_route_refuses_in_the_envelope_and_writes_nothing(
 ) -> None:
     """Each way to be refused that any route has: 400, 401, 403, 404, 413, 415."""
     requests = world.requests()
-    long = b'{"a":"' + b"x" * (600 << 10) + b'"}'
     nobody, banned, viewer = (cast.callers[name] for name in ("nobody", "banned", "viewer"))
     viewer.get("/me")
     banned.ask("GET", "/me")
@@ -62,6 +61,7 @@ def test_every_route_refuses_in_the_envelope_and_writes_nothing(
             ways.append((404, attrs.evolve(asked, path=path).by, {"api": world.api}))
         if endpoint.body is not None:
             kind = {"Content-Type": "text/plain"}
+            long = b'{"a":"' + b"x" * ((endpoint.body_kb or 600) << 10) + b'"}'
             ways += [
                 (400, asked.by, {"api": world.api, "raw": b"{"}),
                 (413, asked.by, {"api": world.api, "raw": long}),

@@ -26,9 +26,10 @@ Place = tuple[str, str, str]
 # Parameters that name a thing by text, which a format does not show. That of import_statement is
 # looked at by its job.
 BY_TEXT: list[Place] = [("preview_statement", "query", "account")]
-# Ids of people, which name nothing of a tenant: who did nothing here is found nowhere here.
 # A person's id names nothing of a tenant: who did nothing here is found nowhere here.
 FILTERS: list[Place] = [("list_events", "query", "actor")]
+EITHER = {("preview_rules", "body", "rule_ids/0"): ("condition", "actions")}
+"""What is not said where this is."""
 TENANT = "X-Tenant-Id"
 
 
@@ -70,7 +71,10 @@ def turned(asked: Asked, place: Place, mine: World, theirs: World) -> Asked:
     if where == "header":
         assert path == TENANT
         return attrs.evolve(asked, tenant=str(theirs.owner.tenant_id))
-    last = path.rpartition("/")[2]
+    steps = [int(step) if step.isdigit() else step for step in path.split("/")]
+    last = steps[-1]
+    if isinstance(last, int):  # One of `rule_ids` is a `rule_id`.
+        last = str(steps[-2]).removesuffix("s")
     own, foreign = mine.sample(name, last), theirs.sample(name, last)
     assert own != foreign
     if where == "path":
@@ -79,11 +83,14 @@ def turned(asked: Asked, place: Place, mine: World, theirs: World) -> Asked:
     if where == "query":
         return attrs.evolve(asked, query=asked.query | {path: foreign})
     body = json.loads(json.dumps(asked.body))
+    if place in EITHER:
+        body = {key: each for key, each in body.items() if key not in EITHER[place]}
+        body[steps[0]] = [own]
     at = body
-    for step in path.split("/")[:-1]:
-        at = at[int(step)] if step.isdigit() else at[step]
-    assert last in at
-    at[last] = foreign
+    for step in steps[:-1]:
+        at = at[step]
+    assert at[steps[-1]] is not None
+    at[steps[-1]] = foreign
     return attrs.evolve(asked, body=body)
 
 

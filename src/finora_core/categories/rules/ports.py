@@ -17,7 +17,7 @@ from finora_core.categories.rules.model import (
     RunState,
 )
 from finora_core.kernel.page import Page
-from finora_core.kernel.work import Work
+from finora_core.ledger.ports import LedgerWork
 
 
 class Rules(Protocol):
@@ -109,7 +109,7 @@ class RuleRuns(Protocol):
     ) -> Page[tuple[ChangeKind, FieldChange]]: ...
 
 
-class RulesWork(Work, Protocol):
+class RulesWork(LedgerWork, Protocol):
     @property
     def rules(self) -> Rules: ...
     @property

@@ -194,19 +194,22 @@ class RuleService:
         limit: int = DEFAULT_LIMIT,
     ) -> RulePreview:
         """What would change, exactly, latest records first: by a rule that is not kept yet, by
-        some of the rules, or by all that are active. `last` looks at so many records only."""
+        some of the rules, or by all that are active. `last` looks at so many records only. Raises
+        AccountNotFound and RuleNotFound for what to look at."""
         if last is not None and not 1 <= last <= MAX_PREVIEW:
             raise BadRule(f"a preview looks at 1 to {MAX_PREVIEW} records")
         size, after = checked_limit(limit), None
         if cursor is not None:
             day, record_id = decode_cursor(cursor, (date, UUID))
             after = (day, record_id)
+        wanted = wanted or RunFilter()
         with self.begin(scope) as work:
+            _check_account(work, wanted)
             book = _book(work, draft, rule_ids)
             examined = matched = changed = locked = 0
             items: list[RecordDifference] = []
             more = False
-            for facts in work.rule_runs.facts(wanted or RunFilter(), last):
+            for facts in work.rule_runs.facts(wanted, last):
                 examined += 1
                 effect = book.apply(facts)
                 if not effect.rules:
@@ -244,12 +247,13 @@ class RuleService:
         rule_ids: Iterable[UUID] | None = None,
     ) -> tuple[RuleRun, UUID]:
         """Ask that rules go over the records that are there, as they are now; returns the run and
-        its job. What a person has set stays."""
+        its job. What a person has set stays. Raises AccountNotFound and RuleNotFound."""
         run_id = new_id()
         chosen = None if rule_ids is None else set(rule_ids)
         with self.begin(scope) as work:
-            rules = _chosen(work, chosen)
             run = wanted or RunFilter()
+            _check_account(work, run)
+            rules = _chosen(work, chosen)
             work.rule_runs.add(run_id, run, rules, work.rules.groups(), scope.user_id)
             work.events.record(RuleRunRequested(run_id))
             return work.done((work.rule_runs.get(run_id), self._job("rules.run", scope, run_id)))
@@ -379,6 +383,11 @@ class RuleService:
 
     def _job(self, name: str, scope: Scope, run_id: UUID) -> UUID:
         return derived_id(name, str(scope.user_id), str(run_id), scope.request_id)
+
+
+def _check_account(work: RulesWork, wanted: RunFilter) -> None:
+    if wanted.account_id is not None:
+        work.accounts.get(wanted.account_id)
 
 
 def _chosen(work: RulesWork, chosen: set[UUID] | None) -> Sequence[Rule]:
