@@ -571,8 +571,11 @@ REQUESTS: dict[str, Callable[[World], dict[str, Any]]] = {
     "bulk_records": lambda w: {"body": {"action": "override", "ids": [w.record_id],
                                         "category": "c", "note": "n"}},
     "reprocess_record": _body(dry_run=True),
-    "reprocess_records": lambda w: {"body": {"account_id": w.account_id, "dry_run": True,
-                                             **_DAYS}},
+    "reprocess_records": lambda w: {"body": {
+        "account_id": w.account_id, "dry_run": True, **_DAYS, "category": "c", "merchant": "m",
+        "tag": "t", "text": "x", "asset": "EUR", "least": "-5.00", "most": "5.00",
+        "status": "needs_review", "source": "csv", "bank_state": "booked", "least_confidence": 0,
+        "most_confidence": 9000, "with_void": True}},
     "accuracy_report": _query(**_DAYS),
     "import_statement": _statement,
     "preview_statement": _statement,
