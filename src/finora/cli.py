@@ -16,6 +16,7 @@ from finora.commands import (
     keys,
     mail,
     plans,
+    reports,
     review,
     rules,
     serving,
@@ -40,6 +41,9 @@ app.command("review")(review.review)
 app.command("wallet")(books.wallet)
 app.command("explain")(explain.explain)
 app.command("export")(books.export)
+app.command("report")(reports.report)
+app.command("close")(reports.close)
+app.command("reopen")(reports.reopen)
 app.command("migrate")(upkeep.migrate)
 app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)
@@ -53,6 +57,7 @@ app.add_typer(plans.goals, name="goals")
 app.add_typer(serving.token, name="token")
 app.add_typer(serving.queue, name="queue")
 app.add_typer(admin.admin, name="admin")
+app.add_typer(reports.rates, name="rates")
 app.add_typer(keys.keys, name="keys")
 app.add_typer(mail.mail, name="mail")
 app.add_typer(audit.audit, name="audit")

@@ -33,6 +33,7 @@ from finora_core.insights.explain.service import ExplainService
 from finora_core.insights.forecast.service import ForecastService
 from finora_core.insights.goals.service import GoalService
 from finora_core.insights.recurring.service import RecurringService
+from finora_core.insights.reports.service import ReportService
 from finora_core.insights.wallet.service import WalletService
 from finora_core.intelligence.service import Categoriser, Likeness, Models
 from finora_core.jobs.model import Job, JobState, JobStateConflict
@@ -41,7 +42,9 @@ from finora_core.jobs.service import JobRunner, JobService
 from finora_core.kernel.errors import Unavailable
 from finora_core.kernel.ids import new_id
 from finora_core.kernel.scope import Scope
+from finora_core.ledger.closing.service import ClosingService
 from finora_core.ledger.service import LedgerService
+from finora_core.market.rates.service import RateService
 from finora_core.records.imports import ImportService
 from finora_core.records.model import ImportRequest
 from finora_core.records.receipts.service import ReceiptService
@@ -70,6 +73,9 @@ class Finora:
         self.categories = services.get(CategoryService)
         self.rules = services.get(RuleService)
         self.wallet = services.get(WalletService)
+        self.reports = services.get(ReportService)
+        self.rates = services.get(RateService)
+        self.closings = services.get(ClosingService)
         self.budgets = services.get(BudgetService)
         self.goals = services.get(GoalService)
         self.recurring = services.get(RecurringService)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from functools import partial
 from importlib.util import find_spec
+from typing import BinaryIO
 from uuid import UUID
 
 import attrs
@@ -85,6 +86,11 @@ from finora_core.insights.explain.service import ExplainService
 from finora_core.insights.forecast.service import ForecastService
 from finora_core.insights.goals.service import GoalService
 from finora_core.insights.recurring.service import RecurringService
+from finora_core.insights.reports import reactions as reports_reactions
+from finora_core.insights.reports.model import Format
+from finora_core.insights.reports.ports import Writer
+from finora_core.insights.reports.service import ReportService
+from finora_core.insights.reports.tables import CsvWriter, Document, JsonWriter
 from finora_core.insights.service import WatchService
 from finora_core.insights.wallet.service import WalletService
 from finora_core.intelligence.breaker import Breaker
@@ -100,8 +106,10 @@ from finora_core.kernel.errors import Unavailable
 from finora_core.kernel.events import Plain
 from finora_core.kernel.nonces import Nonces
 from finora_core.kernel.scope import Scope
+from finora_core.ledger.closing.service import ClosingService
 from finora_core.ledger.service import LedgerService
 from finora_core.mail.ports import Letters, Mailer
+from finora_core.market.rates.service import RateService
 from finora_core.notices import reactions as notices_reactions
 from finora_core.notices.service import NoticeService
 from finora_core.records import reactions as records_reactions
@@ -123,6 +131,7 @@ SCHEDULES: tuple[Schedule, ...] = jobs_reactions.SCHEDULES
 SUBSCRIPTIONS: tuple[Subscription, ...] = (
     *records_reactions.SUBSCRIPTIONS,
     *pipeline_reactions.SUBSCRIPTIONS,
+    *reports_reactions.SUBSCRIPTIONS,
     *rules_reactions.SUBSCRIPTIONS,
     *jobs_reactions.SUBSCRIPTIONS,
     *notices_reactions.SUBSCRIPTIONS,
@@ -222,6 +231,27 @@ def embeddings_of(settings: Settings, plugins: Plugins) -> Embeddings:
 
 def letters_of(settings: Settings) -> Letters:
     return TemplateLetters(settings.sender)
+
+
+def writers_of() -> Mapping[Format, Writer]:
+    """What this installation can write: a library that is not installed is a format less."""
+    writers: dict[Format, Writer] = {Format.CSV: CsvWriter(), Format.JSON: JsonWriter()}
+    if find_spec("xlsxwriter") is not None:
+        from finora_adapters.documents.xlsx import XlsxWriter
+
+        writers[Format.XLSX] = XlsxWriter()
+    if find_spec("fpdf") is not None and find_spec("fontpkg_noto_sans") is not None:
+        writers[Format.PDF] = _LatePdf()
+    return writers
+
+
+class _LatePdf:
+    """Its library takes half a second to come, so it comes with the first file."""
+
+    def write(self, document: Document, out: BinaryIO) -> None:
+        from finora_adapters.documents.pdf import PdfWriter
+
+        PdfWriter().write(document, out)
 
 
 def anchors_of(settings: Settings) -> Anchors:
@@ -504,6 +534,21 @@ class Capabilities(Module):
 
     @singleton
     @provider
+    def reports(self, database: Postgres, objects: Objects) -> ReportService:
+        return ReportService(database.begin, objects, writers_of())
+
+    @singleton
+    @provider
+    def rates(self, database: Postgres) -> RateService:
+        return RateService(database.begin)
+
+    @singleton
+    @provider
+    def closings(self, database: Postgres) -> ClosingService:
+        return ClosingService(database.begin)
+
+    @singleton
+    @provider
     def budgets(self, database: Postgres) -> BudgetService:
         return BudgetService(database.begin)
 
@@ -614,6 +659,7 @@ class Capabilities(Module):
         queue: Queue,
         imports: ImportService,
         pipeline: PipelineService,
+        reports: ReportService,
         rules: RuleService,
         sweeper: FileSweeper,
         keys: KeyService,
@@ -640,6 +686,7 @@ class Capabilities(Module):
             PgOutdated(database, timedelta(hours=self.settings.replies_kept_h)).forget,
         )
         handlers |= {REWRAP: keys.rewrap, RESEAL: keys.reseal, ERASE: _erase(erasure)}
+        handlers |= reports_reactions.handlers(reports)
         handlers |= notices_reactions.handlers(notices.get)
         handlers |= insights_reactions.handlers(
             watching, budgets.words, lambda *told: notices.get().tell(*told)

@@ -38,6 +38,7 @@ from finora_core.insights.explain.service import ExplainService
 from finora_core.insights.forecast.service import ForecastService
 from finora_core.insights.goals.service import GoalService
 from finora_core.insights.recurring.service import RecurringService
+from finora_core.insights.reports.service import ReportService
 from finora_core.insights.wallet.service import WalletService
 from finora_core.jobs.operators import OperatorService
 from finora_core.jobs.ports import Queue
@@ -45,7 +46,9 @@ from finora_core.jobs.service import JobService
 from finora_core.kernel.clock import SystemClock
 from finora_core.kernel.nonces import Nonces
 from finora_core.kernel.scope import Scope
+from finora_core.ledger.closing.service import ClosingService
 from finora_core.ledger.service import LedgerService
+from finora_core.market.rates.service import RateService
 from finora_core.records.imports import MAX_PREVIEW, ImportService
 from finora_core.records.receipts.service import ReceiptService
 from finora_core.records.service import RecordService
@@ -77,6 +80,9 @@ def build(settings: Settings, opened: Opened, metrics_folder: Path | None = None
         categories=get(CategoryService),
         rules=get(RuleService),
         wallet=get(WalletService),
+        reports=get(ReportService),
+        rates=get(RateService),
+        closings=get(ClosingService),
         budgets=get(BudgetService),
         goals=get(GoalService),
         recurring=get(RecurringService),

@@ -24,10 +24,13 @@ from finora_core.insights.explain.service import ExplainService
 from finora_core.insights.forecast.service import ForecastService
 from finora_core.insights.goals.service import GoalService
 from finora_core.insights.recurring.service import RecurringService
+from finora_core.insights.reports.service import ReportService
 from finora_core.insights.wallet.service import WalletService
 from finora_core.jobs.ports import Queue
 from finora_core.jobs.service import JobService
+from finora_core.ledger.closing.service import ClosingService
 from finora_core.ledger.service import LedgerService
+from finora_core.market.rates.service import RateService
 from finora_core.records.imports import ImportService
 from finora_core.records.receipts.service import ReceiptService
 from finora_core.records.service import RecordService
@@ -44,6 +47,9 @@ class Services:
     categories: CategoryService
     rules: RuleService
     wallet: WalletService
+    reports: ReportService
+    rates: RateService
+    closings: ClosingService
     budgets: BudgetService
     goals: GoalService
     recurring: RecurringService

@@ -32,7 +32,7 @@ def test_the_table_says_what_is_dangerous() -> None:
         "POST /tokens", "POST /me/password", "DELETE /me/identities/{identity_id}",
         "POST /me/codes/offer", "POST /me/codes", "DELETE /me/codes", "POST /me/passkeys/options",
         "POST /me/passkeys", "POST /me/wallets", "POST /me/accounts", "POST /me/telegram",
-        "GET /export", "GET /me/export",
+        "GET /export", "GET /me/export", "POST /reports",
         "POST /people/{user_id}/ban", "POST /people/{user_id}/unban",
         "POST /people/{user_id}/reset", "POST /people/{user_id}/roles",
     } <= marked  # fmt: skip
@@ -79,7 +79,10 @@ def test_every_route_that_gives_out_rows_without_pages_is_an_export(site: Site) 
     """What is streamed as a file is either one file, or asks for the proof."""
     streamed = {named(each) for each in ENDPOINTS if each.reply is None}
     marked = {named(each) for each in ENDPOINTS if each.step_up}
-    assert streamed - marked == {"GET /files/{file_id}/content"}
+    assert streamed - marked == {
+        "GET /files/{file_id}/content",
+        "GET /reports/{report_id}/content",
+    }
 
 
 @pytest.mark.invariant("I-46")

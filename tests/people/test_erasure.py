@@ -142,6 +142,8 @@ def fill(caller: Caller, tenant: UUID, word: str) -> None:
     ruled(caller, tenant, one, word)
     caller.good("PATCH", "/review/settings", {"similar_auto": 9_300}, tenant=tenant)
     caller.good("POST", "/records/reprocess", {"text": word}, tenant=tenant)
+    caller.good("POST", "/closings", {"through": "1999-12-31"}, tenant=tenant)
+    caller.good("POST", "/reports", {"kind": "records", "format": "csv"}, tenant=tenant)
 
 
 def plans(caller: Caller, tenant: UUID, account: str, word: str) -> None:

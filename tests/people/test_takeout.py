@@ -66,6 +66,8 @@ def live(person: Caller, finora: Finora) -> None:
     line = Line(id=record.id, description=record.description, date=record.on_date)
     finora.categoriser.suggest(scope, [line], ["rent"])
     person.good("DELETE", f"/records/{record.id}")
+    person.good("POST", "/closings", {"through": "1999-12-31"})
+    person.good("POST", "/reports", {"kind": "books", "format": "csv"})
     person.app.test_client().post(
         "/api/v1/files?name=a.txt", data=b"hello",
         headers={"Authorization": f"Bearer {person.token}",

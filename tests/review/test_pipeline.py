@@ -669,3 +669,24 @@ def test_budgets_hear_of_what_was_processed(
     assert {each["level"] for each in events(admin, scope, "budget.reached")} == {80, 100}
     finora.run_rules(scope)
     assert watched() == before + 5
+
+
+def test_what_is_closed_is_left_alone(
+    finora: Finora, scope: Scope, enter: Enter, process: Process
+) -> None:
+    """Neither processed nor looked at again, out of the queue, and refused in bulk by itself."""
+    waits, fresh = enter("Rewe 1"), enter("Rewe 2", day=2)
+    process()
+    later = enter("Rewe 3", day=3)
+    finora.closings.close(scope, date(2026, 1, 2))
+    finora.pipeline.reprocess(_next(scope))
+    process(merchant_rules({"REWE": ("Food", RULE)}))
+    assert [finora.records.get(scope, each.id).category for each in (waits, fresh, later)] == [
+        "", "", "Food",
+    ]  # fmt: skip
+    assert finora.review.queue(scope).items == ()
+    told = finora.review.bulk(
+        _next(scope), BulkAction.OVERRIDE, [waits.id, later.id], category="Gifts"
+    )
+    assert [each.code for each in told] == ["PERIOD_CLOSED", None]
+    assert finora.records.get(scope, later.id).category == "Gifts"

@@ -17,6 +17,7 @@ GLOBAL_UNIQUES = {"tenant_key_key", "person_key_key", "identity_kind_issuer_subj
 GLOBAL_UNIQUES |= {f"{table}_pkey" for table in access.PEOPLE}
 GLOBAL_UNIQUES |= {f"{table}_pkey" for table in access.GLOBAL} | {"alembic_version_pkc"}
 GLOBAL_UNIQUES |= {"address_default_key"}  # One a person.
+GLOBAL_UNIQUES |= {"fx_rate_number_key"}  # Of a global table.
 
 # Functions that run with the owner's rights. Row security holds for them too: it is forced.
 DEFINERS = {
@@ -25,6 +26,7 @@ DEFINERS = {
     "finora.hold_added", "finora.hold_ended", "finora.record_added", "finora.record_changed",
     "finora.find_person", "finora.home_of", "finora.my_tenants", "finora.members", "finora.people",
     "finora.guesses", "finora.guessed_wrong", "finora.guessed_right",
+    "finora.closed_to_postings", "finora.closed_to_labels",
 }  # fmt: skip
 
 RUN_TIME = ("finora_api", "finora_worker", "finora_control", "finora_eraser", "finora_app")
@@ -330,7 +332,10 @@ def test_money_is_whole_units_of_one_domain_and_nothing_is_a_float(catalogue: Ca
     inexact = ("real", "double precision", "money", "numeric", "json")
     assert [name for name, kind in kinds.items() if kind.startswith(inexact) and kind != "jsonb"
             ] == []  # fmt: skip
-    assert {name for name, kind in kinds.items() if kind == "finora.rate"} == {"entry.rate"}
+    assert {name for name, kind in kinds.items() if kind == "finora.rate"} == {
+        "entry.rate",
+        "fx_rate.value",
+    }
 
 
 @pytest.mark.spec("S4-78")

@@ -7,13 +7,14 @@ from sqlalchemy import Engine, text
 REFERENCE = {
     "asset", "schema_state", "seal_mark", "paused_queue", "person", "tenant", "alembic_version",
     "key_version", "signing_key", "identity", "session", "challenge", "guess", "nonce",
-    "address",
+    "address", "fx_rate",
 }  # fmt: skip
 
 # What keeps this from being a configuration: Citus takes no statement triggers (beside these, every
 # fact's `_fixed`) and no deferred keys. A new one makes the way longer: see docs/scaling.md.
 STATEMENT_TRIGGERS = {
     "posting_added", "label_added", "label_part_added", "record_added", "record_moved", "job_added",
+    "closed_to_postings", "closed_to_labels",
 }  # fmt: skip
 DEFERRED = {"hold_end_entry_fkey", "label_part_label_fkey"}
 

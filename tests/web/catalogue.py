@@ -220,6 +220,21 @@ class World:
         return str(self.api.upload("/files", PNG, 201, query={"name": f"{self.word}.png"})["id"])
 
     @cached_property
+    def report_id(self) -> str:
+        """Made."""
+        body = {"kind": "records", "format": "csv", "account_id": self.account_id}
+        report = str(self.api.post("/reports", body, 202)["id"])
+        self.finora.run_jobs()
+        return report
+
+    @property
+    def reopening(self) -> dict[str, str]:
+        """What is closed is long past: no other request is about it."""
+        if not self.api.get("/closings"):
+            self.api.post("/closings", {"through": "1999-01-31"})
+        return {"reason": self.word}
+
+    @cached_property
     def budget_id(self) -> str:
         body = {"name": self.word, "category": self.word, "limit": euros("5000.00")}
         return str(self.api.post("/budgets", body)["id"])
@@ -653,6 +668,20 @@ REQUESTS: dict[str, Callable[[World], dict[str, Any]]] = {
                                          "locale": "de-AT", "currency": "CHF",
                                          "roles": ["guard"]}},
     "list_dependencies": _nothing,
+    "report_profit_and_loss": _query(**_DAYS),
+    "report_balance_sheet": _query(on=DAY),
+    "report_cash_flow": _query(**_DAYS),
+    "request_report": _body(kind="balance_sheet", format="csv", until=DAY),
+    "list_reports": _nothing,
+    "get_report": _nothing,
+    "download_report": _nothing,
+    "list_rates": _query(base="EUR", quote="USD", **_DAYS),
+    "convert_amount": _query(amount="1.00", asset="EUR", to="EUR", on=DAY),
+    "import_rates": lambda w: {"content": b"Date,USD\n1997-01-31,1.1\n"},
+    "list_closings": _nothing,
+    "list_late_lines": _nothing,
+    "close_period": _body(through="2000-01-31"),
+    "reopen_period": lambda w: {"body": w.reopening},
     "erase_person": _nothing,
 }  # fmt: skip
 
@@ -660,6 +689,7 @@ SAMPLES: dict[tuple[str, str], str] = {
     **{("", name): name for name in (
         "account_id", "entry_id", "record_id", "import_id", "job_id", "file_id", "token_id",
         "credential_id", "session_id", "identity_id", "invite_id", "other", "user_id",
+        "address_id", "report_id",
         "address_id", "budget_id", "goal_id", "recurring_id", "receipt_id",
         "rule_id", "group_id", "run_id",
     )},

@@ -21,7 +21,7 @@ TAKEN = (*RUNTIME, CONTROL, ERASER)
 
 GLOBAL = frozenset({
     "asset", "schema_state", "seal_mark", "paused_queue", "guess", "key_version", "signing_key",
-    "nonce",
+    "nonce", "fx_rate",
 })  # fmt: skip
 PEOPLE = frozenset({"person", "identity", "session", "challenge", "address"})
 """Whose rows belong to a person, and to no tenant."""
@@ -40,6 +40,7 @@ _STAMPS = frozenset({
 _READ_ADD = "select, insert"
 _RUNTIME_GRANTS = {
     "asset": _READ_ADD,
+    "fx_rate": _READ_ADD,
     "schema_state": "select",
     "tenant": "select, insert, update (name, base_asset)",
     "person": "select, insert, update (name, locale, currency, roles, password, codes, code_step, "
@@ -93,6 +94,8 @@ _RUNTIME_GRANTS = {
     "sighting": _READ_ADD,
     "observation": _READ_ADD,
     "opening": _READ_ADD,
+    "closing": _READ_ADD,
+    "report": "select, insert, update (file_id, finished_at, expires_at)",
     "receipt": "select, insert, delete, update (record_id)",
     "budget": "select, insert, delete, update (name, category, rollover)",
     "budget_limit": "select, insert, delete",

@@ -80,6 +80,14 @@ left join finora.statement_import i on i.tenant_id = r.tenant_id and i.id = r.im
 where r.tenant_id = :tenant and r.id = any(cast(:ids as uuid[]))
   and coalesce(r.entered_by, i.asked_by) = :person
 """)
+# A condition on a record `r`: what is closed keeps its label, one there would be refused.
+IS_CLOSED = """coalesce(r.on_date <= (select finora.closed_through()) and exists (
+  select from finora.entry c where c.tenant_id = r.tenant_id and c.id = r.entry_id
+    and c.on_date <= (select finora.closed_through())), false)"""
+_CLOSED = text(
+    "select r.id from finora.record r where r.tenant_id = :tenant "
+    f"and r.id = any(cast(:ids as uuid[])) and {IS_CLOSED}"
+)
 # How labels, which are older than decisions, name who set them.
 _LABELLED_BY = {
     DecisionSource.SIMILAR: "embedding",
@@ -152,6 +160,10 @@ class PgDecisions:
             return frozenset()
         values = {"tenant": self.tenant_id, "ids": list(ids), "person": person}
         return frozenset(self.connection.scalars(_BARRED, values))
+
+    def closed(self, ids: Collection[UUID]) -> Set[UUID]:
+        values = {"tenant": self.tenant_id, "ids": list(ids)}
+        return frozenset(self.connection.scalars(_CLOSED, values))
 
     def settings(self) -> ReviewSettings:
         table = schema.review_setting

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import date
 
 import psycopg
 from psycopg import errors as pg
@@ -52,6 +53,8 @@ _BY_NAME: dict[str, Callable[[str], Refusal]] = {
     "HOLD_EXPIRED": ledger.HoldExpired,
     "HOLD_NOT_EXPIRED": ledger.HoldNotExpired,
     "FACT_IMMUTABLE": ledger.FactImmutable,
+    "CLOSED_MEANWHILE": Contended,
+    "closing_pkey": Contended,
     "balance_floor_check": ledger.InsufficientFunds,
     "entry_tenant_id_reverses_key": ledger.AlreadyReversed,
     "account_tenant_id_name_key": ledger.AccountExists,
@@ -85,6 +88,8 @@ _SAID = {
     "HOLD_EXCEEDED": "the hold reserved less than that",
     "HOLD_EXPIRED": "the hold has expired",
     "HOLD_NOT_EXPIRED": "the hold has not expired yet",
+    "CLOSED_MEANWHILE": "a period was closed or opened meanwhile; try again",
+    "closing_pkey": "a period was closed or opened meanwhile; try again",
     "FACT_IMMUTABLE": "facts of the books do not change; reverse them",
     "balance_floor_check": "the account has not enough available",
     "entry_tenant_id_reverses_key": "the entry was reversed before",
@@ -143,5 +148,7 @@ def refusal_of(error: BaseException | None) -> Refusal | None:
     name = error.diag.constraint_name or ""
     if (error.sqlstate or "").startswith("FN"):
         name = error.diag.message_primary or ""
+        if name == ledger.PeriodClosed.code:
+            return ledger.PeriodClosed.through(date.fromisoformat(error.diag.message_detail or ""))
     make = _BY_NAME.get(name)
     return make(_SAID[name]) if make else None

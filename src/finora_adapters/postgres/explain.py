@@ -10,10 +10,13 @@ from uuid import UUID
 import attrs
 from sqlalchemy import Connection, Row, text
 
+from finora_adapters.postgres import flows
 from finora_adapters.postgres.ledger import PgAssets, PgJournal
 from finora_core.insights.explain.model import Figure, Origin, Posted, Received, Said, Sum
 from finora_core.kernel.amount import Amount
 from finora_core.kernel.page import Page, decode_cursor, encode_cursor
+from finora_core.ledger.model import Entry
+from finora_core.records.model import Part
 
 # Whole months, from a first day to a last one.
 _TOTALS = text("""
@@ -29,26 +32,19 @@ where t.tenant_id = :tenant and t.month between :first and :last and t.asset = :
 group by 1, 2, 3, 4
 """)
 
-# Postings of own accounts on these days. One that reverses counts under its original's label, with
-# the other sign; and takes it away from the number of postings.
-_POSTINGS = """
-from finora.account a
-join finora.posting p on p.tenant_id = a.tenant_id and p.account_id = a.id
-  and p.on_date between :since and :until and p.asset = :asset
-join finora.entry e on e.tenant_id = :tenant and e.id = p.entry_id
-left join lateral (select category, flow from finora.label l where l.tenant_id = :tenant
-  and l.entry_id = coalesce(e.reverses, e.id) order by number desc limit 1) l on true
-where a.tenant_id = :tenant and a.kind in ('asset', 'liability')
+# Postings of own accounts on these days; of a split one its parts.
+_POSTINGS = f"""
+{flows.OWN}
+where {flows.OF_OWN} and p.asset = :asset
   and (cast(:account as uuid) is null or a.id = :account)
-  and (cast(:direction as text) is null
-    or finora.direction(coalesce(l.flow, e.flow), p.units, e.reverses) = :direction)
-  and (cast(:category as text) is null or coalesce(l.category, '') = :category
-    or starts_with(coalesce(l.category, ''), :below))
+  and (cast(:direction as text) is null or {flows.DIRECTION} = :direction)
+  and (cast(:category as text) is null or {flows.CATEGORY} = :category
+    or starts_with({flows.CATEGORY}, :below))
 """
 _DAYS = text(f"""
 select a.id as account_id, a.name as account,
-  date_trunc('month', p.on_date::timestamp)::date as month, coalesce(l.category, '') as category,
-  sum(p.units) as units, sum(case when e.reverses is null then 1 else -1 end) as postings
+  date_trunc('month', p.on_date::timestamp)::date as month, {flows.CATEGORY} as category,
+  sum({flows.UNITS}) as units, sum({flows.COUNT}) as postings
 {_POSTINGS}
 group by 1, 2, 3, 4
 """)
@@ -56,12 +52,13 @@ _EACH = text(f"""
 select m.*, coalesce(nullif(concat_ws(' ', r.counterparty, r.description), ''), m.reference, '')
   as words
 from (
-  select p.entry_id, p.line, p.on_date, a.name as account, coalesce(l.category, '') as category,
-    p.units, e.reference, coalesce(e.reverses, e.id) as origin
+  select p.entry_id, p.line, coalesce(s.part, 0) as part, p.on_date, a.name as account,
+    {flows.CATEGORY} as category, {flows.UNITS} as units, e.reference,
+    coalesce(e.reverses, e.id) as origin
   {_POSTINGS}
-    and (cast(:day as date) is null
-      or (p.on_date, p.entry_id, p.line) > (:day, cast(:entry as uuid), cast(:line as integer)))
-  order by p.on_date, p.entry_id, p.line limit :limit
+    and (cast(:day as date) is null or (p.on_date, p.entry_id, p.line, coalesce(s.part, 0))
+      > (:day, cast(:entry as uuid), cast(:line as integer), cast(:part as integer)))
+  order by p.on_date, p.entry_id, p.line, s.part limit :limit
 ) m
 left join lateral (
   select counterparty, description from finora.record r
@@ -71,13 +68,16 @@ left join lateral (
     where r.tenant_id = :tenant and r.entry_id = m.origin and r.entry_id <> r.id
   limit 1
 ) r on true
-order by m.on_date, m.entry_id, m.line
+order by m.on_date, m.entry_id, m.line, m.part
 """)
 
 _SECOND, _LAST_BUT_ONE = date.min + timedelta(days=1), date.max - timedelta(days=1)
 _LABELS = text("""
-select category, flow, source, set_by, recorded_at as at from finora.label
-where tenant_id = :tenant and entry_id = :entry order by number
+select l.category, l.flow, l.source, l.set_by, l.recorded_at as at, l.rule_id, (
+  select json_agg(json_build_array(s.category, s.units::text) order by s.part)
+  from finora.label_part s
+  where s.tenant_id = :tenant and s.entry_id = l.entry_id and s.number = l.number) as parts
+from finora.label l where l.tenant_id = :tenant and l.entry_id = :entry order by l.number
 """)
 _REVERSED_BY = text("select id from finora.entry where tenant_id = :tenant and reverses = :entry")
 # An entry by which a line was booked first has the line's id; later ones are found by theirs.
@@ -116,22 +116,22 @@ class PgExplained:
         return found
 
     def postings(self, figure: Figure, cursor: str | None, limit: int) -> Page[Posted]:
-        day, entry, line = (None, None, None)
+        day, entry, line, part = (None, None, None, None)
         if cursor is not None:
-            day, entry, line = decode_cursor(cursor, (date, UUID, int))
+            day, entry, line, part = decode_cursor(cursor, (date, UUID, int, int))
         values = {"since": figure.since, "until": figure.until, "day": day, "entry": entry,
-                  "line": line, "limit": limit + 1}  # fmt: skip
+                  "line": line, "part": part, "limit": limit + 1}  # fmt: skip
         rows = self._rows(_EACH, figure, **values)
         more = None
         if len(rows) > limit:
             last = rows[limit - 1]
-            more = encode_cursor(last.on_date.isoformat(), str(last.entry_id), last.line)
+            more = encode_cursor(last.on_date.isoformat(), str(last.entry_id), last.line, last.part)
         return Page(
             tuple(
                 Posted(
                     entry_id=row.entry_id,
                     line=row.line,
-                    part=0,
+                    part=row.part,
                     on_date=row.on_date,
                     account=row.account,
                     category=row.category,
@@ -151,9 +151,15 @@ class PgExplained:
         return Origin(
             entry=entry,
             reversed_by=self.connection.scalar(_REVERSED_BY, where),
-            labels=tuple(Said(**row) for row in self.connection.execute(_LABELS, of).mappings()),
+            labels=tuple(self._said(row, entry) for row in self.connection.execute(_LABELS, of)),
             received=None if received is None else _received(received),
         )
+
+    def _said(self, row: Row[Any], entry: Entry) -> Said:
+        # Only what posts once to own accounts is split, and a record does so first.
+        asset = entry.postings[0].amount.asset.id
+        parts = tuple(Part(name, self.assets.amount(n, asset)) for name, n in row.parts or ())
+        return Said(**{**row._mapping, "parts": parts})
 
     def amount(self, units: int, asset: str) -> Amount:
         return self.assets.amount(units, asset)

@@ -344,6 +344,42 @@ begin
   return null;
 end $$"""
 
+# The last closed day of the tenant; null where nothing is closed.
+CLOSED_THROUGH = f"""create function {SCHEMA}.closed_through() returns date
+language sql stable {_SAFE} as $$
+  select through from closing where tenant_id = finora_tenant() order by number desc limit 1
+$$"""
+
+# Closing waits for all who hold this lock, and they for it: so a transaction posts and labels
+# either wholly before a closing or wholly after it. One that began before it and comes after it
+# has the smaller number and would seem to have been known at the closing; it begins again.
+_CLOSED = f"""language plpgsql security definer {_ANY_SIZE} as $$
+declare
+  last record;
+begin
+  perform pg_advisory_xact_lock_shared(hashtextextended(finora_tenant()::text, 2));
+  select through, tx into last from closing where tenant_id = finora_tenant()
+    order by number desc limit 1;
+  if last.tx > pg_current_xact_id() then
+    raise exception using errcode = 'FN011', message = 'CLOSED_MEANWHILE';
+  end if;
+  if last.through is not null and exists (select from {{touched}} <= last.through) then
+    raise exception using errcode = 'FN012', message = 'PERIOD_CLOSED', detail = last.through::text;
+  end if;
+  return null;
+end $$"""
+
+# Named so that they run first: a balance is locked after the closing, by everybody.
+CLOSED_TO_POSTINGS = f"create function {SCHEMA}.closed_to_postings() returns trigger\n" + (
+    _CLOSED.format(touched="fresh where on_date")
+)
+CLOSED_TO_LABELS = f"create function {SCHEMA}.closed_to_labels() returns trigger\n" + (
+    _CLOSED.format(
+        touched="fresh l cross join lateral (select * from entry e "
+        "where e.tenant_id = l.tenant_id and e.id = l.entry_id offset 0) e where e.on_date"
+    )
+)
+
 HOLD_ADDED = f"""create function {SCHEMA}.hold_added() returns trigger
 language plpgsql security definer {_SAFE} as $$
 begin
@@ -464,6 +500,9 @@ FUNCTIONS = (
     GUESSES,
     GUESSED_WRONG,
     GUESSED_RIGHT,
+    CLOSED_THROUGH,
+    CLOSED_TO_POSTINGS,
+    CLOSED_TO_LABELS,
     POSTING_ADDED,
     LABEL_ADDED,
     LABEL_PART_ADDED,
@@ -477,7 +516,8 @@ FUNCTIONS = (
 )
 
 _FACTS = ("entry", "posting", "hold", "hold_end", "label", "label_part", "event", "seal",
-          "sighting", "observation", "revision", "asset", "opening", "decision")  # fmt: skip
+          "sighting", "observation", "revision", "asset", "opening", "decision", "fx_rate",
+          "closing")  # fmt: skip
 
 
 def _trigger(name: str, when: str, table: str, body: str, function: str) -> str:
@@ -490,6 +530,8 @@ def _trigger(name: str, when: str, table: str, body: str, function: str) -> str:
 _EACH = "referencing new table as fresh for each statement"
 
 TRIGGERS = (
+    _trigger("closed_to_postings", "after insert", "posting", _EACH, "closed_to_postings"),
+    _trigger("closed_to_labels", "after insert", "label", _EACH, "closed_to_labels"),
     _trigger("posting_added", "after insert", "posting", _EACH, "posting_added"),
     _trigger("label_added", "after insert", "label", _EACH, "label_added"),
     _trigger("label_part_added", "after insert", "label_part", _EACH, "label_part_added"),
@@ -511,6 +553,7 @@ CALLABLE = (
     "finora_tenant()",
     "finora_user()",
     "direction(text, numeric, uuid)",
+    "closed_through()",
     "open_tenant(text, text, uuid, uuid)",
     "find_person(text, text, text)",
     "home_of(uuid)",

@@ -10,21 +10,21 @@ import attrs
 from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, insert, select, text
 from sqlalchemy import update as change
 
+from finora_adapters.postgres import flows
 from finora_adapters.postgres.budgets import LOCK
 from finora_adapters.postgres.ledger import PgAssets
 from finora_adapters.postgres.schema import goal, goal_share
 from finora_core.insights.goals.model import Goal, GoalNotFound, Grown, Share
 
 _COLUMNS = [column for column in goal.c if column.name != "tenant_id"]
-_GROWN = text("""
+_GROWN = text(f"""
 select p.account_id, p.asset, sum(p.units) as units
 from unnest(cast(:accounts as uuid[])) wanted (account_id)
 join finora.posting p on p.tenant_id = :tenant and p.account_id = wanted.account_id
   and p.on_date > :since and p.on_date <= :until
 join finora.entry e on e.tenant_id = :tenant and e.id = p.entry_id
-left join lateral (select flow from finora.label l where l.tenant_id = :tenant
-  and l.entry_id = coalesce(e.reverses, e.id) order by number desc limit 1) l on true
-where coalesce(l.flow, e.flow) <> 'opening'
+{flows.LABEL}
+where {flows.FLOW} <> 'opening'
 group by 1, 2 having sum(p.units) <> 0 order by 1, 2
 """)
 _BEGAN = text("""

@@ -67,8 +67,18 @@ INVARIANTS: dict[str, str] = {
         select r.tenant_id, r.id from finora.record r
         left join finora.posting p on p.tenant_id = r.tenant_id and p.entry_id = r.entry_id
           and p.account_id = r.account_id
+        left join finora.entry e on e.tenant_id = r.tenant_id and e.id = r.entry_id
         where r.entry_id is not null and (p.units is distinct from r.units
-          or p.asset <> r.asset or p.on_date <> r.on_date)""",
+          or p.asset <> r.asset or coalesce(e.bank_date, e.on_date) <> r.on_date)""",
+    "I-14 what is closed was written before": """
+        select e.tenant_id, e.id from finora.entry e join (
+          select distinct on (tenant_id) * from finora.closing order by tenant_id, number desc
+        ) c on c.tenant_id = e.tenant_id and e.on_date <= c.through and e.tx > c.tx
+        union all
+        select l.tenant_id, l.entry_id from finora.label l join finora.entry e
+          on e.tenant_id = l.tenant_id and e.id = l.entry_id join (
+          select distinct on (tenant_id) * from finora.closing order by tenant_id, number desc
+        ) c on c.tenant_id = e.tenant_id and e.on_date <= c.through and l.tx > c.tx""",
     "totals are a full scan's": f"""
         select tenant_id, month, account_id, asset, category, direction from (
           select tenant_id, month, account_id, asset, category, direction, units, postings
@@ -76,7 +86,7 @@ INVARIANTS: dict[str, str] = {
           union all
           select p.tenant_id, date_trunc('month', p.on_date)::date, p.account_id, p.asset,
             {flows.CATEGORY}, {flows.DIRECTION}, -{flows.UNITS},
-            case when e.reverses is null then -1 else 1 end
+            -({flows.COUNT})
           from finora.posting p
           join finora.account a on a.tenant_id = p.tenant_id and a.id = p.account_id
             and a.kind in ('asset', 'liability')

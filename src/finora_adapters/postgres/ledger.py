@@ -168,10 +168,11 @@ def _account(row: Any) -> Account:
 _ADD = text("""
 with made as (
   insert into finora.entry (tenant_id, id, on_date, flow, cause, reference, reverses, rate,
-      rate_source)
+      rate_source, bank_date)
   select :tenant, * from unnest(cast(:ids as uuid[]), cast(:dates as date[]),
     cast(:flows as text[]), cast(:causes as text[]), cast(:refs as text[]),
-    cast(:reverses as uuid[]), cast(:rates as numeric[]), cast(:sources as text[]))
+    cast(:reverses as uuid[]), cast(:rates as numeric[]), cast(:sources as text[]),
+    cast(:bank_dates as date[]))
 )
 insert into finora.posting (tenant_id, entry_id, line, account_id, asset, units, on_date)
 select :tenant, * from unnest(cast(:entries as uuid[]), cast(:lines as smallint[]),
@@ -181,7 +182,7 @@ select :tenant, * from unnest(cast(:entries as uuid[]), cast(:lines as smallint[
 
 _ENTRIES = """
 select e.id, e.on_date, e.flow, e.cause, e.reference, e.reverses, e.rate, e.rate_source,
-  e.recorded_at, p.line, p.account_id, p.asset, p.units
+  e.recorded_at, e.bank_date, p.line, p.account_id, p.asset, p.units
 from finora.entry e join finora.posting p on p.tenant_id = e.tenant_id and p.entry_id = e.id
 where e.tenant_id = :tenant
 """
@@ -239,6 +240,7 @@ class PgJournal:
             "reverses": [entry.reverses for entry in entries],
             "rates": [entry.rate for entry in entries],
             "sources": [entry.rate_source for entry in entries],
+            "bank_dates": [entry.bank_date for entry in entries],
             "entries": [entry.id for entry, _, _ in legs],
             "lines": [line for _, line, _ in legs],
             "accounts": [posting.account_id for _, _, posting in legs],
@@ -311,6 +313,12 @@ class PgJournal:
         cut = "and e.tx <= cast(:tx as xid8)"
         return self._trial(text(_TRIAL.format(join=_JOIN_ENTRY, when=cut)), {"tx": tx})
 
+    def trial_balance_known(self, on: date, tx: str) -> TrialBalance:
+        """At the end of a day, as it was known to the transaction."""
+        cut = "and p.on_date <= :on and e.tx <= cast(:tx as xid8)"
+        query = text(_TRIAL.format(join=_JOIN_ENTRY, when=cut))
+        return self._trial(query, {"on": on, "tx": tx})
+
     def _trial(self, query: Any, values: dict[str, Any]) -> TrialBalance:
         rows = self.connection.execute(query, {"tenant": self.tenant_id} | values)
         return TrialBalance(
@@ -334,6 +342,7 @@ class PgJournal:
             rate=head.rate,
             rate_source=head.rate_source,
             recorded_at=head.recorded_at,
+            bank_date=head.bank_date,
         )
 
     def _row(self, row: Row[Any]) -> StatementRow:

@@ -11,6 +11,7 @@ import attrs
 from sqlalchemy import Connection, text
 
 from finora_adapters.postgres import schema
+from finora_adapters.postgres.decisions import IS_CLOSED
 from finora_adapters.postgres.ledger import PgAssets
 from finora_adapters.postgres.records import conditions_of, listed
 from finora_adapters.postgres.rules import REWRITE
@@ -38,14 +39,14 @@ class ReprocessNotFound(NotFound):
     code = "REPROCESS_NOT_FOUND"
 
 
-_WAITING = text("""
+_WAITING = text(f"""
 select min(id::text)::uuid as first, max(id::text)::uuid as last from (
-  select id, (row_number() over (order by id) - 1) / :batch as part from finora.record
-  where tenant_id = :tenant and status = 'received' and entry_id is not null
+  select id, (row_number() over (order by id) - 1) / :batch as part from finora.record r
+  where tenant_id = :tenant and status = 'received' and entry_id is not null and not {IS_CLOSED}
 ) r group by part order by part
 """)
 # What the file said is a label too, under that of whoever said otherwise.
-_TAKE = """
+_TAKE = f"""
 select r.id, a.name as account, r.account_id, r.on_date, r.units, r.asset, r.description,
   r.counterparty, r.merchant_key, r.merchant, r.tags, r.note, r.locked, r.source, r.status,
   r.suggested, r.confidence, r.decisions, coalesce(l.category, '') as category,
@@ -66,6 +67,7 @@ left join lateral (select number, category, flow, source from finora.label l
   where l.tenant_id = r.tenant_id and l.entry_id = r.entry_id order by number desc limit 1) l
   on true
 where r.tenant_id = :tenant and r.entry_id is not null and r.status = any(:statuses)
+  and not {IS_CLOSED}
 """
 _HOLD = text("""
 update finora.record set status = 'processing'

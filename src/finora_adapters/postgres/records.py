@@ -3,11 +3,11 @@
 import json
 from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from datetime import date
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 import attrs
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, TextClause, text
 from sqlalchemy import Row as SqlRow
 
 from finora_adapters.postgres.decisions import PgDecisions
@@ -31,8 +31,9 @@ SELECT = """
 select r.id, r.account_id, a.name as account, r.on_date, r.units, r.asset, r.description,
   r.counterparty, r.merchant_key, r.bank_id, r.bank_state, r.status, r.source, r.void, r.entry_id,
   r.revision, r.recorded_at, r.merchant, r.note, r.tags, r.locked, r.suggested, r.confidence,
-  r.decisions, coalesce(l.category, '') as category, l.flow, s.parts
+  r.decisions, coalesce(l.category, '') as category, l.flow, s.parts, e.on_date as booked_on
 from finora.record r
+left join finora.entry e on e.tenant_id = r.tenant_id and e.id = r.entry_id
 join finora.account a on a.tenant_id = r.tenant_id and a.id = r.account_id
 left join lateral (select number, category, flow from finora.label l
   where l.tenant_id = r.tenant_id and l.entry_id = r.entry_id
@@ -117,6 +118,9 @@ class PgRecords:
     connection: Connection
     tenant_id: UUID
     assets: PgAssets
+
+    SELECT: ClassVar[str] = SELECT
+    """A record as it is; conditions and an order may follow."""
 
     def add(self, row: Row, identity: bytes, source: str, by: UUID) -> None:
         said = {"identity": identity.hex(), "source": source, "by": by}
@@ -212,6 +216,16 @@ class PgRecords:
             return Page(items)
         return Page(items, encode_cursor(items[-1].on_date.isoformat(), str(items[-1].id)))
 
+    def every(
+        self, query: TextClause, values: Mapping[str, Any]
+    ) -> Generator[tuple[Record, date | None], None, None]:
+        """What a query that begins with SELECT finds, streamed, with the day of its entry."""
+        streamed = {"yield_per": 5_000}
+        mine = {"tenant": self.tenant_id, **values}
+        with self.connection.execute(query, mine, execution_options=streamed) as rows:
+            for row in rows:
+                yield record_of(row, self.assets), row.booked_on
+
     def of(self, record_ids: Sequence[UUID]) -> Sequence[Record]:
         """Those of these that are there, in no order."""
         query = text(SELECT + "and r.id = any(:ids)")
@@ -232,6 +246,7 @@ class PgRecords:
 def record_of(row: SqlRow[Any], assets: PgAssets) -> Record:
     """A row of SELECT."""
     values = dict(row._mapping)
+    del values["booked_on"]
     units, asset = values.pop("units"), values.pop("asset")
     parts = values.pop("parts") or ()
     return Record(

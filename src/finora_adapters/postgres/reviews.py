@@ -7,13 +7,14 @@ from uuid import UUID
 import attrs
 from sqlalchemy import Connection, text
 
+from finora_adapters.postgres.decisions import IS_CLOSED
 from finora_adapters.postgres.ledger import PgAssets
 from finora_adapters.postgres.records import SELECT, record_of
 from finora_core.categories.approvals.model import SourceAccuracy
 from finora_core.kernel.page import Page, decode_cursor, encode_cursor
 from finora_core.records.model import DecisionSource, Record
 
-_QUEUE = f"{SELECT} and r.status = 'needs_review' and r.entry_id is not null"
+_QUEUE = f"{SELECT} and r.status = 'needs_review' and r.entry_id is not null and not {IS_CLOSED}"
 _AFTER = (
     " and (r.confidence, r.on_date, r.id) > (cast(:confidence as smallint), cast(:day as date), "
     "cast(:last as uuid))"

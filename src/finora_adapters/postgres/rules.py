@@ -138,10 +138,16 @@ def _values(rule: Rule) -> dict[str, Any]:
 
 # --- runs ---
 
+# What is closed keeps its category, as if a person had set it: a label there would be refused.
 _FACTS = """
 select r.id, a.name as account, r.account_id, r.on_date, r.units, r.asset, r.description,
   r.counterparty, r.merchant_key, r.merchant, coalesce(l.category, '') as category, r.tags, r.note,
-  r.source, r.locked, r.entry_id is not null as booked, l.parts
+  r.source,
+  case when r.on_date <= (select finora.closed_through()) and exists (
+    select from finora.entry e where e.tenant_id = r.tenant_id and e.id = r.entry_id
+      and e.on_date <= (select finora.closed_through()))
+    then concat_ws(',', nullif(r.locked, ''), 'category') else r.locked end as locked,
+  r.entry_id is not null as booked, l.parts
 from finora.record r
 join finora.account a on a.tenant_id = r.tenant_id and a.id = r.account_id
 left join lateral (

@@ -189,6 +189,29 @@ nonce = Table(
     Index(None, "expires_at"),
 )
 
+# What one unit of `base` was worth in `quote` on a day, as a source said it. A correction is a
+# further revision; the highest holds, and what was computed with another can still be told.
+fx_rate = Table(
+    "fx_rate",
+    metadata,
+    Column("base", Text, nullable=False),
+    Column("quote", Text, nullable=False),
+    Column("on_date", Date, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("value", Rate, nullable=False),
+    # One up with every fact, in the order in which they became known.
+    Column("number", BigInteger, nullable=False),
+    _at(),
+    PrimaryKeyConstraint("base", "quote", "on_date", "source", "revision"),
+    ForeignKeyConstraint(["base"], [f"{SCHEMA}.asset.id"], name="fx_rate_base_fkey"),
+    ForeignKeyConstraint(["quote"], [f"{SCHEMA}.asset.id"], name="fx_rate_quote_fkey"),
+    UniqueConstraint("number"),
+    CheckConstraint("base <> quote", name="quote"),
+    CheckConstraint("source ~ '^[a-z][a-z0-9._-]{0,63}$'", name="source"),
+    CheckConstraint("revision > 0", name="revision"),
+)
+
 # --- identity ---
 
 tenant = Table(
@@ -691,7 +714,17 @@ entry = Table(
     Column("rate_source", Text),
     _at(),
     Column("tx", Xid8, nullable=False, server_default=text("pg_current_xact_id()")),
+    # The day that the bank says, where that day was closed already and `on_date` is the first open
+    # one. Last, where a migration adds it.
+    Column("bank_date", Date),
     PrimaryKeyConstraint("tenant_id", "id"),
+    Index(
+        "entry_late_idx",
+        "tenant_id",
+        "on_date",
+        "id",
+        postgresql_where=text("bank_date is not null"),
+    ),
     # Of reversals only: an index of every entry would cost each import, and where the planner
     # thinks a tenant small it would take it for the key and read all of the tenant's entries.
     Index(
@@ -706,6 +739,7 @@ entry = Table(
     CheckConstraint("flow <> 'exchange' or (rate is not null and rate_source is not null)",
                     name="rate"),
     CheckConstraint("reverses <> id", name="reverses"),
+    CheckConstraint("bank_date < on_date", name="bank_date"),
 )  # fmt: skip
 
 posting = Table(
@@ -781,10 +815,33 @@ label = Table(
     _at(),
     # The rule that said it. It may be gone since.
     Column("rule_id", Uuid),
+    # None: from before transactions were noted here.
+    Column("tx", Xid8, server_default=text("pg_current_xact_id()")),
     PrimaryKeyConstraint("tenant_id", "entry_id", "number"),
     _one_of("flow", "flow", "transfer", "opening", "exchange"),
     _one_of("source", "statement", "match", "rule", "embedding", "llm", "human"),
     CheckConstraint("number > 0", name="number"),
+)
+
+# Until when the books are closed; the highest number holds. `through` null: nothing is closed.
+closing = Table(
+    "closing",
+    metadata,
+    _tenant(),
+    Column("number", Integer, nullable=False),
+    Column("through", Date),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("acted_by", Uuid, nullable=False),
+    # What a report as of this closing needs and nothing else keeps: the base asset, the rates that
+    # were known, and what had not been approved.
+    Column("base_asset", Text, nullable=False),
+    Column("rates", BigInteger, nullable=False),
+    Column("unapproved", JSONB, nullable=False),
+    _at(),
+    Column("tx", Xid8, nullable=False, server_default=text("pg_current_xact_id()")),
+    PrimaryKeyConstraint("tenant_id", "number"),
+    CheckConstraint("number > 0", name="number"),
+    CheckConstraint("length(reason) <= 500", name="reason"),
 )
 
 # Of a label that divides its entry among categories: they sum to what the entry moves on the
@@ -1098,7 +1155,30 @@ opening = Table(
     PrimaryKeyConstraint("tenant_id", "account_id", "asset", "number"),
     _to("account", "account_id"),
     _to("entry", "entry_id"),
-    CheckConstraint("(entry_id is null) = (units = 0)", name="entry"),
+    # Over a closed period only the difference is posted, and the whole may be nothing then.
+    CheckConstraint("entry_id is not null or units = 0", name="entry"),
+)
+
+# --- reports ---
+
+# A report that somebody asked for, and the file that its job made of it.
+report = Table(
+    "report",
+    metadata,
+    _tenant(),
+    _id(),
+    Column("kind", Text, nullable=False),
+    Column("format", Text, nullable=False),
+    Column("asked", JSONB, nullable=False),
+    Column("asked_by", Uuid, nullable=False),
+    _at("created_at"),
+    _id("job_id"),
+    Column("file_id", Uuid),
+    Column("finished_at", INSTANT),
+    Column("expires_at", INSTANT),
+    PrimaryKeyConstraint("tenant_id", "id"),
+    CheckConstraint("(file_id is null) = (finished_at is null)", name="file"),
+    Index(None, "tenant_id", "created_at", "id"),
 )
 
 # --- receipts ---

@@ -5,7 +5,7 @@ and write no log, and go from there into the books by set-based statements.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -162,6 +162,12 @@ union
 select l.id, s.record_id, 'existing' from line l join finora.sighting s
   on s.tenant_id = :tenant and s.account_id = l.account_id and s.identity = l.identity
   and s.occurrence = l.occurrence
+union
+-- What was exported from here names its record, whatever became of that since.
+select l.id, r.id, 'existing' from line l join finora.record r on r.tenant_id = :tenant
+  and r.id = case when l.bank_id ~ '^finora:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+    then substr(l.bank_id, 8)::uuid end
+where :source = 'finora'
 """
 
 # Lines and records that nothing is matched with yet. What files said of a record counts, not what
@@ -261,11 +267,14 @@ with booking as (
     entry_id = case when b.units <> 0 then b.entry_id end
   from booking b where r.tenant_id = :tenant and r.id = b.id
 ), made as (
-  insert into finora.entry (tenant_id, id, on_date, cause)
-  select :tenant, entry_id, on_date, 'record' from booking where units <> 0
+  insert into finora.entry (tenant_id, id, on_date, cause, bank_date)
+  select :tenant, entry_id, greatest(on_date, cast(:open as date)), 'record',
+    case when on_date < cast(:open as date) then on_date end
+  from booking where units <> 0
 )
 insert into finora.posting (tenant_id, entry_id, line, account_id, asset, units, on_date)
-select :tenant, b.entry_id, p.line, p.account_id, b.asset, p.units, b.on_date
+select :tenant, b.entry_id, p.line, p.account_id, b.asset, p.units,
+  greatest(b.on_date, cast(:open as date))
 from booking b cross join lateral
   (values (0, b.account_id, b.units), (1, :outside, -b.units)) p (line, account_id, units)
 where b.units <> 0
@@ -294,12 +303,15 @@ where r.tenant_id = :tenant and r.id = m.record_id and m.how = 'claimed'
   and (:rank > shown.rank or (r.bank_id is null and l.bank_id is not null))
 """
 
-# A new line's record and entry share the line's id. Labels come before the postings, which then
+# A new line's record and entry share the line's id. Where its day is closed, the entry is of the
+# first open day, and keeps the bank's. Labels come before the postings, which then
 # count under them from the start.
 _NEW = (
     """
-insert into finora.entry (tenant_id, id, on_date, cause)
-select :tenant, id, on_date, 'record' from {lines} where booked and units <> 0
+insert into finora.entry (tenant_id, id, on_date, cause, bank_date)
+select :tenant, id, greatest(on_date, cast(:open as date)), 'record',
+  case when on_date < cast(:open as date) then on_date end
+from {lines} where booked and units <> 0
 """,
     """
 insert into finora.label (tenant_id, entry_id, number, category, source, set_by)
@@ -308,7 +320,8 @@ where category <> '' and booked and units <> 0
 """,
     """
 insert into finora.posting (tenant_id, entry_id, line, account_id, asset, units, on_date)
-select :tenant, l.id, p.line, p.account_id, l.asset, p.units, l.on_date
+select :tenant, l.id, p.line, p.account_id, l.asset, p.units,
+  greatest(l.on_date, cast(:open as date))
 from {lines} l cross join lateral
   (values (0, l.account_id, l.units), (1, :outside, -l.units)) p (line, account_id, units)
 where l.booked and l.units <> 0
@@ -357,6 +370,7 @@ class PgStaging:
             "source": source,
             "outside": outside,
             "by": self.scope.user_id,
+            "open": first_open_day(self.connection),
         }
         for statement in (_NUMBER, _ANALYZE.format("line"), _MATCHED):
             self._run(statement)
@@ -442,25 +456,35 @@ class PgStaging:
         return self.connection.execute(text(_OPENINGS), values).all()
 
     def _reopen(self, row: Any, equity: UUID) -> None:
+        """What is in a closed period stays; the rest comes on the first open day."""
         assets = PgAssets(self.connection)
         journal = PgJournal(self.connection, self.scope.tenant_id, assets)
-        entries = []
-        if row.old_entry is not None:
-            entries.append(journal.get(row.old_entry).reversal(new_id()))
-        entry_id = new_id() if row.units else None
+        open_day = first_open_day(self.connection)
+        entries, fixed = [], 0
+        for standing in self.connection.execute(text(_STANDING), self._opening_of(row)):
+            if standing.on_date < open_day:
+                fixed += int(standing.units)
+            else:
+                entries.append(journal.get(standing.entry_id).reversal(new_id()))
+        missing = int(row.units) - fixed
+        entry_id = new_id() if missing else None
         if entry_id is not None:
-            opening = Amount(int(row.units), assets.get(row.asset))
+            opening = Amount(missing, assets.get(row.asset))
+            late = row.on_date < open_day
             entries.append(
                 Entry(
                     id=entry_id,
-                    on_date=row.on_date,
+                    on_date=open_day if late else row.on_date,
                     postings=(Posting(row.account_id, opening), Posting(equity, -opening)),
                     cause="opening",
                     flow=Flow.OPENING,
+                    bank_date=row.on_date if late else None,
                 )
             )
         if entries:
             journal.add(entries)
+        elif fixed:
+            return
         kept = {
             "tenant_id": self.scope.tenant_id,
             "account_id": row.account_id,
@@ -468,9 +492,17 @@ class PgStaging:
             "number": (row.old_number or 0) + 1,
             "on_date": row.on_date,
             "units": int(row.units),
-            "entry_id": entry_id,
+            # Where the closed part is all there is, it is named again.
+            "entry_id": entry_id or (row.old_entry if row.units else None),
         }
         self.connection.execute(schema.opening.insert().values(kept))
+
+    def _opening_of(self, row: Any) -> Mapping[str, Any]:
+        return {
+            "tenant": self.scope.tenant_id,
+            "account": row.account_id,
+            "asset": row.asset,
+        }
 
     def match_transfers(self, set_by: UUID) -> int:
         values = {"tenant": self.scope.tenant_id, "by": set_by}
@@ -509,7 +541,26 @@ class PgStaging:
         return int(self.connection.scalar(text(query), dict(values or {})) or 0)
 
 
-# The opening that fits: the earliest stated balance less all that was booked until then.
+def first_open_day(connection: Connection) -> date:
+    """The day after the last closed one; of books with nothing closed, the first of all days."""
+    closed: date | None = connection.scalar(text("select finora.closed_through()"))
+    return date.min if closed is None else closed + timedelta(days=1)
+
+
+# The opening entries of an account that no reversal took back.
+_STANDING = """
+select distinct o.entry_id, e.on_date, p.units from finora.opening o
+join finora.entry e on e.tenant_id = o.tenant_id and e.id = o.entry_id
+join finora.posting p on p.tenant_id = o.tenant_id and p.entry_id = o.entry_id
+  and p.account_id = o.account_id and p.asset = o.asset
+where o.tenant_id = :tenant and o.account_id = :account and o.asset = :asset
+  and not exists (select from finora.entry r where r.tenant_id = o.tenant_id
+    and r.reverses = o.entry_id)
+order by e.on_date, o.entry_id
+"""
+
+# The opening that fits: the earliest stated balance less all that was booked until then. What came
+# late counts at the bank's day, as the bank counted it.
 _OPENINGS = """
 with stated as (
   select distinct on (account_id, asset) account_id, asset, on_date, units
@@ -522,9 +573,8 @@ with stated as (
   order by account_id, asset, number desc
 )
 select s.account_id, s.asset,
-  s.units - coalesce(b.units, 0)
-    + case when o.on_date <= s.on_date then o.units else 0 end as units,
-  least(f.on_date - 1, s.on_date) as on_date,
+  s.units - coalesce(b.units, 0) - coalesce(late.units, 0) + coalesce(own.units, 0) as units,
+  least(f.on_date - 1, late.first - 1, s.on_date) as on_date,
   o.number as old_number, o.units as old_units, o.on_date as old_date, o.entry_id as old_entry
 from stated s
 left join last o using (account_id, asset)
@@ -532,6 +582,21 @@ left join lateral (
   select sum(p.units) as units from finora.posting p where p.tenant_id = :tenant
     and p.account_id = s.account_id and p.asset = s.asset and p.on_date <= s.on_date
 ) b on true
+left join lateral (
+  select sum(p.units) filter (where e.bank_date <= s.on_date and p.on_date > s.on_date) as units,
+    min(e.bank_date) as first
+  from finora.entry e join finora.posting p on p.tenant_id = :tenant and p.entry_id = e.id
+  where e.tenant_id = :tenant and e.bank_date is not null and e.flow <> 'opening'
+    and p.account_id = s.account_id and p.asset = s.asset
+) late on true
+left join lateral (
+  select sum(p.units) as units from (select distinct entry_id from finora.opening x
+    where x.tenant_id = :tenant and x.account_id = s.account_id and x.asset = s.asset) x
+  join finora.posting p on p.tenant_id = :tenant and p.entry_id = x.entry_id
+    and p.account_id = s.account_id and p.asset = s.asset and p.on_date <= s.on_date
+  where not exists (select from finora.entry r where r.tenant_id = :tenant
+    and r.reverses = x.entry_id)
+) own on true
 left join lateral (
   select p.on_date from finora.posting p where p.tenant_id = :tenant
     and p.account_id = s.account_id and p.asset = s.asset
@@ -602,7 +667,10 @@ with pair as (
   from near
   join finora.record a on a.tenant_id = :tenant and a.id = near.one and a.entry_id is not null
   join finora.record b on b.tenant_id = :tenant and b.id = near.other
-  where not exists (select from finora.label l where l.tenant_id = :tenant
+  -- What is closed keeps its label, and a transfer has two of them.
+  where not exists (select from finora.entry e where e.tenant_id = :tenant
+      and e.id in (a.entry_id, b.entry_id) and e.on_date <= finora.closed_through())
+    and not exists (select from finora.label l where l.tenant_id = :tenant
       and l.entry_id in (a.entry_id, b.entry_id) and (l.flow <> 'flow' or l.source = 'human'))
     and not exists (select from finora.label_part s where s.tenant_id = :tenant
       and s.entry_id in (a.entry_id, b.entry_id))

@@ -9,7 +9,7 @@ from uuid import UUID
 import attrs
 from sqlalchemy import Connection, Row, text
 
-from finora_adapters.postgres import flows
+from finora_adapters.postgres.flows import MOVED
 from finora_adapters.postgres.ledger import PgAssets
 from finora_core.insights.wallet.model import Moved, Worth
 from finora_core.kernel.amount import Amount
@@ -30,16 +30,8 @@ where tenant_id = :tenant and month between :since and :until and direction in (
 group by 1, 2, 3, 4 having sum(units) <> 0 order by 1, 2, 3, 4
 """)
 _DAILY = text(f"""
-select day, asset, category, direction, sum(units) as units from (
-  select p.on_date as day, p.asset, {flows.CATEGORY} as category, {flows.UNITS} as units,
-    {flows.DIRECTION} as direction
-  from finora.account a
-  join finora.posting p on p.tenant_id = a.tenant_id and p.account_id = a.id
-    and p.on_date between :since and :until
-  join finora.entry e on e.tenant_id = :tenant and e.id = p.entry_id
-  {flows.LABELLED}
-  where a.tenant_id = :tenant and a.kind in ('asset', 'liability')
-) moved where direction in ('in', 'out')
+select day, asset, category, direction, sum(units) as units from ({MOVED}) moved
+where direction in ('in', 'out')
 group by 1, 2, 3, 4 having sum(units) <> 0 order by 1, 2, 3, 4
 """)
 _BEGAN = text("select min(month) from finora.total where tenant_id = :tenant")

@@ -18,6 +18,7 @@ from finora_adapters.postgres.audit import PgLog
 from finora_adapters.postgres.belongings import PgBelongings
 from finora_adapters.postgres.budgets import PgBudgets
 from finora_adapters.postgres.categories import PgCategories
+from finora_adapters.postgres.closings import PgClosings
 from finora_adapters.postgres.decisions import PgDecisions
 from finora_adapters.postgres.driver import Statement, run, run_all
 from finora_adapters.postgres.erasure import PgErasure
@@ -33,9 +34,11 @@ from finora_adapters.postgres.members import PgMembers
 from finora_adapters.postgres.models import PgModelUse, PgVectors
 from finora_adapters.postgres.people import PgPeople
 from finora_adapters.postgres.pipeline import PgLines, PgMemory, PgReprocesses
+from finora_adapters.postgres.rates import PgRates
 from finora_adapters.postgres.receipts import PgReceipts
 from finora_adapters.postgres.records import PgRecords, PgWords
 from finora_adapters.postgres.recurring import PgRecurring
+from finora_adapters.postgres.reports import PgFigures, PgReports
 from finora_adapters.postgres.reviews import PgReviews
 from finora_adapters.postgres.rules import PgRuleRuns, PgRules
 from finora_adapters.postgres.secrets import PgDataKeys, PgSecrets
@@ -246,6 +249,22 @@ class PgWork:
     @cached_property
     def totals(self) -> PgTotals:
         return PgTotals(self.connection, self.scope.tenant_id, self.assets)
+
+    @cached_property
+    def rates(self) -> PgRates:
+        return PgRates(self.connection, self.assets)
+
+    @cached_property
+    def closings(self) -> PgClosings:
+        return PgClosings(self.connection, self.scope.tenant_id, self.assets)
+
+    @cached_property
+    def figures(self) -> PgFigures:
+        return PgFigures(self.connection, self.scope.tenant_id, self.assets)
+
+    @cached_property
+    def reports(self) -> PgReports:
+        return PgReports(self.connection, self.scope.tenant_id)
 
     @cached_property
     def budgets(self) -> PgBudgets:

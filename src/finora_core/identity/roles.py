@@ -31,13 +31,13 @@ _VIEWER = frozenset({
     "books:read", "books:export", "files:read", "jobs:read", "tenant:read",
 })  # fmt: skip
 _ACCOUNTANT = _VIEWER | {
-    "books:write", "files:write", "jobs:write", "events:read",
+    "books:write", "books:close", "files:write", "jobs:write", "events:read",
 }  # fmt: skip
 _ADMIN = _ACCOUNTANT | {
     "members:write", "tenant:write", "tokens:read", "tokens:write", "credentials:read",
     "credentials:write",
 }  # fmt: skip
-_OWNER = _ADMIN | {"owners:write"}
+_OWNER = _ADMIN | {"owners:write", "books:reopen"}
 
 BY_ROLE: Mapping[Role, frozenset[str]] = {
     Role.OWNER: _OWNER,

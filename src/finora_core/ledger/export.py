@@ -98,6 +98,8 @@ def _entry_facts(entry: Entry, words: EntryWords | None) -> Iterator[tuple[str, 
         yield "rate", format(entry.rate, "f")
     if entry.rate_source is not None:
         yield "rate-source", entry.rate_source
+    if entry.bank_date is not None:
+        yield "bank-date", entry.bank_date.isoformat()
     if entry.recorded_at is not None:
         yield "recorded-at", entry.recorded_at.isoformat()
     if words is not None and words.category:

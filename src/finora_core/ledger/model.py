@@ -125,6 +125,17 @@ class FactImmutable(Conflict):
     code = "FACT_IMMUTABLE"
 
 
+class PeriodClosed(Conflict):
+    """The day is in a closed period: what is booked and labelled there does not change. Book the
+    correction on an open day, or have an owner reopen the period."""
+
+    code = "PERIOD_CLOSED"
+
+    @classmethod
+    def through(cls, day: date) -> "PeriodClosed":
+        return cls(f"the books are closed through {day}", facts={"closed_through": day.isoformat()})
+
+
 class AccountKind(StrEnum):
     ASSET = "asset"
     LIABILITY = "liability"
@@ -212,6 +223,8 @@ class Entry:
     rate: Decimal | None = None
     rate_source: str | None = None
     recorded_at: datetime | None = None
+    bank_date: date | None = None
+    """The day that the bank says, where that one was closed and `on_date` is the first open one."""
 
     def __attrs_post_init__(self) -> None:
         check_balanced(self.postings)

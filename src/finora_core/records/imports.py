@@ -216,7 +216,8 @@ class ImportService:
         return Intake(
             source=source,
             owner=scope.user_id,
-            numbers=work.imports.numbers(),
+            # An export of ours names accounts by their ids.
+            numbers={str(key).upper(): key for key in accounts} | dict(work.imports.numbers()),
             accounts=accounts,
             assets=work.assets.all(),
             given=given,

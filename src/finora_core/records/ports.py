@@ -104,6 +104,9 @@ class Decisions(Protocol):
     def barred(self, person: UUID, ids: Collection[UUID]) -> Set[UUID]:
         """Those that the person imported or entered, where the tenant separates duties."""
 
+    def closed(self, ids: Collection[UUID]) -> Set[UUID]:
+        """Those of a closed period, whose label stays as it is."""
+
     def settings(self) -> ReviewSettings:
         """The tenant's, or the usual ones."""
 

@@ -130,7 +130,9 @@ class RecordService:
                 _reverse(work, old.entry_id)
                 if old.parts and amount != old.amount:
                     raise SplitStands(f"the record is split into parts of {old.amount}")
-                entry_id = _post(work, new_id(), account_id, on_date, amount)
+                late = on_date == old.on_date and old.entry_id
+                booked_on = work.journal.get(late).on_date if late else on_date
+                entry_id = _post(work, new_id(), account_id, on_date, amount, booked_on)
                 if old.entry_id and entry_id:
                     work.records.move_label(old.entry_id, entry_id)
             row = _row(old)
@@ -258,13 +260,24 @@ def _lock(work: RecordsWork, record: Record, field: str) -> None:
 
 
 def _post(
-    work: RecordsWork, entry_id: UUID, account_id: UUID, on_date: date, amount: Amount
+    work: RecordsWork,
+    entry_id: UUID,
+    account_id: UUID,
+    on_date: date,
+    amount: Amount,
+    booked_on: date | None = None,
 ) -> UUID | None:
+    """`booked_on` is another day where the record's own was closed when it came."""
     if not amount:
         return None
     outside = system_account(work, OUTSIDE, AccountKind.OUTSIDE)
     legs = (Posting(account_id, amount), Posting(outside.id, -amount))
-    work.journal.add((Entry(id=entry_id, on_date=on_date, postings=legs, cause="record"),))
+    booked_on = booked_on or on_date
+    bank_date = on_date if on_date < booked_on else None
+    entry = Entry(
+        id=entry_id, on_date=booked_on, postings=legs, cause="record", bank_date=bank_date
+    )
+    work.journal.add((entry,))
     return entry_id
 
 

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field
 from finora_core.insights.explain.model import By, Direction, Explanation, Figure, Part
 from finora_core.kernel.scope import Scope
 from finora_web.api.entries import EntryOut
+from finora_web.api.records import SplitPartOut
 from finora_web.contract import Code, Day, Id, MoneyOut, Out, Paged, Routes, Single
 from finora_web.services import Services
 
@@ -41,6 +42,7 @@ class PartOut(Out):
     label: str
     amount: MoneyOut
     postings: int
+    category: str | None = Field(description="Of a posting: what it counts under.")
     path: str = Field(description="Explains the part in turn.")
 
 
@@ -58,6 +60,10 @@ class SaidOut(Out):
     source: str
     set_by: UUID
     at: datetime
+    rule_id: UUID | None
+    parts: Annotated[list[SplitPartOut], BeforeValidator(list)] = Field(
+        description="Of a label that splits its entry."
+    )
 
 
 class ReceivedOut(Out):
@@ -97,7 +103,13 @@ def _part(part: Part) -> dict[str, object]:
     below = f"{PREFIX}/entries/{part.entry_id}"
     if part.figure is not None:
         below = path_of(part.figure)
-    return {"label": part.label, "amount": part.amount, "postings": part.postings, "path": below}
+    return {
+        "label": part.label,
+        "amount": part.amount,
+        "postings": part.postings,
+        "category": part.category,
+        "path": below,
+    }
 
 
 def _shown(found: Explanation) -> dict[str, object]:

@@ -6,6 +6,7 @@ from finora_web.api import (
     auth,
     budgets,
     categories,
+    closings,
     credentials,
     entries,
     events,
@@ -18,9 +19,11 @@ from finora_web.api import (
     jobs,
     me,
     people,
+    rates,
     receipts,
     records,
     recurring,
+    reports,
     review,
     rules,
     tenants,
@@ -57,6 +60,9 @@ ENDPOINTS: tuple[Endpoint, ...] = tuple(
         credentials,
         events,
         exports,
+        reports,
+        rates,
+        closings,
     )
     for endpoint in module.routes
 )

@@ -33,6 +33,7 @@ from finora_core.kernel.ids import new_id
 from finora_core.kernel.page import DEFAULT_LIMIT, Page, checked_limit
 from finora_core.kernel.scope import Scope
 from finora_core.kernel.work import Begin, retried
+from finora_core.ledger.model import PeriodClosed
 from finora_core.records.model import (
     BadRecord,
     DecisionSource,
@@ -117,6 +118,7 @@ class ReviewService:
         with self.begin(scope) as work:
             found = work.records.some(ids)
             barred = work.decisions.barred(scope.user_id, ids)
+            closed = work.decisions.closed(ids)
             rulings: list[Ruling] = []
             refusals: dict[UUID, Refusal] = {}
             for record_id in ids:
@@ -125,6 +127,8 @@ class ReviewService:
                         raise RecordNotFound(f"no record {record_id}")
                     if record_id in barred:
                         raise DutiesSeparate(_BARRED)
+                    if record_id in closed:
+                        raise PeriodClosed("its period is closed: its category stays as it is")
                     rulings.append(act(found[record_id]))
                 except Refusal as refusal:
                     refusals[record_id] = refusal

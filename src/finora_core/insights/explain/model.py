@@ -14,6 +14,7 @@ import attrs
 from finora_core.kernel.amount import Amount
 from finora_core.kernel.errors import Invalid
 from finora_core.ledger.model import Entry
+from finora_core.records import model as records
 
 
 class BadFigure(Invalid):
@@ -107,6 +108,8 @@ class Part:
     postings: int
     figure: Figure | None = None
     entry_id: UUID | None = None
+    category: str | None = None
+    """Of a posting: what it counts under. A split one is a part for each of its own."""
     on_date: date | None = None
     """Of a posting."""
 
@@ -132,6 +135,10 @@ class Said:
     source: str
     set_by: UUID
     at: datetime
+    rule_id: UUID | None = None
+    """The rule that said it; it may be gone since."""
+    parts: tuple[records.Part, ...] = ()
+    """Of a label that splits its entry."""
 
 
 @attrs.frozen(kw_only=True)

@@ -53,6 +53,7 @@ class ExplainService:
                         amount=attrs.evolve(zero, units=each.units),
                         postings=1,
                         entry_id=each.entry_id,
+                        category=each.category,
                         on_date=each.on_date,
                     )
                     for each in page.items

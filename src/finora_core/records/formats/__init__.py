@@ -5,6 +5,7 @@ from collections.abc import Callable
 from finora_core.plugins import StatementFormat, hookimpl
 from finora_core.records.formats.camt import CamtStatements
 from finora_core.records.formats.csv import CsvStatements
+from finora_core.records.formats.finora import FinoraRecords
 from finora_core.records.formats.mt940 import Mt940Statements
 from finora_core.records.formats.ofx import OfxStatements
 from finora_core.records.formats.qif import QifStatements
@@ -17,3 +18,4 @@ def register_statement_formats(register: Callable[[StatementFormat], None]) -> N
     register(Mt940Statements())
     register(QifStatements())
     register(CsvStatements())
+    register(FinoraRecords())

@@ -1,10 +1,10 @@
-"""What tenants ask of language models is counted; texts have vectors."""
+"""Rates, closed periods and reports."""
 
 from alembic import op
 
 from finora_adapters.postgres.migrate import run_sql
 
-revision = "0011_models"
+revision = "0011_reports"
 down_revision = "0010_rules"
 
 

@@ -4,8 +4,8 @@ from alembic import op
 
 from finora_adapters.postgres.migrate import run_sql
 
-revision = "0012_pipeline"
-down_revision = "0011_models"
+revision = "0013_pipeline"
+down_revision = "0012_models"
 
 
 def upgrade() -> None:

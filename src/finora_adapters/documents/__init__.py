@@ -1,0 +1,1 @@
+"""Documents in the formats that need a library: what `finora[export]` brings."""

@@ -1,0 +1,1 @@
+"""What things are worth: dated rates, and later prices."""

@@ -1,0 +1,1 @@
+"""Dated FX rates: facts beside facts, and conversion that names the ones it used."""
