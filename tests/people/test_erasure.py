@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -35,6 +35,7 @@ from finora_core.audit.service import AnchorService, Auditor
 from finora_core.identity.erasure.model import Tie, planned
 from finora_core.identity.roles import Role
 from finora_core.identity.tenants.model import Member, Tenant, TenantGone, TenantKind
+from finora_core.intelligence.model import Line
 from finora_core.jobs.service import JobRunner
 from finora_core.kernel.ids import new_id
 from finora_core.ledger.model import AccountKind, AccountOpened
@@ -97,6 +98,7 @@ def life(app: Flask, finora: Finora, admin: Engine, sign_up: SignUp) -> Life:
     for tenant in (ada.home_id, solo):
         fill(ada, tenant, word)
         worked(admin, tenant)
+        modelled(finora, Scope(tenant_id=tenant, user_id=ada.user_id), word)
     household(finora, Scope(tenant_id=ada.home_id, user_id=ada.user_id))
     for tenant in (ada.home_id, solo, shared):
         ada.good("POST", "/tokens", {"name": word, "permissions": ["books:read"]}, tenant=tenant)
@@ -183,6 +185,13 @@ def worked(admin: Engine, tenant: UUID) -> None:
     with admin.begin() as connection:
         connection.execute(ALERTED, {"t": str(tenant)})
         connection.execute(CHANGED, {"t": str(tenant)})
+
+
+def modelled(finora: Finora, scope: Scope, word: str) -> None:
+    """A question to a model, and a text as a vector."""
+    line = Line(id=uuid4(), description=word, date=date.fromisoformat(DAY))
+    finora.categoriser.suggest(scope, [line], [word])
+    finora.likeness.remember(scope, [word])
 
 
 def household(finora: Finora, scope: Scope) -> None:

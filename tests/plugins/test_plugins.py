@@ -140,7 +140,7 @@ def test_a_plugins_model_is_chosen_by_name_and_given_the_settings(install: objec
     assert callable(install)
     loaded = load_plugins([install("p_model", MODELS), OWN_MODELS])
     assert set(loaded.language_models) == {"local", "openai", "mine"}
-    assert set(loaded.embeddings) == {"hashing", "mine"}
+    assert set(loaded.embeddings) == {"hashing", "minilm", "mine"}
     key = SecretStr("sk-mine")
     settings = Settings(llm_provider="mine", llm_key=key, embeddings="mine", llm_timeout_s=7)
     model: Any = language_model_of(settings, loaded)
