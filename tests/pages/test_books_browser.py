@@ -3,7 +3,7 @@ changed in place. See `test_browser` for what fails each of these tests besides.
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -30,6 +30,11 @@ PAGES = [
     "/forecast",
     "/rules",
     "/rules/new",
+    "/reports",
+    "/reports?kind=balance_sheet",
+    "/reports?kind=cash_flow",
+    "/reports/files",
+    "/reports/closing",
 ]
 
 
@@ -176,6 +181,27 @@ def test_category_and_note_are_changed_in_place(page: Page) -> None:
     expect(row.locator(".inline")).to_have_text("Fun")
     row.get_by_role("link").click()
     expect(page.locator("main")).to_contain_text("by a person")
+
+
+def test_the_month_is_closed_and_stays_as_it_is(
+    served: Served, visitor: Visitor, household: Scope
+) -> None:
+    visit = visitor()
+    visit.refused.add(409)
+    page = sign_in(served, visit, household)
+    to(page, "/reports/closing")
+    page.get_by_role("button", name="Close").click()
+    expect(page.locator(".note.good")).to_contain_text("The books are closed")
+    earlier = months_after(FIRST, -1)
+    last = FIRST - timedelta(days=1)
+    to(page, f"/reports?since={earlier}&until={last}")
+    page.get_by_role("row", name="Food").first.get_by_role("link").first.click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("−40.00 EUR")
+    to(page, f"/records?since={earlier}&until={last}&text=market")
+    page.locator("#records .inline").first.click()
+    page.locator("#records").get_by_label("Category", exact=True).fill("Elsewhere")
+    page.keyboard.press("Enter")
+    expect(page.locator("#records [role=alert]")).to_contain_text("closed")
 
 
 @pytest.fixture

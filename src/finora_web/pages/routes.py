@@ -25,6 +25,7 @@ from finora_web.pages.plan.forecast import ForecastPage
 from finora_web.pages.plan.goals import Goals
 from finora_web.pages.plan.recurring import RecurringPage
 from finora_web.pages.records import Records
+from finora_web.pages.reports import Reports
 from finora_web.pages.rules.page import Rules
 from finora_web.pages.session import Session
 from finora_web.pages.settings import SettingsPage
@@ -39,6 +40,7 @@ def pages(gate: Gate) -> Blueprint:
     _add_dashboard(blueprint, gate)
     _add_plan(blueprint, gate)
     _add_rules(blueprint, gate)
+    _add_reports(blueprint, gate)
     _add_entry(blueprint, gate)
     _add_account(blueprint, gate)
     blueprint.register_error_handler(Refusal, refused)
@@ -127,6 +129,22 @@ def _add_rules(blueprint: Blueprint, gate: Gate) -> None:
         ("/rules/runs", "run_rules", rules.run),
         ("/rules/runs/<uuid:run_id>/undo", "undo_run", rules.undo),
         ("/parts/rules/preview", "preview_rule", rules.preview),
+    )
+    _add(blueprint, looked_at, tuple((path, name, ours(view)) for path, name, view in sent_to))
+
+
+def _add_reports(blueprint: Blueprint, gate: Gate) -> None:
+    reports = Reports(gate)
+    looked_at: Routes = (
+        ("/reports", "reports", reports.page),
+        ("/reports/files", "report_files", reports.files),
+        ("/reports/files/<uuid:report_id>", "report_file", reports.file),
+        ("/reports/closing", "closing", reports.closing),
+    )
+    sent_to: Routes = (
+        ("/reports/files", "ask_report", reports.ask),
+        ("/reports/closing", "close", reports.close),
+        ("/reports/closing/reopen", "reopen", reports.reopen),
     )
     _add(blueprint, looked_at, tuple((path, name, ours(view)) for path, name, view in sent_to))
 
