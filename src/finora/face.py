@@ -20,6 +20,8 @@ from finora_adapters.plugins import PluginInfo, Plugins
 from finora_adapters.postgres.tenants import PgTenants
 from finora_adapters.settings import Settings, from_environment
 from finora_core.audit.service import AnchorService, Auditor, AuditService
+from finora_core.categories.approvals.service import ReviewService
+from finora_core.categories.pipeline.service import PipelineService
 from finora_core.categories.rules.model import RuleRun, RunFilter
 from finora_core.categories.rules.service import RuleService
 from finora_core.categories.service import CategoryService
@@ -66,6 +68,8 @@ class Finora:
         self.ledger = services.get(LedgerService)
         self.records = services.get(RecordService)
         self.imports = services.get(ImportService)
+        self.pipeline = services.get(PipelineService)
+        self.review = services.get(ReviewService)
         self.categories = services.get(CategoryService)
         self.rules = services.get(RuleService)
         self.wallet = services.get(WalletService)
@@ -223,9 +227,11 @@ class Finora:
 
     def _run_until_over(self, scope: Scope, job_id: UUID) -> Job:
         while True:
-            self.run_jobs()
+            # This job alone: what it causes may take longer, and is for whoever runs jobs.
+            self._runner.run_id(scope.tenant_id, job_id)
             job = self.jobs.get(scope, job_id)
             if job.state.over:
+                self.run_jobs(0)
                 return job
             time.sleep(_POLL_S)
 

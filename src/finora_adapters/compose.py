@@ -54,6 +54,10 @@ from finora_adapters.storage.directory import DirectoryObjects
 from finora_adapters.storage.s3 import S3Objects
 from finora_core.audit.ports import Anchors
 from finora_core.audit.service import AnchorService, Auditor, AuditService
+from finora_core.categories.approvals.service import ReviewService
+from finora_core.categories.pipeline import reactions as pipeline_reactions
+from finora_core.categories.pipeline.likeness import learn
+from finora_core.categories.pipeline.service import Classifiers, PipelineService
 from finora_core.categories.rules import reactions as rules_reactions
 from finora_core.categories.rules.service import RuleService
 from finora_core.categories.service import CategoryService
@@ -126,6 +130,7 @@ class NotDurable(Unavailable):
 SCHEDULES: tuple[Schedule, ...] = jobs_reactions.SCHEDULES
 SUBSCRIPTIONS: tuple[Subscription, ...] = (
     *records_reactions.SUBSCRIPTIONS,
+    *pipeline_reactions.SUBSCRIPTIONS,
     *reports_reactions.SUBSCRIPTIONS,
     *rules_reactions.SUBSCRIPTIONS,
     *jobs_reactions.SUBSCRIPTIONS,
@@ -494,6 +499,16 @@ class Capabilities(Module):
 
     @singleton
     @provider
+    def review(self, database: Postgres) -> ReviewService:
+        return ReviewService(database.begin)
+
+    @singleton
+    @provider
+    def pipeline(self, database: Postgres, categoriser: Categoriser) -> PipelineService:
+        return PipelineService(database.begin, Classifiers(learn), categoriser)
+
+    @singleton
+    @provider
     def categories(self, database: Postgres) -> CategoryService:
         return CategoryService(database.begin)
 
@@ -643,6 +658,7 @@ class Capabilities(Module):
         database: Postgres,
         queue: Queue,
         imports: ImportService,
+        pipeline: PipelineService,
         reports: ReportService,
         rules: RuleService,
         sweeper: FileSweeper,
@@ -675,7 +691,7 @@ class Capabilities(Module):
         handlers |= insights_reactions.handlers(
             watching, budgets.words, lambda *told: notices.get().tell(*told)
         )
-        handlers |= rules_reactions.handlers(rules)
+        handlers |= pipeline_reactions.handlers(pipeline) | rules_reactions.handlers(rules)
         pauses = {each.job: each.pause_s for each in SUBSCRIPTIONS}
         limit_s = self.settings.job_limit_s
         return JobRunner(queue, PgSealer(database), handlers, limit_s, pauses)

@@ -89,7 +89,9 @@ def test_lines_get_categories_of_the_list(database: Postgres, scope: Scope) -> N
     lines = [a_line() for _ in range(120)]
     model = Scripted(chooses(1))
     said = Categoriser(models(database, model)).suggest(scope, lines, CATEGORIES)
-    wanted = Suggestion(category="Food", confidence=9_000, rationale="MODEL_DESCRIPTION")
+    wanted = Suggestion(
+        category="Food", confidence=9_000, rationale="MODEL_DESCRIPTION", model="m-1"
+    )
     assert said == Ok({line.id: wanted for line in lines})
     assert [len(question.data["lines"]) for question in model.asked] == [50, 50, 20]  # type: ignore[arg-type]  # JSON
 

@@ -142,6 +142,8 @@ def fill(caller: Caller, tenant: UUID, word: str) -> None:
     caller.get("/wallet/summary", tenant=tenant)
     plans(caller, tenant, one, word)
     ruled(caller, tenant, one, word)
+    caller.good("PATCH", "/review/settings", {"similar_auto": 9_300}, tenant=tenant)
+    caller.good("POST", "/records/reprocess", {"text": word}, tenant=tenant)
     caller.good("POST", "/closings", {"through": "1999-12-31"}, tenant=tenant)
     caller.good("POST", "/reports", {"kind": "records", "format": "csv"}, tenant=tenant)
 
@@ -201,6 +203,7 @@ def household(finora: Finora, scope: Scope) -> None:
     euro = Amount.parse("1.00", currency("EUR"))
     ledger.post_hold(scope, ledger.hold(scope, one, euro).id, two)
     ledger.hold(scope, one, euro)
+    finora.likeness.remember(scope, ["a text of hers"])
 
 
 def send(caller: Caller, tenant: UUID, path: str, content: bytes) -> None:

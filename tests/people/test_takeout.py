@@ -61,6 +61,8 @@ def live(person: Caller, finora: Finora) -> None:
     rule(scope, finora, one)
     plan(scope, finora, one)
     finora.records.categorise(scope, record.id, "rent")
+    finora.pipeline.reprocess(scope)
+    finora.review.change_settings(scope, similar_auto=9_500)
     line = Line(id=record.id, description=record.description, date=record.on_date)
     finora.categoriser.suggest(scope, [line], ["rent"])
     person.good("DELETE", f"/records/{record.id}")

@@ -1,1 +1,1 @@
-"""Categories: the tenant's list, rules, likeness to what people decided, approvals."""
+"""Which category a record has, and why."""

@@ -34,6 +34,8 @@ class Suggestion:
     """Basis points: what the model claims. 0 where the category is ''."""
     rationale: str
     """Codes only: nothing that a model wrote gets this far."""
+    model: str = ""
+    """Which one said so."""
 
 
 def nothing_to_choose(lines: Iterable[Line]) -> dict[UUID, Suggestion]:

@@ -154,7 +154,8 @@ class Categoriser:
                 stopped = _failure(asked)
                 # The rest is asked about again, and then this is told.
                 return Partial(found, type(stopped).__name__) if found else stopped
-            found |= about.read(asked.value.value)
+            said, model = about.read(asked.value.value), str(asked.value.model)[:100]
+            found |= {each: attrs.evolve(one, model=model) for each, one in said.items()}
         left = len(once) - len(found)
         return Partial(found, f"{left} not answered") if left else Ok(found)
 
