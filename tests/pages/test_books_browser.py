@@ -30,6 +30,7 @@ PAGES = [
     "/forecast",
     "/rules",
     "/rules/new",
+    "/review",
     "/reports",
     "/reports?kind=balance_sheet",
     "/reports?kind=cash_flow",
@@ -202,6 +203,57 @@ def test_the_month_is_closed_and_stays_as_it_is(
     page.locator("#records").get_by_label("Category", exact=True).fill("Elsewhere")
     page.keyboard.press("Enter")
     expect(page.locator("#records [role=alert]")).to_contain_text("closed")
+
+
+def test_the_queue_is_worked_off_by_keys(served: Served, visitor: Visitor, own: Scope) -> None:
+    books = served.books
+    account = books.ledger.open_account(own, "Giro").id
+    for number, name in enumerate(("Kiosk", "Kiosk", "Baker", "Tram"), 1):
+        new = NewRecord(
+            account_id=account,
+            on_date=date(2026, 3, number),
+            description=f"No {number}",
+            counterparty=name,
+            amount=Amount(-100 * number, EUR),
+        )
+        books.records.create(own, new)
+    visit = visitor()
+    visit.refused.add(409)
+    page = sign_in(served, visit, own)
+    line = page.locator("#queue > li")
+    for _ in range(60):
+        to(page, "/review")
+        if line.count() == 4:
+            break
+        page.wait_for_timeout(500)
+    expect(line).to_have_count(4)
+    page.keyboard.press("j")
+    expect(line.nth(0)).to_be_focused()
+    page.keyboard.press("j")
+    page.keyboard.press("k")
+    expect(line.nth(0)).to_be_focused()
+    page.keyboard.press("?")
+    expect(page.get_by_text("take back what was just said")).to_be_visible()
+    page.keyboard.press("?")
+    expect(page.get_by_text("take back what was just said")).to_be_hidden()
+    page.keyboard.press("j")
+    page.keyboard.press("o")
+    page.keyboard.type("Snacks")
+    page.keyboard.press("Enter")
+    done = page.locator("#queue > li", has=page.locator(".reviewed"))
+    expect(done).to_contain_text("The category is changed.")
+    expect(page.locator("#said")).to_contain_text("The category is changed.")
+    expect(page.locator("#queue > li:focus .waiting")).to_be_visible()
+    page.keyboard.press("r")
+    expect(done).to_contain_text("the rule is made")
+    page.keyboard.press("u")
+    expect(done).to_contain_text("judged again")
+    page.keyboard.press("o")
+    page.keyboard.press("Escape")
+    expect(page.locator("#queue > li:focus")).to_have_count(1)
+    page.keyboard.press("x")
+    expect(page.locator(".tick input:checked")).to_have_count(1)
+    assert len(books.rules.list(own).items) == 1
 
 
 @pytest.fixture

@@ -33,6 +33,7 @@ PAGES = (
     "/forecast",
     "/rules",
     "/rules/new",
+    "/review",
     "/reports",
     "/reports?kind=balance_sheet",
     "/reports?kind=cash_flow",

@@ -26,6 +26,7 @@ from finora_web.pages.plan.goals import Goals
 from finora_web.pages.plan.recurring import RecurringPage
 from finora_web.pages.records import Records
 from finora_web.pages.reports import Reports
+from finora_web.pages.review import Review
 from finora_web.pages.rules.page import Rules
 from finora_web.pages.session import Session
 from finora_web.pages.settings import SettingsPage
@@ -112,8 +113,9 @@ def _add_plan(blueprint: Blueprint, gate: Gate) -> None:
 
 
 def _add_rules(blueprint: Blueprint, gate: Gate) -> None:
-    rules = Rules(gate)
+    rules, review = Rules(gate), Review(gate)
     looked_at: Routes = (
+        ("/review", "review", review.page),
         ("/rules", "rules", rules.page),
         ("/rules/new", "new_rule", rules.new),
         ("/rules/<uuid:rule_id>", "rule", rules.one),
@@ -121,6 +123,10 @@ def _add_rules(blueprint: Blueprint, gate: Gate) -> None:
         ("/parts/rules/runs/<uuid:run_id>", "rule_run_part", rules.run_part),
     )
     sent_to: Routes = (
+        ("/review/<uuid:record_id>/approve", "approve", review.approve),
+        ("/review/<uuid:record_id>/override", "override", review.override),
+        ("/review/<uuid:record_id>/back", "take_back", review.take_back),
+        ("/review/bulk", "approve_all", review.bulk),
         ("/rules", "create_rule", rules.write),
         ("/rules/<uuid:rule_id>", "change_rule", rules.write),
         ("/rules/<uuid:rule_id>/active", "activate_rule", rules.activate),
