@@ -5,10 +5,10 @@ from typing import Any
 from uuid import UUID
 
 import attrs
-from finora_core.categories.approvals.model import BulkAction, ItemOutcome, Proposal
 from flask import Response, g, make_response, redirect, render_template, request
 from werkzeug.wrappers import Response as Answer
 
+from finora_core.categories.approvals.model import BulkAction, ItemOutcome, Proposal
 from finora_core.kernel.errors import Refusal
 from finora_core.kernel.scope import Scope
 from finora_core.records.model import Decision, Record
