@@ -57,9 +57,10 @@ class PostgresTooOld(Unavailable):
     code = "POSTGRES_TOO_OLD"
 
 
-def migrate(engine: Engine, login: str | None = None) -> str:
-    """Bring the database to the newest revision and return it; `login` is the run-time user,
-    which is given the right to act as the run-time roles."""
+def migrate(engine: Engine, login: str | None = None, to: str | None = None) -> str:
+    """Bring the database to the newest revision, or to an older one that it has not reached yet,
+    and return it; `login` is the run-time user, which is given the right to act as the run-time
+    roles."""
     with engine.connect() as connection, connection.begin():
         _check_version(connection)
         connection.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _LOCK})
@@ -72,8 +73,8 @@ def migrate(engine: Engine, login: str | None = None) -> str:
         connection.execute(text(f"set local role {access.MIGRATOR}"))
         config = _config()
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-        revision = head()
+        revision = to or head()
+        command.upgrade(config, revision)
         _note(connection, revision)
         return revision
 
