@@ -134,7 +134,7 @@ def test_a_migration_that_fails_leaves_nothing(make_database: MakeDatabase) -> N
 # A household of the release before rules: an account, a payment that somebody gave a category and
 # one that nobody did.
 HOUSEHOLD = """
-select set_config('finora.tenant', '00000000-0000-0000-0000-00000000000a', false);
+select set_config('finora.tenant', '00000000-0000-0000-0000-00000000000a', true);
 insert into finora.tenant (tenant_id, key) values ('00000000-0000-0000-0000-00000000000a', 'a');
 insert into finora.account (tenant_id, id, name, kind, normal, asset) values
   ('00000000-0000-0000-0000-00000000000a', '00000000-0000-0000-0000-0000000000a1', 'Giro',
