@@ -1,8 +1,8 @@
 """Every benchmark in turn, as its defaults are: `make bench`, or `make bench NAMES="jobs wallet"`.
 
-Each runs in a process of its own, and prints its table; one that fails does not keep the others from
-running. The last line is one JSON object: the figures of each by its name, null where it failed.
-Takes long; nothing else should run meanwhile.
+Each runs in a process of its own, and prints its table; one that fails does not keep the others
+from running. The last line is one JSON object: the figures of each by its name, null where it
+failed. Takes long; nothing else should run meanwhile.
 """
 
 import json
