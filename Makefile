@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 FILES ?=
+NAMES ?=
 PROCESSES ?= $(shell $(PYTHON) -c 'import os; print(min(4, (os.cpu_count() or 1) + 1))')
 
 .DELETE_ON_ERROR:
@@ -34,7 +35,7 @@ spec: $(STAMP)
 	@$(BIN)/python tools/spec.py
 
 bench: $(STAMP)
-	@$(BIN)/python -m benchmarks
+	@$(BIN)/python benchmarks $(NAMES)
 
 # Kills, cuts and lost answers under load: make chaos SEED=7 SECONDS=600, or KILLS=200; over the API
 # with TARGET=http.

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Run once, when the database is made: the logins of docs/operating.md. `finora migrate` makes the
+# Run once, when the database is made: the logins of docs/operating.md, and pgvector. `finora migrate` makes the
 # roles that they take.
 set -eu
 psql --no-psqlrc --set ON_ERROR_STOP=1 \
@@ -12,4 +12,5 @@ create role finora_backup login bypassrls password :'backup' in role pg_read_all
 alter database :"database" owner to finora_owner;
 revoke connect, temporary on database :"database" from public;
 grant connect, temporary on database :"database" to finora_app, finora_backup;
+create extension vector;
 SQL

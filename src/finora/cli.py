@@ -17,6 +17,7 @@ from finora.commands import (
     mail,
     plans,
     reports,
+    review,
     rules,
     serving,
     statements,
@@ -36,6 +37,7 @@ app.command("demo")(upkeep.demo)
 app.command("import")(statements.import_)
 app.command("accounts")(books.accounts)
 app.command("records")(books.records)
+app.command("review")(review.review)
 app.command("wallet")(books.wallet)
 app.command("explain")(explain.explain)
 app.command("export")(books.export)

@@ -20,6 +20,8 @@ from finora_adapters.plugins import PluginInfo, Plugins
 from finora_adapters.postgres.tenants import PgTenants
 from finora_adapters.settings import Settings, from_environment
 from finora_core.audit.service import AnchorService, Auditor, AuditService
+from finora_core.categories.approvals.service import ReviewService
+from finora_core.categories.pipeline.service import PipelineService
 from finora_core.categories.rules.model import RuleRun, RunFilter
 from finora_core.categories.rules.service import RuleService
 from finora_core.categories.service import CategoryService
@@ -33,6 +35,7 @@ from finora_core.insights.goals.service import GoalService
 from finora_core.insights.recurring.service import RecurringService
 from finora_core.insights.reports.service import ReportService
 from finora_core.insights.wallet.service import WalletService
+from finora_core.intelligence.service import Categoriser, Likeness, Models
 from finora_core.jobs.model import Job, JobState, JobStateConflict
 from finora_core.jobs.ports import Queue
 from finora_core.jobs.service import JobRunner, JobService
@@ -65,6 +68,8 @@ class Finora:
         self.ledger = services.get(LedgerService)
         self.records = services.get(RecordService)
         self.imports = services.get(ImportService)
+        self.pipeline = services.get(PipelineService)
+        self.review = services.get(ReviewService)
         self.categories = services.get(CategoryService)
         self.rules = services.get(RuleService)
         self.wallet = services.get(WalletService)
@@ -82,6 +87,9 @@ class Finora:
         self.tokens = services.get(TokenService)
         self.secrets = services.get(SecretService)
         self.keys = services.get(KeyService)
+        self.models = services.get(Models)
+        self.categoriser = services.get(Categoriser)
+        self.likeness = services.get(Likeness)
         self._services = services
         self.audit = services.get(AuditService)
         self.auditor = services.get(Auditor)
@@ -219,9 +227,11 @@ class Finora:
 
     def _run_until_over(self, scope: Scope, job_id: UUID) -> Job:
         while True:
-            self.run_jobs()
+            # This job alone: what it causes may take longer, and is for whoever runs jobs.
+            self._runner.run_id(scope.tenant_id, job_id)
             job = self.jobs.get(scope, job_id)
             if job.state.over:
+                self.run_jobs(0)
                 return job
             time.sleep(_POLL_S)
 

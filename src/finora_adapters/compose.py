@@ -54,6 +54,10 @@ from finora_adapters.storage.directory import DirectoryObjects
 from finora_adapters.storage.s3 import S3Objects
 from finora_core.audit.ports import Anchors
 from finora_core.audit.service import AnchorService, Auditor, AuditService
+from finora_core.categories.approvals.service import ReviewService
+from finora_core.categories.pipeline import reactions as pipeline_reactions
+from finora_core.categories.pipeline.likeness import learn
+from finora_core.categories.pipeline.service import Classifiers, PipelineService
 from finora_core.categories.rules import reactions as rules_reactions
 from finora_core.categories.rules.service import RuleService
 from finora_core.categories.service import CategoryService
@@ -89,6 +93,9 @@ from finora_core.insights.reports.service import ReportService
 from finora_core.insights.reports.tables import CsvWriter, Document, JsonWriter
 from finora_core.insights.service import WatchService
 from finora_core.insights.wallet.service import WalletService
+from finora_core.intelligence.breaker import Breaker
+from finora_core.intelligence.ports import Embeddings, LanguageModel, ModelAccess
+from finora_core.intelligence.service import Categoriser, Likeness, Models
 from finora_core.jobs import reactions as jobs_reactions
 from finora_core.jobs.model import Handler, Progress, Schedule, Subscription
 from finora_core.jobs.operators import OperatorService
@@ -123,6 +130,7 @@ class NotDurable(Unavailable):
 SCHEDULES: tuple[Schedule, ...] = jobs_reactions.SCHEDULES
 SUBSCRIPTIONS: tuple[Subscription, ...] = (
     *records_reactions.SUBSCRIPTIONS,
+    *pipeline_reactions.SUBSCRIPTIONS,
     *reports_reactions.SUBSCRIPTIONS,
     *rules_reactions.SUBSCRIPTIONS,
     *jobs_reactions.SUBSCRIPTIONS,
@@ -189,6 +197,36 @@ def mailer_of(settings: Settings) -> Mailer:
     if settings.env == "production":
         raise refusal(tuple(production_problems(settings)))
     return ConsoleMailer(settings.data / "mail", settings.sender)
+
+
+def model_access(settings: Settings) -> ModelAccess:
+    return ModelAccess(
+        url=settings.llm_url,
+        key=settings.llm_key.get_secret_value() if settings.llm_key else None,
+        model=settings.llm_model,
+        limit_s=settings.llm_timeout_s,
+    )
+
+
+def language_model_of(settings: Settings, plugins: Plugins) -> LanguageModel:
+    """The one that is set, else the one behind the URL, else the one of a laptop."""
+    name = settings.llm_provider or ("local" if settings.llm_url is None else "openai")
+    if name == "openai" and find_spec("httpx2") is None:
+        raise refusal((("FINORA_LLM_URL", "it needs httpx2: install finora[llm]"),))
+    if name not in plugins.language_models:
+        listed = ", ".join(sorted(plugins.language_models))
+        raise refusal((("FINORA_LLM_PROVIDER", f"there is no {name}; there are: {listed}"),))
+    return plugins.language_models[name](model_access(settings))
+
+
+def embeddings_of(settings: Settings, plugins: Plugins) -> Embeddings:
+    if settings.embeddings not in plugins.embeddings:
+        listed = ", ".join(sorted(plugins.embeddings))
+        said = f"there is no {settings.embeddings}; there are: {listed}"
+        raise refusal((("FINORA_EMBEDDINGS", said),))
+    if settings.embeddings == "minilm" and find_spec("onnxruntime") is None:
+        raise refusal((("FINORA_EMBEDDINGS", "minilm needs onnxruntime: install finora[ml]"),))
+    return plugins.embeddings[settings.embeddings](model_access(settings))
 
 
 def letters_of(settings: Settings) -> Letters:
@@ -419,10 +457,22 @@ class Doors(Module):
 class Providers(Module):
     """What plugins bring."""
 
+    settings: Settings
+
     @singleton
     @provider
     def plugins(self) -> Plugins:
         return load_plugins()
+
+    @singleton
+    @provider
+    def language_model(self, plugins: Plugins) -> LanguageModel:
+        return language_model_of(self.settings, plugins)
+
+    @singleton
+    @provider
+    def embeddings(self, plugins: Plugins) -> Embeddings:
+        return embeddings_of(self.settings, plugins)
 
 
 @attrs.define(slots=False)  # injector writes to it
@@ -446,6 +496,16 @@ class Capabilities(Module):
     def imports(self, database: Postgres, objects: Objects, plugins: Plugins) -> ImportService:
         lines, size = self.settings.import_max_lines, self.settings.import_max_mb << 20
         return ImportService(database.begin, objects, plugins.statement_formats, lines, size)
+
+    @singleton
+    @provider
+    def review(self, database: Postgres) -> ReviewService:
+        return ReviewService(database.begin)
+
+    @singleton
+    @provider
+    def pipeline(self, database: Postgres, categoriser: Categoriser) -> PipelineService:
+        return PipelineService(database.begin, Classifiers(learn), categoriser)
 
     @singleton
     @provider
@@ -524,6 +584,22 @@ class Capabilities(Module):
 
     @singleton
     @provider
+    def models(self, database: Postgres, model: LanguageModel) -> Models:
+        breaker = Breaker(SystemClock())
+        return Models(database.begin, model, breaker, self.settings.llm_daily_tokens)
+
+    @singleton
+    @provider
+    def categoriser(self, models: Models) -> Categoriser:
+        return Categoriser(models)
+
+    @singleton
+    @provider
+    def likeness(self, database: Postgres, embeddings: Embeddings) -> Likeness:
+        return Likeness(database.begin, embeddings)
+
+    @singleton
+    @provider
     def jobs(self, database: Postgres) -> JobService:
         return JobService(database.begin)
 
@@ -582,6 +658,7 @@ class Capabilities(Module):
         database: Postgres,
         queue: Queue,
         imports: ImportService,
+        pipeline: PipelineService,
         reports: ReportService,
         rules: RuleService,
         sweeper: FileSweeper,
@@ -614,7 +691,7 @@ class Capabilities(Module):
         handlers |= insights_reactions.handlers(
             watching, budgets.words, lambda *told: notices.get().tell(*told)
         )
-        handlers |= rules_reactions.handlers(rules)
+        handlers |= pipeline_reactions.handlers(pipeline) | rules_reactions.handlers(rules)
         pauses = {each.job: each.pause_s for each in SUBSCRIPTIONS}
         limit_s = self.settings.job_limit_s
         return JobRunner(queue, PgSealer(database), handlers, limit_s, pauses)
@@ -636,7 +713,7 @@ def compose(settings: Settings, opened: "Opened") -> Injector:
     modules = [
         Stores(settings, opened),
         Doors(settings),
-        Providers(),
+        Providers(settings),
         Capabilities(settings),
     ]
     return Injector(modules, auto_bind=False)

@@ -15,10 +15,16 @@ import attrs
 import pluggy
 
 from finora_core import plugins as contract
-from finora_core.plugins import CONTRACT_VERSION, StatementFormat
+from finora_core.plugins import (
+    CONTRACT_VERSION,
+    EmbeddingsProvider,
+    LanguageModelProvider,
+    StatementFormat,
+)
 
 GROUP = "finora"
 MANIFEST = "finora-plugin.toml"
+OWN = ("finora_core.", "finora_adapters.")
 
 
 class PluginRefused(Exception):
@@ -45,41 +51,70 @@ class Plugins:
     """What the installed plugins provide, and how each of them fared."""
 
     statement_formats: Mapping[str, StatementFormat]
+    language_models: Mapping[str, LanguageModelProvider]
+    embeddings: Mapping[str, EmbeddingsProvider]
     found: tuple[PluginInfo, ...]
+
+
+@attrs.frozen
+class _Kind:
+    """One hook, and what is registered through it."""
+
+    hook: str
+    called: str
+    methods: tuple[str, ...]
+    """That each of them has."""
+
+
+_KINDS = (
+    _Kind("register_statement_formats", "statement format", ("recognises", "layout", "read")),
+    # Classes, mostly: what they are called with is theirs to say.
+    _Kind("register_language_models", "language model", ("__call__",)),
+    _Kind("register_embeddings", "embedding", ("__call__",)),
+)
+_Provided = dict[str, dict[str, Any]]
+"""By hook, then by name."""
 
 
 def load_plugins(points: Iterable[EntryPoint] | None = None) -> Plugins:
     """Load every plugin that is installed; never raises for one that is broken."""
-    formats: dict[str, StatementFormat] = {}
+    every: _Provided = {kind.hook: {} for kind in _KINDS}
     found = []
     # Finora's own first, so that nobody can take the name of a format it has.
     chosen = sorted(
         entry_points(group=GROUP) if points is None else points,
-        key=lambda point: (not point.value.startswith("finora_core."), point.name),
+        key=lambda point: (not point.value.startswith(OWN), point.name),
     )
     for point in chosen:
-        mine: dict[str, StatementFormat] = {}
+        mine: _Provided = {kind.hook: {} for kind in _KINDS}
         reason = None
         try:
             _load(point, mine)
-            _take(mine, formats)
+            _take(mine, every)
         # Whatever a stranger's code raises, at import or in a hook, is its own affair; an exit too.
         except (Exception, SystemExit) as error:
             reason = _said(error)
-        provides = () if reason else tuple(f"statement format {name}" for name in sorted(mine))
+        provides = tuple(
+            f"{kind.called} {name}" for kind in _KINDS for name in sorted(mine[kind.hook])
+        )
         found.append(
             PluginInfo(
                 name=point.name,
                 package=point.dist.name if point.dist else point.value.split(".")[0],
                 version=point.dist.version if point.dist else "",
-                provides=provides,
+                provides=() if reason else provides,
                 reason=reason,
             )
         )
-    return Plugins(statement_formats=formats, found=tuple(found))
+    return Plugins(
+        statement_formats=every["register_statement_formats"],
+        language_models=every["register_language_models"],
+        embeddings=every["register_embeddings"],
+        found=tuple(found),
+    )
 
 
-def _load(point: EntryPoint, formats: dict[str, StatementFormat]) -> None:
+def _load(point: EntryPoint, mine: _Provided) -> None:
     _check_manifest(point)
     manager = pluggy.PluginManager(GROUP)
     manager.add_hookspecs(contract)
@@ -88,7 +123,8 @@ def _load(point: EntryPoint, formats: dict[str, StatementFormat]) -> None:
     # A hook that is spelt wrong would otherwise be silently never called.
     manager.check_pending()
     _check_hooks(plugin)
-    manager.hook.register_statement_formats(register=_collect(formats))
+    for kind in _KINDS:
+        getattr(manager.hook, kind.hook)(register=_collect(kind, mine[kind.hook]))
 
 
 def _check_hooks(plugin: object) -> None:
@@ -120,30 +156,30 @@ def _manifest(point: EntryPoint) -> Path | None:
     return None
 
 
-def _collect(formats: dict[str, StatementFormat]) -> Callable[[StatementFormat], None]:
-    def register(provided: StatementFormat) -> None:
+def _collect(kind: _Kind, mine: dict[str, Any]) -> Callable[[Any], None]:
+    def register(provided: Any) -> None:
         name: Any = getattr(provided, "name", None)
         if not isinstance(name, str) or not name.isidentifier() or name != name.lower():
-            raise PluginRefused(f"a statement format's name is lower-case text, not {name!r}")
+            raise PluginRefused(f"a {kind.called}'s name is lower-case text, not {name!r}")
         missing = [
-            method
-            for method in ("recognises", "layout", "read")
-            if not callable(getattr(provided, method, None))
+            method for method in kind.methods if not callable(getattr(provided, method, None))
         ]
         if missing:
-            raise PluginRefused(f"statement format {name} has no {', '.join(missing)}")
-        if name in formats:
-            raise PluginRefused(f"it registers statement format {name} twice")
-        formats[name] = provided
+            raise PluginRefused(f"{kind.called} {name} has no {', '.join(missing)}")
+        if name in mine:
+            raise PluginRefused(f"it registers {kind.called} {name} twice")
+        mine[name] = provided
 
     return register
 
 
-def _take(mine: Mapping[str, StatementFormat], formats: dict[str, StatementFormat]) -> None:
-    for name in mine:
-        if name in formats:
-            raise PluginRefused(f"another plugin has the statement format {name}")
-    formats.update(mine)
+def _take(mine: _Provided, every: _Provided) -> None:
+    for kind in _KINDS:
+        for name in mine[kind.hook]:
+            if name in every[kind.hook]:
+                raise PluginRefused(f"another plugin has the {kind.called} {name}")
+    for hook, provided in mine.items():
+        every[hook].update(provided)
 
 
 def _said(error: BaseException) -> str:

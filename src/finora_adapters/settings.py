@@ -286,6 +286,48 @@ class Settings(BaseModel):
         "https://api.fastmail.com/jmap/session", description="URL of that account's JMAP session."
     )
 
+    llm_provider: str | None = Field(
+        None,
+        pattern=r"^[a-z_][a-z0-9_]*$",
+        description="Which way to language models: `openai`, `local`, or a plugin's. Unset, "
+        "`openai` with FINORA_LLM_URL, else `local`, which stays on this machine and knows little.",
+    )
+    llm_url: str | None = Field(
+        None,
+        description="Where a language model is that speaks like OpenAI's: "
+        "https://openrouter.ai/api/v1.",
+    )
+    llm_key: SecretStr | None = Field(None, description="Key of that model's API.")
+    llm_model: str = Field("", max_length=200, description="Name of the model there.")
+    llm_daily_tokens: int = Field(
+        1_000_000,
+        ge=0,
+        le=10**12,
+        description="Tokens that one tenant may use on one day, UTC; 0 for none.",
+    )
+    llm_timeout_s: int = Field(
+        30, ge=1, le=300, description="Seconds that one question to it may take."
+    )
+    embeddings: str = Field(
+        "hashing",
+        pattern=r"^[a-z_][a-z0-9_]*$",
+        description="What makes vectors of texts: `hashing`, `minilm`, or a plugin's.",
+    )
+
+    @field_validator("llm_url")
+    @classmethod
+    def _safe_for_texts(cls, value: str | None) -> str | None:
+        if value is not None and not (is_safe(value, loopback=True) and "?" not in value):
+            raise ValueError("it is an https URL, or an http one of this machine")
+        return value
+
+    @field_validator("llm_key")
+    @classmethod
+    def _fits_a_header(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not re.fullmatch("[!-~]+", value.get_secret_value()):
+            raise ValueError("a key is one word of ASCII")
+        return value
+
     anchor_key: SecretStr | None = Field(
         None,
         description="Seed of the Ed25519 key that signs the audit log's anchors, 64 hexadecimal "
@@ -482,6 +524,7 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
 def check_production(settings: Settings) -> None:
     """Raise BadSettings where production would run with a laptop's defaults, or nothing would."""
     missing = storage_problems(settings) + sign_in_problems(settings) + mail_problems(settings)
+    missing += model_problems(settings)
     missing += production_problems(settings)
     if missing:
         raise refusal(tuple(missing))
@@ -554,6 +597,20 @@ def mail_problems(settings: Settings) -> list[tuple[str, str]]:
     if sent and settings.mail_from is None:
         return [("FINORA_MAIL_FROM", "set it: letters come from an address of your own")]
     return []
+
+
+def model_problems(settings: Settings) -> list[tuple[str, str]]:
+    """What of the settings of language models does not go together."""
+    problems: list[tuple[str, str]] = []
+    if settings.llm_url is None and settings.llm_provider == "openai":
+        problems.append(("FINORA_LLM_URL", "set it: nothing else says where to ask"))
+    if settings.llm_url is not None and not settings.llm_model:
+        problems.append(("FINORA_LLM_MODEL", "set it: FINORA_LLM_URL has more than one"))
+    if settings.llm_key is not None and settings.llm_url is None and settings.llm_provider is None:
+        problems.append(("FINORA_LLM_KEY", "set FINORA_LLM_URL too"))
+    if settings.llm_url is not None and settings.llm_provider == "local":
+        problems.append(("FINORA_LLM_URL", "unset it: FINORA_LLM_PROVIDER is local"))
+    return problems
 
 
 def storage_problems(settings: Settings) -> list[tuple[str, str]]:

@@ -5,7 +5,7 @@ beside its top package's `__init__.py`. Its hooks are given a `register` callbac
 naming, order and clashes. Finora's own providers register through the same hooks.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import BinaryIO, ClassVar, Literal, Protocol
 
@@ -13,6 +13,7 @@ import attrs
 import pluggy
 
 from finora_core.kernel.errors import Invalid
+from finora_core.kernel.outcome import Outcome
 
 CONTRACT_VERSION = 1
 
@@ -165,3 +166,105 @@ class StatementFormat(Protocol):
 @hookspec
 def register_statement_formats(register: Callable[[StatementFormat], None]) -> None:
     """Call `register` once for each statement format."""
+
+
+# --- models --------------------------------------------------------------------------------------
+
+
+@attrs.frozen(kw_only=True)
+class ModelAccess:
+    """What the settings of this installation say of models: `FINORA_LLM_*`."""
+
+    url: str | None = None
+    key: str | None = attrs.field(default=None, repr=False)
+    model: str = ""
+    limit_s: int = 30
+    """Seconds after which a question is over, whatever came of it until then."""
+
+
+@attrs.frozen(kw_only=True)
+class Question:
+    """A question to a language model, answered by JSON of a given schema. There is nothing in it
+    that a model could call."""
+
+    name: str
+    """What is asked, as one word: `categories`. The schema's name on the wire."""
+    instructions: str
+    """Ours. Nothing of it comes from data."""
+    data: Mapping[str, object]
+    """What is asked about, as JSON values. Whatever it says, it says nothing to the model."""
+    schema: Mapping[str, object]
+    """JSON Schema of the answer, an object."""
+    most_tokens: int = 4_096
+    """Of the answer."""
+
+
+@attrs.frozen(kw_only=True)
+class Answer:
+    """What came back. The host checks `value` itself, whatever the provider promises."""
+
+    value: object
+    """The parsed JSON; None where it was none, or a call of a tool."""
+    model: str
+    """As the provider names it."""
+    tokens_in: int | None = None
+    tokens_out: int | None = None
+    """What is billed, where the provider says so."""
+    cost_micros: int = 0
+    """In millionths of the currency that the provider bills in, where it says so."""
+
+
+class LanguageModel(Protocol):
+    """Answers questions, from any thread, and never raises."""
+
+    def ask(self, question: Question) -> Outcome[Answer]:
+        """Within its time limit. Asks again by itself only where the provider said when."""
+
+
+class LanguageModelProvider(Protocol):
+    """One way to reach language models. Registered once; a class whose constructor takes a
+    ModelAccess is one."""
+
+    @property
+    def name(self) -> str:
+        """Stable, lower case: `openai`. What `FINORA_LLM_PROVIDER` says."""
+
+    def __call__(self, access: ModelAccess, /) -> LanguageModel: ...
+
+
+Vector = Sequence[float]
+"""Of length 1, or all zeros for a text in which there was nothing to see."""
+
+
+class Embeddings(Protocol):
+    """Texts as vectors, of which those of like texts are near. The same text is the same vector."""
+
+    @property
+    def model(self) -> str:
+        """Stable name of the space: vectors of two names are never compared."""
+
+    @property
+    def dimension(self) -> int: ...
+
+    def embed(self, texts: Sequence[str]) -> Outcome[Sequence[Vector]]:
+        """One vector for each text, in their order."""
+
+
+class EmbeddingsProvider(Protocol):
+    """One way to make vectors, as LanguageModelProvider is one to reach language models."""
+
+    @property
+    def name(self) -> str:
+        """Stable, lower case: `hashing`. What `FINORA_EMBEDDINGS` says."""
+
+    def __call__(self, access: ModelAccess, /) -> Embeddings: ...
+
+
+@hookspec
+def register_language_models(register: Callable[[LanguageModelProvider], None]) -> None:
+    """Call `register` once for each way to reach language models."""
+
+
+@hookspec
+def register_embeddings(register: Callable[[EmbeddingsProvider], None]) -> None:
+    """Call `register` once for each way to make vectors."""

@@ -16,6 +16,8 @@ from finora_adapters.redis.limits import Limits
 from finora_adapters.redis.versions import VersionedCache
 from finora_adapters.settings import Settings
 from finora_core.audit.service import AuditService
+from finora_core.categories.approvals.service import ReviewService
+from finora_core.categories.pipeline.service import PipelineService
 from finora_core.categories.rules.service import RuleService
 from finora_core.categories.service import CategoryService
 from finora_core.files.ports import Objects
@@ -73,6 +75,8 @@ def build(settings: Settings, opened: Opened, metrics_folder: Path | None = None
         ledger=get(LedgerService),
         records=get(RecordService),
         imports=get(ImportService),
+        pipeline=get(PipelineService),
+        review=get(ReviewService),
         categories=get(CategoryService),
         rules=get(RuleService),
         wallet=get(WalletService),

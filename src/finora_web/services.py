@@ -3,6 +3,8 @@
 import attrs
 
 from finora_core.audit.service import AuditService
+from finora_core.categories.approvals.service import ReviewService
+from finora_core.categories.pipeline.service import PipelineService
 from finora_core.categories.rules.service import RuleService
 from finora_core.categories.service import CategoryService
 from finora_core.files.service import FileService
@@ -40,6 +42,8 @@ class Services:
     ledger: LedgerService
     records: RecordService
     imports: ImportService
+    pipeline: PipelineService
+    review: ReviewService
     categories: CategoryService
     rules: RuleService
     wallet: WalletService

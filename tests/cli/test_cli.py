@@ -21,6 +21,7 @@ COMMANDS = (
     "import",
     "accounts",
     "records",
+    "review",
     "wallet",
     "explain",
     "budget",
@@ -136,6 +137,29 @@ def test_budgets_and_goals_are_made_shown_and_removed(run: Run, tmp_path: Path) 
     for value in shown:
         missing = {key for key in keys(value) if f'"{key}"' not in DOCS}
         assert not missing, f"docs/cli.md does not name {missing}"
+
+
+@pytest.mark.spec("S3-30", partial=True)
+def test_what_waits_is_reviewed(run: Run, tmp_path: Path) -> None:
+    """Listed, overridden, and looked at again: the next of the merchant is known."""
+    file = tmp_path / "r.csv"
+    file.write_text("Date,Amount,Currency,Text\n2026-01-31,-1.50,EUR,Bodega 1\n"
+                    "2026-02-01,-2.50,EUR,Bodega 2\n")  # fmt: skip
+    run("import", str(file), "--account", "Review")
+
+    def mine(*arguments: str) -> list[Any]:
+        found = answer(run("review", "--limit", "1000", "--json", *arguments))
+        assert found.keys() == {"waiting", "more", "again"}
+        return [each for each in found["waiting"] if each["account"] == "Review"]
+
+    first, second = mine()
+    assert (first["confidence"], first["suggested"], first["date"]) == (0, "", "2026-01-31")
+    assert mine("--override", first["id"], "--category", "Food", "--again") == []
+    refused = run("review", "--approve", first["id"], "--json")
+    assert answer(refused)["error"]["code"] == "ILLEGAL_STATUS"
+    shown = run("review", "--again", "--dry-run").stdout
+    assert "would change" in shown
+    assert second["id"] not in shown
 
 
 def test_a_refused_file_does_not_stop_the_others(run: Run, tmp_path: Path) -> None:

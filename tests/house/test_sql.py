@@ -31,7 +31,11 @@ LISTED = {
     (
         "finora_adapters/postgres/records.py",
         "condition",
-    ): "literals that `_conditions` chooses from",
+    ): "literals that `conditions_of` chooses from",
+    (
+        "finora_adapters/postgres/pipeline.py",
+        "condition",
+    ): "literals that `_conditions` and `conditions_of` choose from",
 }
 
 

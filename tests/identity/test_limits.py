@@ -284,3 +284,15 @@ def test_a_household_of_ipv6_is_one(limited: Limited) -> None:
     # The same address, written as one of IPv6.
     ip = an_ip()
     assert [ask(ip), ask(f"::ffff:{ip}"), ask(ip)] == [401, 401, 429]
+
+
+@pytest.mark.spec("S2-46", partial=True)
+def test_a_model_is_asked_twenty_times_an_hour(client: redis.Redis) -> None:
+    """Each person alone; and no question waits for Redis to come back."""
+    policy = DEFAULTS["ai"]
+    assert (policy.count, policy.seconds, policy.closed) == (20, 3_600, False)
+    limits, who = Limits(Asker(client)), f"user-{random.random()}"
+    waits = [take(limits, Use(policy, who)) for _ in range(21)]
+    # Near the end of an hour some would be counted in the next one.
+    assert waits[:20] == [0] * 20 and 0 < waits[20] <= 2 * 3_600_000
+    assert take(limits, Use(policy, f"{who}-2")) == 0

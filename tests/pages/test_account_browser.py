@@ -436,7 +436,7 @@ def test_signing_up_and_out_is_done_by_keyboard(served: Served, visitor: Visitor
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Your books are empty")).to_be_visible()
     menu = page.locator(".menu summary")
-    for _ in range(8):
+    for _ in range(20):
         page.keyboard.press("Tab")
         if menu.evaluate("(at) => at === document.activeElement"):
             break

@@ -3,7 +3,7 @@ changed in place. See `test_browser` for what fails each of these tests besides.
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -30,6 +30,12 @@ PAGES = [
     "/forecast",
     "/rules",
     "/rules/new",
+    "/review",
+    "/reports",
+    "/reports?kind=balance_sheet",
+    "/reports?kind=cash_flow",
+    "/reports/files",
+    "/reports/closing",
 ]
 
 
@@ -176,6 +182,78 @@ def test_category_and_note_are_changed_in_place(page: Page) -> None:
     expect(row.locator(".inline")).to_have_text("Fun")
     row.get_by_role("link").click()
     expect(page.locator("main")).to_contain_text("by a person")
+
+
+def test_the_month_is_closed_and_stays_as_it_is(
+    served: Served, visitor: Visitor, household: Scope
+) -> None:
+    visit = visitor()
+    visit.refused.add(409)
+    page = sign_in(served, visit, household)
+    to(page, "/reports/closing")
+    page.get_by_role("button", name="Close").click()
+    expect(page.locator(".note.good")).to_contain_text("The books are closed")
+    earlier = months_after(FIRST, -1)
+    last = FIRST - timedelta(days=1)
+    to(page, f"/reports?since={earlier}&until={last}")
+    page.get_by_role("row", name="Food").first.get_by_role("link").first.click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("−40.00 EUR")
+    to(page, f"/records?since={earlier}&until={last}&text=market")
+    page.locator("#records .inline").first.click()
+    page.locator("#records").get_by_label("Category", exact=True).fill("Elsewhere")
+    page.keyboard.press("Enter")
+    expect(page.locator("#records [role=alert]")).to_contain_text("closed")
+
+
+def test_the_queue_is_worked_off_by_keys(served: Served, visitor: Visitor, own: Scope) -> None:
+    books = served.books
+    account = books.ledger.open_account(own, "Giro").id
+    for number, name in enumerate(("Kiosk", "Kiosk", "Baker", "Tram"), 1):
+        new = NewRecord(
+            account_id=account,
+            on_date=date(2026, 3, number),
+            description=f"No {number}",
+            counterparty=name,
+            amount=Amount(-100 * number, EUR),
+        )
+        books.records.create(own, new)
+    visit = visitor()
+    visit.refused.add(409)
+    page = sign_in(served, visit, own)
+    line = page.locator("#queue > li")
+    for _ in range(60):
+        to(page, "/review")
+        if line.count() == 4:
+            break
+        page.wait_for_timeout(500)
+    expect(line).to_have_count(4)
+    page.keyboard.press("j")
+    expect(line.nth(0)).to_be_focused()
+    page.keyboard.press("j")
+    page.keyboard.press("k")
+    expect(line.nth(0)).to_be_focused()
+    page.keyboard.press("?")
+    expect(page.get_by_text("take back what was just said")).to_be_visible()
+    page.keyboard.press("?")
+    expect(page.get_by_text("take back what was just said")).to_be_hidden()
+    page.keyboard.press("j")
+    page.keyboard.press("o")
+    page.keyboard.type("Snacks")
+    page.keyboard.press("Enter")
+    done = page.locator("#queue > li", has=page.locator(".reviewed"))
+    expect(done).to_contain_text("The category is changed.")
+    expect(page.locator("#said")).to_contain_text("The category is changed.")
+    expect(page.locator("#queue > li:focus .waiting")).to_be_visible()
+    page.keyboard.press("r")
+    expect(done).to_contain_text("the rule is made")
+    page.keyboard.press("u")
+    expect(done).to_contain_text("judged again")
+    page.keyboard.press("o")
+    page.keyboard.press("Escape")
+    expect(page.locator("#queue > li:focus")).to_have_count(1)
+    page.keyboard.press("x")
+    expect(page.locator(".tick input:checked")).to_have_count(1)
+    assert len(books.rules.list(own).items) == 1
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -35,6 +35,7 @@ from finora_core.audit.service import AnchorService, Auditor
 from finora_core.identity.erasure.model import Tie, planned
 from finora_core.identity.roles import Role
 from finora_core.identity.tenants.model import Member, Tenant, TenantGone, TenantKind
+from finora_core.intelligence.model import Line
 from finora_core.jobs.service import JobRunner
 from finora_core.kernel.ids import new_id
 from finora_core.ledger.model import AccountKind, AccountOpened
@@ -97,6 +98,7 @@ def life(app: Flask, finora: Finora, admin: Engine, sign_up: SignUp) -> Life:
     for tenant in (ada.home_id, solo):
         fill(ada, tenant, word)
         worked(admin, tenant)
+        modelled(finora, Scope(tenant_id=tenant, user_id=ada.user_id), word)
     household(finora, Scope(tenant_id=ada.home_id, user_id=ada.user_id))
     for tenant in (ada.home_id, solo, shared):
         ada.good("POST", "/tokens", {"name": word, "permissions": ["books:read"]}, tenant=tenant)
@@ -140,6 +142,8 @@ def fill(caller: Caller, tenant: UUID, word: str) -> None:
     caller.get("/wallet/summary", tenant=tenant)
     plans(caller, tenant, one, word)
     ruled(caller, tenant, one, word)
+    caller.good("PATCH", "/review/settings", {"similar_auto": 9_300}, tenant=tenant)
+    caller.good("POST", "/records/reprocess", {"text": word}, tenant=tenant)
     caller.good("POST", "/closings", {"through": "1999-12-31"}, tenant=tenant)
     caller.good("POST", "/reports", {"kind": "records", "format": "csv"}, tenant=tenant)
 
@@ -183,6 +187,13 @@ def worked(admin: Engine, tenant: UUID) -> None:
         connection.execute(CHANGED, {"t": str(tenant)})
 
 
+def modelled(finora: Finora, scope: Scope, word: str) -> None:
+    """A question to a model, and a text as a vector."""
+    line = Line(id=uuid4(), description=word, date=date.fromisoformat(DAY))
+    finora.categoriser.suggest(scope, [line], [word])
+    finora.likeness.remember(scope, [word])
+
+
 def household(finora: Finora, scope: Scope) -> None:
     """Statements that tell of balances, of an account's number and of the same lines; holds."""
     for name in ("giro-jan-mar.xml", "giro-31-mar.xml", "giro-mar-jun.sta"):
@@ -192,6 +203,7 @@ def household(finora: Finora, scope: Scope) -> None:
     euro = Amount.parse("1.00", currency("EUR"))
     ledger.post_hold(scope, ledger.hold(scope, one, euro).id, two)
     ledger.hold(scope, one, euro)
+    finora.likeness.remember(scope, ["a text of hers"])
 
 
 def send(caller: Caller, tenant: UUID, path: str, content: bytes) -> None:

@@ -23,6 +23,7 @@ from finora_core.identity.people.model import PersonNotFound
 from finora_core.identity.takeout.service import TakeoutService
 from finora_core.insights.goals.model import Share
 from finora_core.insights.recurring.model import Verdict
+from finora_core.intelligence.model import Line
 from finora_core.kernel.ids import new_id
 from finora_core.records.model import Part
 from people.conftest import Caller, SignUp
@@ -60,6 +61,10 @@ def live(person: Caller, finora: Finora) -> None:
     rule(scope, finora, one)
     plan(scope, finora, one)
     finora.records.categorise(scope, record.id, "rent")
+    finora.pipeline.reprocess(scope)
+    finora.review.change_settings(scope, similar_auto=9_500)
+    line = Line(id=record.id, description=record.description, date=record.on_date)
+    finora.categoriser.suggest(scope, [line], ["rent"])
     person.good("DELETE", f"/records/{record.id}")
     person.good("POST", "/closings", {"through": "1999-12-31"})
     person.good("POST", "/reports", {"kind": "books", "format": "csv"})

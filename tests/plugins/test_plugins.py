@@ -4,12 +4,18 @@ import sys
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
-from finora import Finora
+from finora import Finora, Settings
+from finora_adapters.compose import embeddings_of, language_model_of
+from finora_adapters.models.local import LocalModel
+from finora_adapters.models.openai import OpenAiModel
 from finora_adapters.plugins import PluginInfo, load_plugins
-from finora_core.plugins import StatementFormat
+from finora_adapters.settings import BadSettings
+from finora_core.plugins import ModelAccess, StatementFormat
 
 GOOD = """
 from finora_core.plugins import StatementAccount, hookimpl
@@ -98,3 +104,69 @@ def test_a_manifest_is_read_without_importing(install: object) -> None:
 def test_formats_satisfy_the_contract() -> None:
     formats: list[StatementFormat] = list(load_plugins([BUILT_IN]).statement_formats.values())
     assert all(each.recognises(b"", "x") == 0 for each in formats)
+
+
+MODELS = """
+import attrs
+from finora_core.kernel.outcome import Down
+from finora_core.plugins import ModelAccess, hookimpl
+
+@attrs.frozen
+class Mine:
+    access: ModelAccess
+    name = "mine"
+    def ask(self, question): return Down("never")
+
+@attrs.frozen
+class Vectors:
+    access: ModelAccess
+    name = "mine"
+    model, dimension = "mine-1", 1
+    def embed(self, texts): return Down("never")
+
+@hookimpl
+def register_language_models(register):
+    register(Mine)
+
+@hookimpl
+def register_embeddings(register):
+    register(Vectors)
+"""
+OWN_MODELS = EntryPoint("models", "finora_adapters.models", "finora")
+
+
+@pytest.mark.spec("S2-45", partial=True)
+def test_a_plugins_model_is_chosen_by_name_and_given_the_settings(install: object) -> None:
+    assert callable(install)
+    loaded = load_plugins([install("p_model", MODELS), OWN_MODELS])
+    assert set(loaded.language_models) == {"local", "openai", "mine"}
+    assert set(loaded.embeddings) == {"hashing", "minilm", "mine"}
+    key = SecretStr("sk-mine")
+    settings = Settings(llm_provider="mine", llm_key=key, embeddings="mine", llm_timeout_s=7)
+    model: Any = language_model_of(settings, loaded)
+    access = ModelAccess(key="sk-mine", limit_s=7)
+    assert (type(model).__name__, model.access) == ("Mine", access)
+    assert embeddings_of(settings, loaded).model == "mine-1"
+    assert isinstance(language_model_of(Settings(), loaded), LocalModel)
+    remote = Settings(llm_url="https://llm.example/v1", llm_model="m")
+    assert isinstance(language_model_of(remote, loaded), OpenAiModel)
+    for wrong in (Settings(llm_provider="nobodys"), Settings(embeddings="nobodys")):
+        with pytest.raises(BadSettings, match="there is no nobodys"):
+            language_model_of(wrong, loaded)
+            embeddings_of(wrong, loaded)
+
+
+@pytest.mark.parametrize(("source", "reason"), [
+    (MODELS.replace("register(Mine)", 'register(Mine("x"))'), "has no __call__"),
+    (MODELS.replace('name = "mine"', 'name = "local"'), "another plugin has the language model"),
+    (MODELS.replace("register(Mine)", "register(Mine); register(Mine)"), "twice"),
+])  # fmt: skip
+def test_a_broken_plugin_of_models_is_set_aside_alone(
+    install: object, source: str, reason: str
+) -> None:
+    assert callable(install)
+    name = f"p_{abs(hash(reason))}"
+    loaded = load_plugins([install(name, source), OWN_MODELS])
+    [broken] = [each for each in loaded.found if each.name == name]
+    assert reason in str(broken.reason) and broken.provides == ()
+    assert set(loaded.language_models) == {"local", "openai"}

@@ -419,7 +419,7 @@ def test_a_submitted_file_is_imported_by_whoever_runs_jobs(
     with admin.connect() as connection:
         query = sql("select type from finora.event where tenant_id = :t order by tx, id")
         types = connection.scalars(query, {"t": scope.tenant_id}).all()
-    assert types[0] == "import.requested" and types[-1] == "records.ingested"
+    assert types[0] == "import.requested" and "records.ingested" in types
 
 
 def test_a_file_larger_than_the_limit_is_refused_before_it_is_read(finora: Finora) -> None:

@@ -128,3 +128,26 @@ def test_given_settings_read_no_variable(monkeypatch: pytest.MonkeyPatch, tmp_pa
 def test_settings_in_code_are_checked_alike(given: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         Settings(**given)
+
+
+@pytest.mark.parametrize(("given", "wrong"), [
+    ({"URL": "http://llm.example/v1"}, "URL"),
+    ({"URL": "https://u:p@llm.example/v1"}, "URL"),
+    ({"URL": "https://llm.example/v1"}, "MODEL"),
+    ({"KEY": "sk-x"}, "KEY"),
+    ({"KEY": "two words", "URL": "https://llm.example/v1", "MODEL": "m"}, "KEY"),
+    ({"PROVIDER": "openai"}, "URL"),
+    ({"PROVIDER": "local", "URL": "https://llm.example/v1", "MODEL": "m"}, "URL"),
+    ({"PROVIDER": "No Name"}, "PROVIDER"),
+    ({"DAILY_TOKENS": "-1"}, "DAILY_TOKENS"),
+    ({"TIMEOUT_S": "0"}, "TIMEOUT_S"),
+])  # fmt: skip
+def test_a_language_model_is_set_whole_or_not(given: dict[str, str], wrong: str) -> None:
+    found = problems({f"FINORA_LLM_{name}": value for name, value in given.items()})
+    assert set(found) == {f"FINORA_LLM_{wrong}"}
+    assert "sk-x" not in str(found) and "two words" not in str(found)
+
+
+def test_a_language_model_of_this_machine_needs_no_key() -> None:
+    said = {"FINORA_LLM_URL": "http://localhost:11434/v1", "FINORA_LLM_MODEL": "small"}
+    assert from_environment(said).llm_key is None

@@ -65,6 +65,7 @@ def test_an_empty_database_becomes_what_the_code_declares(make_database: MakeDat
     migrated, declared = make_database(), make_database()
     assert migrate.migrate(migrated, "finora_app") == migrate.head()
     with declared.begin() as connection:
+        migrate.ensure_vectors(connection)
         connection.execute(text(f"create schema {SCHEMA} authorization {access.MIGRATOR}"))
         connection.execute(text(f"set local role {access.MIGRATOR}"))
         for statement in migrate.declared():
@@ -128,6 +129,52 @@ def test_a_migration_that_fails_leaves_nothing(make_database: MakeDatabase) -> N
         ).all()
         assert tables == ["revision"]
         assert migrate.revision_of(connection) is None
+
+
+# A household of the release before rules: an account, a payment that somebody gave a category and
+# one that nobody did.
+HOUSEHOLD = """
+select set_config('finora.tenant', '00000000-0000-0000-0000-00000000000a', true);
+insert into finora.tenant (tenant_id, key) values ('00000000-0000-0000-0000-00000000000a', 'a');
+insert into finora.account (tenant_id, id, name, kind, normal, asset) values
+  ('00000000-0000-0000-0000-00000000000a', '00000000-0000-0000-0000-0000000000a1', 'Giro',
+   'asset', 1, 'EUR'),
+  ('00000000-0000-0000-0000-00000000000a', '00000000-0000-0000-0000-0000000000a2', 'Outside',
+   'outside', 1, null);
+insert into finora.entry (tenant_id, id, on_date, cause)
+  select '00000000-0000-0000-0000-00000000000a', id, '2026-01-31', 'record' from unnest(array[
+  '00000000-0000-0000-0000-0000000000e1', '00000000-0000-0000-0000-0000000000e2']::uuid[]) id;
+insert into finora.posting (tenant_id, entry_id, line, account_id, asset, units, on_date)
+  select e.tenant_id, e.id, line, account_id, 'EUR', units, e.on_date from finora.entry e, (values
+  (1, '00000000-0000-0000-0000-0000000000a1'::uuid, -450),
+  (2, '00000000-0000-0000-0000-0000000000a2'::uuid, 450)) v (line, account_id, units);
+insert into finora.label (tenant_id, entry_id, number, category, source, set_by) values
+  ('00000000-0000-0000-0000-00000000000a', '00000000-0000-0000-0000-0000000000e1', 1, 'Food:Out',
+   'human', '00000000-0000-0000-0000-0000000000ff');
+insert into finora.record (tenant_id, id, received_account_id, identity, occurrence, source,
+  account_id, on_date, units, asset, description, merchant_key, bank_state, entry_id)
+  select tenant_id, id, '00000000-0000-0000-0000-0000000000a1', id, 1, 'csv',
+  '00000000-0000-0000-0000-0000000000a1', on_date, -450, 'EUR', 'lunch', 'LUNCH', 'booked', id
+  from finora.entry;
+"""
+
+
+def test_books_go_through_all_later_migrations(make_database: MakeDatabase) -> None:
+    """With rows in the tables, which triggers and policies look at."""
+    engine = make_database()
+    assert migrate.migrate(engine, "finora_app", to="0009_explain") == "0009_explain"
+    with engine.begin() as connection:
+        connection.exec_driver_sql(HOUSEHOLD)
+    assert migrate.migrate(engine, "finora_app") == migrate.head()
+    with engine.connect() as connection:
+        assert not migrate.drift(connection)
+        assert violations(connection) == []
+        said = connection.execute(text(
+            "select locked from finora.record order by entry_id"
+        )).scalars()  # fmt: skip
+        assert list(said) == ["category", ""]
+        known = connection.scalars(text("select name from finora.category"))
+        assert list(known) == ["Food:Out"]
 
 
 # --- drift ---------------------------------------------------------------------------------------
@@ -252,8 +299,9 @@ def server() -> Iterator[Engines]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def as_admin(server: Engines, *statements: str) -> None:
-    engine = create_engine("postgresql+psycopg://", creator=connector(server.admin_dsn))
+def as_admin(server: Engines, *statements: str, **place: str) -> None:
+    dsn = make_conninfo(server.admin_dsn, **place)
+    engine = create_engine("postgresql+psycopg://", creator=connector(dsn))
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         for statement in statements:
             connection.execute(text(statement))
@@ -279,6 +327,11 @@ def test_a_login_that_is_no_superuser_installs_migrates_and_another_runs(server:
 
     with pytest.raises(migrate.SchemaBehind):
         Finora.open(settings("runner"))
+    with pytest.raises(migrate.VectorsMissing) as caught:
+        Finora.migrate(settings("runner"))
+    said = caught.value.message.partition(": ")[2]
+    assert said == "create extension vector;"
+    as_admin(server, said, dbname="books")
     assert Finora.migrate(settings("runner")) == migrate.head()
     assert Finora.migrate(settings("runner")) == migrate.head()
     with Finora.open(settings("runner")) as finora:
@@ -304,5 +357,6 @@ def test_a_login_that_may_not_make_roles_is_told_what_to_run(server: Engines) ->
     assert caught.value.code == "DATABASE_ROLES_MISSING"
     script = caught.value.message.partition("\n")[2]
     as_admin(server, *[line for line in script.split(";\n") if line])
+    as_admin(server, "create extension vector", dbname="books")
     assert migrate.migrate(engine) == migrate.head()
     engine.dispose()

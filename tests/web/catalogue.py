@@ -578,6 +578,21 @@ REQUESTS: dict[str, Callable[[World], dict[str, Any]]] = {
     "list_rule_changes": _query(kind="changed"),
     "undo_rule_run": _nothing,
     "link_transfer": lambda w: {"body": {"other": w.other, "linked": True}},
+    "review_queue": _query(limit="10"),
+    "review_settings": _nothing,
+    "change_review_settings": _body(similar_auto=9500, similar_suggested=7000, model_auto=9000,
+                                    ask_model=False, separate_duties=False),
+    "approve_record": _body(seen=0),
+    "override_record": _body(category="c", note="n", seen=0, make_rule=True),
+    "bulk_records": lambda w: {"body": {"action": "override", "ids": [w.record_id],
+                                        "category": "c", "note": "n"}},
+    "reprocess_record": _body(dry_run=True),
+    "reprocess_records": lambda w: {"body": {
+        "account_id": w.account_id, "dry_run": True, **_DAYS, "category": "c", "merchant": "m",
+        "tag": "t", "text": "x", "asset": "EUR", "least": "-5.00", "most": "5.00",
+        "status": "needs_review", "source": "csv", "bank_state": "booked", "least_confidence": 0,
+        "most_confidence": 9000, "with_void": True}},
+    "accuracy_report": _query(**_DAYS),
     "import_statement": _statement,
     "preview_statement": _statement,
     "get_import": _nothing,
@@ -754,7 +769,8 @@ class Written:
                 text(" union all ".join(parts)), {"places": list(self.places or ())}
             ).all()
             assert len(rows) > 20
-            return json.dumps([list(row) for row in rows])
+            # Parallel workers bring them in any order.
+            return json.dumps(sorted([*row] for row in rows))
 
 
 @attrs.define

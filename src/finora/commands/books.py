@@ -258,6 +258,7 @@ def _shown(record: "Record") -> dict[str, Any]:
 def table(
     columns: tuple[str, ...], rows: list[tuple[Any, ...]], right: frozenset[int] | set[int]
 ) -> None:
+    """Print rows for people."""
     from rich import box
     from rich.table import Table
 

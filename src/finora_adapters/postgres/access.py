@@ -34,7 +34,7 @@ EVERY = "true"
 # The database says when, and in which transaction, a row was written; its writer cannot.
 _STAMPS = frozenset({
     "tx", "recorded_at", "opened_at", "created_at", "taken_at", "paused_at", "first_used_at",
-    "erased_at",
+    "erased_at", "decided_at",
 })  # fmt: skip
 
 _READ_ADD = "select, insert"
@@ -85,7 +85,11 @@ _RUNTIME_GRANTS = {
     "statement_import": "select, insert, update (result)",
     "record": "select, insert, update (account_id, on_date, units, asset, description, "
     "counterparty, merchant_key, bank_id, bank_state, status, void, edited, entry_id, "
-    "reasoning_trace, merchant, note, tags, locked)",
+    "reasoning_trace, merchant, note, tags, locked, suggested, confidence, decisions, reviewed_at)",
+    "decision": _READ_ADD,
+    "review_setting": "select, insert, update (similar_auto, similar_suggested, model_auto, "
+    "ask_model, separate_duties)",
+    "reprocess": "select, insert, update (after, counts)",
     "revision": "select",
     "sighting": _READ_ADD,
     "observation": _READ_ADD,
@@ -105,6 +109,9 @@ _RUNTIME_GRANTS = {
     "rule_run": "select, insert, update (state, last_id, examined, matched, changed, locked, "
     "restored, kept)",
     "rule_change": "select, insert, update (kind)",
+    "model_use": "select, insert, update (state, model, tokens_in, tokens_out, cost_micros, "
+    "settled_at)",
+    "embedding": _READ_ADD,
 }
 _CONTROL_GRANTS = {
     "schema_state": "select",

@@ -38,6 +38,9 @@ EXPORTED: Mapping[str, frozenset[str]] = {
     "statement_import": frozenset(),
     "record": frozenset(),
     "revision": frozenset(),
+    "decision": frozenset(),
+    "review_setting": frozenset(),
+    "reprocess": frozenset(),
     "sighting": frozenset(),
     "observation": frozenset(),
     "opening": frozenset(),
@@ -47,6 +50,7 @@ EXPORTED: Mapping[str, frozenset[str]] = {
     "rule": frozenset(),
     "rule_run": frozenset(),
     "rule_change": frozenset(),
+    "model_use": frozenset(),
     "stored_file": frozenset(),
     "receipt": frozenset(),
     "budget": frozenset(),
@@ -65,6 +69,7 @@ KEPT_BACK: Mapping[str, str] = {
     "seal": "the chain over events, which proves something only beside the anchors",
     "total": "sums of postings, which are here",
     "version": "a counter",
+    "embedding": "numbers made of texts of records, which are here",
     "period": "schedules, which no person has",
 }
 ELSEWHERE: Mapping[str, Table] = {"token": token, "secret": secret}

@@ -28,6 +28,7 @@ from finora_adapters.postgres.migrate import (
     SchemaAhead,
     drift,
     ensure_roles,
+    ensure_vectors,
     head,
     is_known,
     migrate,
@@ -283,6 +284,7 @@ class Restore:
         with self.engine.begin() as connection:
             ensure_roles(connection, self.login)
             require_empty(connection)
+            ensure_vectors(connection)
             connection.execute(text(f"drop schema if exists {SCHEMA} cascade"))
             make = f"create schema {SCHEMA} authorization {access.MIGRATOR}"
             connection.execute(text(make))

@@ -516,7 +516,7 @@ FUNCTIONS = (
 )
 
 _FACTS = ("entry", "posting", "hold", "hold_end", "label", "label_part", "event", "seal",
-          "sighting", "observation", "revision", "asset", "opening", "fx_rate",
+          "sighting", "observation", "revision", "asset", "opening", "decision", "fx_rate",
           "closing")  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from alembic.config import Config
 from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.exc import ProgrammingError
+from sqlalchemy.exc import DBAPIError, ProgrammingError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from finora_adapters.postgres import access, functions
@@ -45,28 +45,36 @@ class RolesMissing(Unavailable):
     code = "DATABASE_ROLES_MISSING"
 
 
+class VectorsMissing(Unavailable):
+    """The database server has no pgvector, or this login may not switch it on."""
+
+    code = "PGVECTOR_MISSING"
+
+
 class PostgresTooOld(Unavailable):
     """Finora needs PostgreSQL 16 or newer."""
 
     code = "POSTGRES_TOO_OLD"
 
 
-def migrate(engine: Engine, login: str | None = None) -> str:
-    """Bring the database to the newest revision and return it; `login` is the run-time user,
-    which is given the right to act as the run-time roles."""
+def migrate(engine: Engine, login: str | None = None, to: str | None = None) -> str:
+    """Bring the database to the newest revision, or to an older one that it has not reached yet,
+    and return it; `login` is the run-time user, which is given the right to act as the run-time
+    roles."""
     with engine.connect() as connection, connection.begin():
         _check_version(connection)
         connection.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         connection.execute(text("set local lock_timeout = '5s'"))
         connection.execute(text("set local statement_timeout = '10min'"))
         ensure_roles(connection, login)
+        ensure_vectors(connection)
         make_schema = f"create schema if not exists {SCHEMA} authorization {access.MIGRATOR}"
         connection.execute(text(make_schema))
         connection.execute(text(f"set local role {access.MIGRATOR}"))
         config = _config()
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-        revision = head()
+        revision = to or head()
+        command.upgrade(config, revision)
         _note(connection, revision)
         return revision
 
@@ -185,6 +193,21 @@ def ensure_roles(connection: Connection, login: str | None) -> None:
                 continue
             script = ";\n".join(wanted)
             raise RolesMissing(f"have an administrator run once:\n{script};") from error
+
+
+def ensure_vectors(connection: Connection) -> None:
+    """Switch pgvector on. Raises VectorsMissing with what an administrator has to run: it is one's
+    own database, but what the server may load is not one's own affair everywhere."""
+    if connection.scalar(text("select 1 from pg_extension where extname = 'vector'")):
+        return
+    try:
+        with connection.begin_nested():
+            connection.execute(text("create extension if not exists vector"))
+    except DBAPIError as error:
+        raise VectorsMissing(
+            "install pgvector on the database server, and have an administrator run once in this "
+            "database: create extension vector;"
+        ) from error
 
 
 def _can_act(connection: Connection, roles: Sequence[str]) -> bool:

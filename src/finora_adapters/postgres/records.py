@@ -1,7 +1,7 @@
 """Records, their revisions and their labels."""
 
 import json
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any, ClassVar
 from uuid import UUID
@@ -10,6 +10,7 @@ import attrs
 from sqlalchemy import Connection, TextClause, text
 from sqlalchemy import Row as SqlRow
 
+from finora_adapters.postgres.decisions import PgDecisions
 from finora_adapters.postgres.ledger import PgAssets
 from finora_core.kernel.page import Page, decode_cursor, encode_cursor
 from finora_core.kernel.plain import to_plain
@@ -26,11 +27,11 @@ from finora_core.records.model import (
 from finora_core.records.ports import Row
 
 # The label in force is the one with the highest number; most entries have none.
-_SELECT = """
+SELECT = """
 select r.id, r.account_id, a.name as account, r.on_date, r.units, r.asset, r.description,
   r.counterparty, r.merchant_key, r.bank_id, r.bank_state, r.status, r.source, r.void, r.entry_id,
-  r.revision, r.recorded_at, r.merchant, r.note, r.tags, r.locked,
-  coalesce(l.category, '') as category, l.flow, s.parts, e.on_date as booked_on
+  r.revision, r.recorded_at, r.merchant, r.note, r.tags, r.locked, r.suggested, r.confidence,
+  r.decisions, coalesce(l.category, '') as category, l.flow, s.parts, e.on_date as booked_on
 from finora.record r
 left join finora.entry e on e.tenant_id = r.tenant_id and e.id = r.entry_id
 join finora.account a on a.tenant_id = r.tenant_id and a.id = r.account_id
@@ -48,12 +49,12 @@ where r.tenant_id = :tenant
 _ADD = text("""
 insert into finora.record (tenant_id, id, received_account_id, identity, occurrence, source,
   account_id, on_date, units, asset, description, counterparty, merchant_key, bank_id, bank_state,
-  entry_id, edited)
+  entry_id, edited, entered_by)
 select :tenant, :id, :account_id, cast(:identity as uuid),
   (select coalesce(max(occurrence) + 1, 0) from finora.record where tenant_id = :tenant
     and received_account_id = :account_id and identity = cast(:identity as uuid)),
   :source, :account_id, :on_date, :units, :asset, :description, :counterparty, :merchant_key,
-  :bank_id, :bank_state, :entry_id, true
+  :bank_id, :bank_state, :entry_id, true, :by
 """)
 
 _SAVE = text("""
@@ -118,40 +119,43 @@ class PgRecords:
     tenant_id: UUID
     assets: PgAssets
 
-    SELECT: ClassVar[str] = _SELECT
+    SELECT: ClassVar[str] = SELECT
     """A record as it is; conditions and an order may follow."""
 
-    def add(self, row: Row, identity: bytes, source: str) -> None:
-        self.connection.execute(
-            _ADD, self._values(row) | {"identity": identity.hex(), "source": source}
-        )
+    def add(self, row: Row, identity: bytes, source: str, by: UUID) -> None:
+        said = {"identity": identity.hex(), "source": source, "by": by}
+        self.connection.execute(_ADD, self._values(row) | said)
 
     def get(self, record_id: UUID, *, lock: bool = False) -> Record:
-        query = _SELECT + "and r.id = :id" + (" for update of r" if lock else "")
+        query = SELECT + "and r.id = :id" + (" for update of r" if lock else "")
         found = self.connection.execute(text(query), {"tenant": self.tenant_id, "id": record_id})
         row = found.first()
         if row is None:
             raise RecordNotFound(f"no record {record_id}")
-        return self._record(row)
+        return record_of(row, self.assets)
+
+    def some(self, ids: Collection[UUID]) -> Mapping[UUID, Record]:
+        query = SELECT + "and r.id = any(cast(:ids as uuid[])) order by r.id for update of r"
+        values = {"tenant": self.tenant_id, "ids": list(ids)}
+        return {
+            row.id: record_of(row, self.assets)
+            for row in self.connection.execute(text(query), values)
+        }
 
     def detail(self, record_id: UUID) -> RecordDetail:
         record = self.get(record_id)
         where = {"tenant": self.tenant_id, "id": record_id}
-        kept = self.connection.execute(
-            text(
-                "select raw, reasoning_trace from finora.record "
-                "where tenant_id = :tenant and id = :id"
-            ),
-            where,
-        ).one()
+        raw = self.connection.scalar(
+            text("select raw from finora.record where tenant_id = :tenant and id = :id"), where
+        )
         revisions = self.connection.execute(_REVISIONS, where).mappings()
         return RecordDetail(
             record=record,
-            raw=None if kept.raw is None else json.loads(kept.raw),
+            raw=None if raw is None else json.loads(raw),
             revisions=tuple(
                 {key: to_plain(value) for key, value in row.items()} for row in revisions
             ),
-            reasoning_trace=tuple(kept.reasoning_trace or ()),
+            reasoning_trace=tuple(PgDecisions(self.connection, self.tenant_id).of(record_id)),
         )
 
     def save(self, row: Row) -> None:
@@ -198,16 +202,16 @@ class PgRecords:
         self.connection.execute(_MOVE, entries)
 
     def list(self, wanted: RecordFilter, cursor: str | None, limit: int) -> Page[Record]:
-        conditions, values = _conditions(wanted)
+        conditions, values = conditions_of(wanted)
         if cursor is not None:
             day, last = decode_cursor(cursor, (date, UUID))
             conditions.append("(r.on_date, r.id) < (cast(:day as date), cast(:last as uuid))")
             values |= {"day": day, "last": last}
         where = "".join(f" and {condition}" for condition in conditions)
-        query = text(f"{_SELECT}{where} order by r.on_date desc, r.id desc limit :limit")
+        query = text(f"{SELECT}{where} order by r.on_date desc, r.id desc limit :limit")
         values |= {"tenant": self.tenant_id, "limit": limit + 1}
         rows = self.connection.execute(query, values).all()
-        items = tuple(self._record(row) for row in rows[:limit])
+        items = tuple(record_of(row, self.assets) for row in rows[:limit])
         if len(rows) <= limit:
             return Page(items)
         return Page(items, encode_cursor(items[-1].on_date.isoformat(), str(items[-1].id)))
@@ -220,31 +224,13 @@ class PgRecords:
         mine = {"tenant": self.tenant_id, **values}
         with self.connection.execute(query, mine, execution_options=streamed) as rows:
             for row in rows:
-                yield self._record(row), row.booked_on
+                yield record_of(row, self.assets), row.booked_on
 
     def of(self, record_ids: Sequence[UUID]) -> Sequence[Record]:
         """Those of these that are there, in no order."""
-        query = text(_SELECT + "and r.id = any(:ids)")
+        query = text(SELECT + "and r.id = any(:ids)")
         values = {"tenant": self.tenant_id, "ids": [*record_ids]}
-        return [self._record(row) for row in self.connection.execute(query, values)]
-
-    def _record(self, row: SqlRow[Any]) -> Record:
-        values = dict(row._mapping)
-        del values["booked_on"]
-        units, asset = values.pop("units"), values.pop("asset")
-        parts = values.pop("parts") or ()
-        return Record(
-            **values
-            | {
-                "amount": self.assets.amount(units, asset),
-                "bank_state": BankState(row.bank_state),
-                "status": Status(row.status),
-                "flow": Flow(row.flow) if row.flow else None,
-                "parts": tuple(Part(name, self.assets.amount(n, asset)) for name, n in parts),
-                "tags": listed(row.tags),
-                "locked": listed(row.locked),
-            }
-        )
+        return [record_of(row, self.assets) for row in self.connection.execute(query, values)]
 
     def _values(self, row: Row) -> dict[str, Any]:
         values = {field.name: getattr(row, field.name) for field in attrs.fields(Row)}
@@ -255,6 +241,26 @@ class PgRecords:
             "asset": amount.asset.id,
             "bank_state": row.bank_state.value,
         }
+
+
+def record_of(row: SqlRow[Any], assets: PgAssets) -> Record:
+    """A row of SELECT."""
+    values = dict(row._mapping)
+    del values["booked_on"]
+    units, asset = values.pop("units"), values.pop("asset")
+    parts = values.pop("parts") or ()
+    return Record(
+        **values
+        | {
+            "amount": assets.amount(units, asset),
+            "bank_state": BankState(row.bank_state),
+            "status": Status(row.status),
+            "flow": Flow(row.flow) if row.flow else None,
+            "parts": tuple(Part(name, assets.amount(n, asset)) for name, n in parts),
+            "tags": listed(row.tags),
+            "locked": listed(row.locked),
+        }
+    )
 
 
 def listed(joined: str) -> tuple[str, ...]:
@@ -287,7 +293,8 @@ class PgWords:
                 yield EntryWords(**row._mapping)
 
 
-def _conditions(wanted: RecordFilter) -> tuple[list[str], dict[str, Any]]:
+def conditions_of(wanted: RecordFilter) -> tuple[list[str], dict[str, Any]]:
+    """What is asked of a record `r` and its label `l`, as SQL conditions and their values."""
     conditions, values = [], dict[str, Any]()
 
     def ask(condition: str, **value: object) -> None:
@@ -318,6 +325,8 @@ def _conditions(wanted: RecordFilter) -> tuple[list[str], dict[str, Any]]:
     if wanted.text is not None:
         ask("(coalesce(r.counterparty, '') || ' ' || r.description) ilike :text",
             text=f"%{_literal(wanted.text)}%")  # fmt: skip
+    ask("r.confidence >= :least_confidence", least_confidence=wanted.least_confidence)
+    ask("r.confidence <= :most_confidence", most_confidence=wanted.most_confidence)
     if not wanted.with_void:
         conditions.append("not r.void")
     return conditions, values

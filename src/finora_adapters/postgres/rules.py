@@ -66,7 +66,8 @@ class PgRules:
         return [RuleGroup(**row) for row in rows]
 
     def book(self) -> RuleBook:
-        return RuleBook.of(self.all(), self.groups())
+        rows = self.connection.execute(select(*_OF_RULE).where(_RULE.c.tenant_id == self.tenant_id))
+        return RuleBook.of(map(_rule, rows.mappings()), self.groups())
 
     def get(self, rule_id: UUID) -> Rule:
         query = select(*_OF_RULE).where(*self._at(rule_id)).with_for_update()
@@ -175,7 +176,7 @@ _COUNT = text(
     f"select count(*) from finora.record r where r.tenant_id = :tenant and not r.void{_WHERE}"
 )
 
-_REWRITE = text("""
+REWRITE = text("""
 update finora.record r set
   description = coalesce(x.description, r.description),
   note = coalesce(x.note, r.note),
@@ -211,6 +212,31 @@ left join lateral (select source, set_by, rule_id from finora.label w
   where :restoring and w.tenant_id = :tenant and w.entry_id = r.entry_id
     and w.category = x.category and w.number < l.number order by number desc limit 1) was on true
 where x.category is not null
+""")
+# A run's word is a step of the record's trace, and so is taking it back. What has no category then
+# waits for a person again.
+_TRACE = text("""
+with moved as (
+  update finora.record r set suggested = '', decisions = r.decisions + 1,
+    confidence = case when r.status in ('approved', 'overridden') then r.confidence
+      when :restoring then 0 else 10000 end,
+    status = case when r.status in ('approved', 'overridden') then r.status
+      when :restoring and x.category = '' and x.parts is null and l.flow = 'flow'
+        then 'needs_review' else 'processed' end
+  from jsonb_to_recordset(cast(:rows as jsonb)) x (id uuid, category text, rule uuid, parts jsonb)
+  cross join lateral (select entry_id from finora.record e
+    where e.tenant_id = :tenant and e.id = x.id offset 0) e
+  cross join lateral (select flow from finora.label l where l.tenant_id = :tenant
+    and l.entry_id = e.entry_id order by number desc limit 1) l
+  where r.tenant_id = :tenant and r.id = x.id
+  returning r.id, r.decisions, x.category, x.rule
+)
+insert into finora.decision (tenant_id, record_id, number, source, verdict, category, confidence,
+  rationale, rule_id, decided_by)
+select :tenant, m.id, m.decisions, 'rule', case when :restoring then 'none' else 'auto' end,
+  m.category, case when :restoring then 0 else 10000 end,
+  case when :restoring then 'RULE_RUN_UNDONE' else 'RULE_RUN' end, m.rule, :by
+from moved m
 """)
 _KEEP = text("""
 insert into finora.rule_change (tenant_id, run_id, record_id, field, rule_id, before, after, kind)
@@ -338,9 +364,10 @@ class PgRuleRuns:
                 said = ",".join(value) if change.field == "tags" else value
                 row = words.setdefault(change.record_id, {"id": str(change.record_id)})
                 row[change.field] = said
-        self._each(_REWRITE, list(words.values()))
+        self._each(REWRITE, list(words.values()))
         self._each(_SPLIT, [label for label in labels if label["parts"]])
         self._each(_LABEL, labels, by=by, restoring=restoring)
+        self._each(_TRACE, labels, by=by, restoring=restoring)
 
     def settle(self, run_id: UUID, changes: Sequence[FieldChange], kind: ChangeKind) -> None:
         rows = [{"record_id": str(c.record_id), "field": c.field} for c in changes]

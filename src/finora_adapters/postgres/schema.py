@@ -60,6 +60,15 @@ class Rate(UserDefinedType[Any]):
         return f"{SCHEMA}.rate"
 
 
+class Vector(UserDefinedType[Any]):
+    """pgvector's, of any dimension: a row says which it has. Python sees its text."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: object) -> str:
+        return "vector"
+
+
 class Xid8(UserDefinedType[Any]):
     """A transaction id that does not wrap."""
 
@@ -959,6 +968,7 @@ record = Table(
     Column("edited", Boolean, nullable=False, server_default="false"),
     Column("entry_id", Uuid),
     Column("revision", SmallInteger, nullable=False, server_default="0"),
+    # Of earlier releases, and empty: the trace is in `decision`.
     Column("reasoning_trace", JSONB),
     _at(),
     # What people and rules say of it. Tags and locked fields are in order, with commas between.
@@ -966,6 +976,15 @@ record = Table(
     Column("note", Text, nullable=False, server_default=""),
     Column("tags", Text, nullable=False, server_default=""),
     Column("locked", Text, nullable=False, server_default=""),
+    # The category that waits for a person, and how sure its finder was of it.
+    Column("suggested", Text, nullable=False, server_default=""),
+    Column("confidence", SmallInteger),
+    # How many there are in `decision`.
+    Column("decisions", SmallInteger, nullable=False, server_default="0"),
+    # When a person decided last: from then on it is what automation learns from.
+    Column("reviewed_at", INSTANT),
+    # Of one entered by hand; of the others their import knows who brought them.
+    Column("entered_by", Uuid),
     PrimaryKeyConstraint("tenant_id", "id"),
     UniqueConstraint("tenant_id", "received_account_id", "identity", "occurrence"),
     _one_of("bank_state", "pending", "booked"),
@@ -974,10 +993,89 @@ record = Table(
     # A zero moves no money and posts no entry.
     CheckConstraint("(entry_id is not null) = (bank_state = 'booked' and not void and units <> 0)",
                     name="entry"),
+    CheckConstraint("confidence between 0 and 10000", name="confidence"),
+    CheckConstraint("length(suggested) <= 200", name="suggested"),
     Index(None, "tenant_id", "on_date", "id"),
+    # What waits to be processed. Of the tenant alone: equal keys are kept once, which costs an
+    # import next to nothing.
+    Index("record_received_idx", "tenant_id",
+          postgresql_where=text("status = 'received' and entry_id is not null")),
+    # The queue of reviewers.
+    Index("record_review_idx", "tenant_id", "confidence", "on_date", "id",
+          postgresql_where=text("status = 'needs_review' and entry_id is not null")),
+    # What people decided, by merchant.
+    Index("record_memory_idx", "tenant_id", "merchant_key", "reviewed_at",
+          postgresql_where=text("reviewed_at is not null and entry_id is not null")),
+    # And when: what there is to learn from, and whether there is more by now.
+    Index("record_reviewed_idx", "tenant_id", "reviewed_at",
+          postgresql_where=text("reviewed_at is not null and entry_id is not null")),
     # A line is booked by an entry of its own id first; only later entries need to be found.
     Index("record_entry_idx", "tenant_id", "entry_id", postgresql_where=text("entry_id <> id")),
 )  # fmt: skip
+
+# Why a record has its category: every step that led there, and every person's word. Never changed.
+decision = Table(
+    "decision",
+    metadata,
+    _tenant(),
+    _id("record_id"),
+    Column("number", SmallInteger, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("verdict", Text, nullable=False),
+    Column("category", Text, nullable=False),
+    Column("confidence", SmallInteger, nullable=False),
+    Column("rationale", Text, nullable=False),
+    Column("rule_id", Uuid),
+    # Ids of records.
+    Column("neighbours", JSONB),
+    Column("model", Text),
+    Column("note", Text),
+    _id("decided_by"),
+    _at("decided_at"),
+    PrimaryKeyConstraint("tenant_id", "record_id", "number"),
+    _to("record", "record_id"),
+    _one_of("source", "statement", "match", "rule", "similar", "model", "human"),
+    _one_of("verdict", "auto", "suggested", "none", "approved", "overridden"),
+    CheckConstraint("confidence between 0 and 10000", name="confidence"),
+    CheckConstraint("length(category) <= 200 and length(rationale) <= 1000", name="category"),
+    CheckConstraint("length(note) <= 4000", name="note"),
+    # The report of a span of weeks reads no more than that.
+    Index(None, "tenant_id", "decided_at"),
+)
+
+# When records need no person, and which persons may decide; a tenant without a row has the usual.
+review_setting = Table(
+    "review_setting",
+    metadata,
+    _tenant(),
+    Column("similar_auto", SmallInteger, nullable=False),
+    Column("similar_suggested", SmallInteger, nullable=False),
+    Column("model_auto", SmallInteger, nullable=False),
+    Column("ask_model", Boolean, nullable=False),
+    Column("separate_duties", Boolean, nullable=False),
+    PrimaryKeyConstraint("tenant_id"),
+    CheckConstraint(
+        "0 <= similar_suggested and similar_suggested <= similar_auto and similar_auto <= 10000 "
+        "and model_auto between 0 and 10000",
+        name="similar_auto",
+    ),
+)
+
+# A wish to look at records again. `after` is the last record of those that are done, so that who
+# takes the job over goes on there.
+reprocess = Table(
+    "reprocess",
+    metadata,
+    _tenant(),
+    _id(),
+    Column("wanted", JSONB, nullable=False),
+    Column("dry_run", Boolean, nullable=False),
+    Column("asked_by", Uuid, nullable=False),
+    _at(),
+    Column("after", Uuid),
+    Column("counts", JSONB),
+    PrimaryKeyConstraint("tenant_id", "id"),
+)
 
 revision = Table(
     "revision",
@@ -1292,4 +1390,47 @@ rule_change = Table(
     PrimaryKeyConstraint("tenant_id", "run_id", "record_id", "field"),
     _to("rule_run", "run_id"),
     _one_of("kind", "changed", "locked", "restored", "kept"),
+)
+
+# --- models ---
+
+# One question to a language model: reserved before it is asked, settled after. Ids, and no text.
+model_use = Table(
+    "model_use",
+    metadata,
+    _tenant(),
+    _id(),
+    _id("user_id"),
+    # The day whose budget it is of, UTC.
+    Column("on_date", Date, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("subjects", JSONB, nullable=False),
+    Column("state", Text, nullable=False, server_default="sending"),
+    Column("reserved", BigInteger, nullable=False),
+    Column("model", Text, nullable=False, server_default=""),
+    Column("tokens_in", BigInteger, nullable=False, server_default="0"),
+    Column("tokens_out", BigInteger, nullable=False, server_default="0"),
+    # Millionths of the currency that the provider bills in.
+    Column("cost_micros", BigInteger, nullable=False, server_default="0"),
+    _at(),
+    Column("settled_at", INSTANT),
+    PrimaryKeyConstraint("tenant_id", "id"),
+    _one_of("state", "sending", "answered", "failed"),
+    CheckConstraint("least(reserved, tokens_in, tokens_out, cost_micros) >= 0", name="counts"),
+    CheckConstraint("(state = 'sending') = (settled_at is null)", name="settled"),
+    Index(None, "tenant_id", "on_date"),
+)
+
+# A text of the tenant's as a vector. Vectors of two models are of two spaces and never compared.
+embedding = Table(
+    "embedding",
+    metadata,
+    _tenant(),
+    Column("model", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("dimension", SmallInteger, nullable=False),
+    Column("vector", Vector, nullable=False),
+    _at(),
+    PrimaryKeyConstraint("tenant_id", "model", "key"),
+    CheckConstraint("vector_dims(vector) = dimension", name="dimension"),
 )

@@ -19,6 +19,7 @@ from finora_adapters.postgres.belongings import PgBelongings
 from finora_adapters.postgres.budgets import PgBudgets
 from finora_adapters.postgres.categories import PgCategories
 from finora_adapters.postgres.closings import PgClosings
+from finora_adapters.postgres.decisions import PgDecisions
 from finora_adapters.postgres.driver import Statement, run, run_all
 from finora_adapters.postgres.erasure import PgErasure
 from finora_adapters.postgres.errors import translated
@@ -30,12 +31,15 @@ from finora_adapters.postgres.guesses import PgGuesses
 from finora_adapters.postgres.jobs import PgEveryJob, PgJobs, PgPeriods, dump
 from finora_adapters.postgres.ledger import PgAccounts, PgAssets, PgHolds, PgJournal
 from finora_adapters.postgres.members import PgMembers
+from finora_adapters.postgres.models import PgModelUse, PgVectors
 from finora_adapters.postgres.people import PgPeople
+from finora_adapters.postgres.pipeline import PgLines, PgMemory, PgReprocesses
 from finora_adapters.postgres.rates import PgRates
 from finora_adapters.postgres.receipts import PgReceipts
 from finora_adapters.postgres.records import PgRecords, PgWords
 from finora_adapters.postgres.recurring import PgRecurring
 from finora_adapters.postgres.reports import PgFigures, PgReports
+from finora_adapters.postgres.reviews import PgReviews
 from finora_adapters.postgres.rules import PgRuleRuns, PgRules
 from finora_adapters.postgres.secrets import PgDataKeys, PgSecrets
 from finora_adapters.postgres.sessions import PgSessions
@@ -195,12 +199,32 @@ class PgWork:
         return PgRecords(self.connection, self.scope.tenant_id, self.assets)
 
     @cached_property
+    def decisions(self) -> PgDecisions:
+        return PgDecisions(self.connection, self.scope.tenant_id, self.scope.user_id)
+
+    @cached_property
+    def lines(self) -> PgLines:
+        return PgLines(self.connection, self.scope.tenant_id, self.assets)
+
+    @cached_property
+    def memory(self) -> PgMemory:
+        return PgMemory(self.connection, self.scope.tenant_id, self.assets)
+
+    @cached_property
     def categories(self) -> PgCategories:
         return PgCategories(self.connection, self.scope.tenant_id)
 
     @cached_property
     def rules(self) -> PgRules:
         return PgRules(self.connection, self.scope.tenant_id)
+
+    @cached_property
+    def reviews(self) -> PgReviews:
+        return PgReviews(self.connection, self.scope.tenant_id, self.assets)
+
+    @cached_property
+    def reprocesses(self) -> PgReprocesses:
+        return PgReprocesses(self.connection, self.scope.tenant_id, self.assets)
 
     @cached_property
     def rule_runs(self) -> PgRuleRuns:
@@ -317,6 +341,14 @@ class PgWork:
     @cached_property
     def data_keys(self) -> PgDataKeys:
         return PgDataKeys(self.connection, self.scope.tenant_id)
+
+    @cached_property
+    def model_use(self) -> PgModelUse:
+        return PgModelUse(self.connection, self.scope)
+
+    @cached_property
+    def vectors(self) -> PgVectors:
+        return PgVectors(self.connection, self.scope.tenant_id)
 
     def done(self, result: Result) -> Result:
         self.closed = True

@@ -1,0 +1,1 @@
+"""Which category a record has, and why."""

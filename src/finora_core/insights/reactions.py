@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 from uuid import UUID
 
+from finora_core.categories.pipeline.model import RecordsProcessed
+from finora_core.categories.rules.model import RulesRan
 from finora_core.insights.budgets.model import BudgetChanged, BudgetReached
 from finora_core.insights.goals.model import GoalChanged
 from finora_core.insights.service import WatchService
@@ -13,7 +15,14 @@ from finora_core.kernel.scope import Scope
 from finora_core.records.model import RecordEdited, RecordsIngested
 
 WATCH, TELL = "insights.watch", "mail.budget_reached"
-CHANGES = (RecordsIngested.type, RecordEdited.type, BudgetChanged.type, GoalChanged.type)
+CHANGES = (
+    RecordsIngested.type,
+    RecordEdited.type,
+    RecordsProcessed.type,
+    RulesRan.type,
+    BudgetChanged.type,
+    GoalChanged.type,
+)
 
 SUBSCRIPTIONS = (
     *(Subscription(event=event, job=WATCH) for event in CHANGES),

@@ -28,6 +28,13 @@ class RateLimited:
 
 
 @attrs.frozen
+class OverBudget:
+    """What the tenant may use up is used up for this many seconds; nothing was asked."""
+
+    retry_after: int
+
+
+@attrs.frozen
 class AuthExpired:
     """The credential no longer opens the door."""
 
@@ -64,5 +71,13 @@ class Unknown:
 
 
 Outcome = (
-    Ok[T] | Partial[T] | RateLimited | AuthExpired | Unsupported | Missing | Ambiguous[T] | Down
+    Ok[T]
+    | Partial[T]
+    | RateLimited
+    | OverBudget
+    | AuthExpired
+    | Unsupported
+    | Missing
+    | Ambiguous[T]
+    | Down
 )

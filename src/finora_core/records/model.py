@@ -12,7 +12,7 @@ from uuid import UUID
 import attrs
 
 from finora_core.kernel.amount import Amount
-from finora_core.kernel.errors import Conflict, Invalid, NotFound
+from finora_core.kernel.errors import Conflict, Forbidden, Invalid, NotFound
 from finora_core.kernel.events import Plain
 from finora_core.ledger.model import Flow
 
@@ -45,6 +45,24 @@ class BadStatus(Conflict):
     """The record's status does not lead there."""
 
     code = "ILLEGAL_STATUS"
+
+
+class AlreadyReviewed(Conflict):
+    """Somebody decided about the record a moment ago; read it again."""
+
+    code = "ALREADY_REVIEWED"
+
+
+class NothingSuggested(Conflict):
+    """The record has no category that could be approved: override it with one."""
+
+    code = "NOTHING_SUGGESTED"
+
+
+class DutiesSeparate(Forbidden):
+    """Who brought a record in does not approve it: in this tenant another member must."""
+
+    code = "SEPARATION_OF_DUTIES"
 
 
 class AccountNeeded(Invalid):
@@ -133,13 +151,103 @@ class Status(StrEnum):
 
 _LEADS_TO: Mapping[Status, frozenset[Status]] = {
     Status.RECEIVED: frozenset({Status.PROCESSING, Status.APPROVED, Status.OVERRIDDEN}),
-    Status.PROCESSING: frozenset({Status.PROCESSED, Status.NEEDS_REVIEW, Status.FAILED}),
+    # A person's word is taken at any time, also while a model is asked.
+    Status.PROCESSING: frozenset(
+        {Status.PROCESSED, Status.NEEDS_REVIEW, Status.FAILED, Status.OVERRIDDEN}
+    ),
     Status.PROCESSED: frozenset({Status.PROCESSING, Status.APPROVED, Status.OVERRIDDEN}),
     Status.NEEDS_REVIEW: frozenset({Status.PROCESSING, Status.APPROVED, Status.OVERRIDDEN}),
     Status.APPROVED: frozenset({Status.OVERRIDDEN}),
     Status.OVERRIDDEN: frozenset({Status.OVERRIDDEN}),
-    Status.FAILED: frozenset({Status.PROCESSING}),
+    Status.FAILED: frozenset({Status.PROCESSING, Status.OVERRIDDEN}),
 }
+
+HUMAN = frozenset({Status.APPROVED, Status.OVERRIDDEN})
+"""A person decided: automation leaves the record alone, and learns from it."""
+
+SURE = 10_000
+"""All of the confidence there is: it is counted in hundredths of a percent."""
+
+
+class DecisionSource(StrEnum):
+    """Who or what says which category a record has."""
+
+    STATEMENT = "statement"
+    """The file that brought it names one."""
+    MATCH = "match"
+    """It is one end of a transfer between own accounts, which has none."""
+    RULE = "rule"
+    SIMILAR = "similar"
+    """Records like it, about which a person decided."""
+    MODEL = "model"
+    HUMAN = "human"
+
+
+class DecisionVerdict(StrEnum):
+    """What a decision did."""
+
+    AUTO = "auto"
+    """It was sure enough to stand without a person."""
+    SUGGESTED = "suggested"
+    NONE = "none"
+    APPROVED = "approved"
+    OVERRIDDEN = "overridden"
+
+
+@attrs.frozen(kw_only=True)
+class Decision:
+    """One step of how a record got its category; appended, never changed. All of them, in order,
+    are the record's reasoning trace."""
+
+    source: DecisionSource
+    verdict: DecisionVerdict
+    category: str = ""
+    confidence: int = 0
+    rationale: str = ""
+    """A code and, where one helps, names of categories: nothing about a person."""
+    rule_id: UUID | None = None
+    neighbours: tuple[UUID, ...] = ()
+    """The records that it was judged by."""
+    model: str | None = None
+    note: str | None = None
+    """What the person who decided had to say."""
+    number: int = 0
+    decided_by: UUID | None = None
+    decided_at: datetime | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Ruling:
+    """What becomes of one record: its new status, what its trace gains, what its label says."""
+
+    record_id: UUID
+    status: Status
+    decisions: tuple[Decision, ...]
+    label: str | None = None
+    """The category to label it with; None leaves the label."""
+    parts: "tuple[Part, ...]" = ()
+    """In place of a category: what it is divided into. The label is empty then."""
+    suggested: str = ""
+    confidence: int = 0
+
+
+@attrs.frozen(kw_only=True)
+class ReviewSettings:
+    """When a tenant's records need no person, and which persons may decide."""
+
+    similar_auto: int = 9_200
+    similar_suggested: int = 8_000
+    model_auto: int = 8_500
+    ask_model: bool = True
+    separate_duties: bool = False
+    """Who imported or entered a record may not approve it."""
+
+    def __attrs_post_init__(self) -> None:
+        for name in ("similar_auto", "similar_suggested", "model_auto"):
+            if not 0 <= getattr(self, name) <= SURE:
+                raise BadRecord(f"{name} is between 0 and {SURE}")
+        if self.similar_suggested > self.similar_auto:
+            raise BadRecord("what suggests is not above what decides")
 
 
 @attrs.frozen
@@ -188,10 +296,100 @@ class Record:
     entry_id: UUID | None
     revision: int
     recorded_at: datetime
+    suggested: str = ""
+    """The category that waits for a person's approval."""
+    confidence: int | None = None
+    """In its category, or in the one suggested; None for one that was not looked at yet."""
+    decisions: int = 0
+    """How many its reasoning trace has."""
 
     @property
     def direction(self) -> str:
         return "in" if self.amount.units > 0 else "out"
+
+    def approved(self, by: UUID, seen: int | None = None) -> Ruling:
+        """Its category, or the one suggested, is right. Raises BadStatus, AlreadyReviewed,
+        NothingSuggested, RecordVoid."""
+        self._check_open(seen)
+        status = self.status.to(Status.APPROVED)
+        category = self.suggested or self.category
+        if not category and not self.parts:
+            raise NothingSuggested("there is no category to approve: override it with one")
+        # Its own label stays as it is, with its parts.
+        label = self.suggested or None
+        return self._said(status, DecisionVerdict.APPROVED, category, by, label=label)
+
+    def overridden(
+        self, category: str, by: UUID, note: str | None = None, seen: int | None = None
+    ) -> Ruling:
+        """It has this category. Who knows of the last decision (`seen`, its number) may also
+        change what a person decided. Raises BadStatus, AlreadyReviewed, BadRecord, RecordVoid."""
+        check_text(note or "")
+        category = category_path(category)
+        self._check_open(seen)
+        if self.status in HUMAN and seen is None:
+            raise AlreadyReviewed(f"the record is {self.status} by now")
+        return self._said(
+            self.status.to(Status.OVERRIDDEN),
+            DecisionVerdict.OVERRIDDEN,
+            category,
+            by,
+            note,
+            category,
+        )
+
+    def divided(self, parts: "Iterable[Part]", by: UUID) -> Ruling:
+        """Its amount is of these categories. Raises BadStatus, BadSplit, BadRecord, RecordVoid."""
+        self._check_open(None)
+        found = checked_parts(parts, self.amount)
+        status = self.status.to(Status.OVERRIDDEN)
+        said = self._said(status, DecisionVerdict.OVERRIDDEN, "", by, label="")
+        return attrs.evolve(said, parts=found)
+
+    def released(self, by: UUID) -> Ruling:
+        """Automation may judge it again; its label stays until something else is sure. What a
+        person decided is no example any more."""
+        said = Decision(
+            source=DecisionSource.HUMAN,
+            verdict=DecisionVerdict.NONE,
+            category=self.category,
+            rationale="UNLOCKED",
+            decided_by=by,
+        )
+        return Ruling(record_id=self.id, status=Status.PROCESSED, decisions=(said,))
+
+    def _check_open(self, seen: int | None) -> None:
+        if self.void:
+            raise RecordVoid("the record was deleted")
+        if self.entry_id is None:
+            raise BadRecord("a pending record has nothing to categorise yet")
+        if seen is not None and seen != self.decisions:
+            raise AlreadyReviewed(f"its last decision is number {self.decisions}, not {seen}")
+
+    def _said(
+        self,
+        status: Status,
+        verdict: DecisionVerdict,
+        category: str,
+        by: UUID,
+        note: str | None = None,
+        label: str | None = None,
+    ) -> Ruling:
+        said = Decision(
+            source=DecisionSource.HUMAN,
+            verdict=verdict,
+            category=category,
+            confidence=SURE,
+            note=note,
+            decided_by=by,
+        )
+        return Ruling(
+            record_id=self.id,
+            status=status,
+            decisions=(said,),
+            label=label,
+            confidence=SURE,
+        )
 
 
 @attrs.frozen(kw_only=True)
@@ -201,7 +399,7 @@ class RecordDetail:
     record: Record
     raw: object
     revisions: tuple[Mapping[str, object], ...]
-    reasoning_trace: tuple[Mapping[str, object], ...]
+    reasoning_trace: tuple[Decision, ...]
 
 
 @attrs.frozen(kw_only=True)
@@ -222,6 +420,8 @@ class RecordFilter:
     status: Status | None = None
     source: str | None = None
     bank_state: BankState | None = None
+    least_confidence: int | None = None
+    most_confidence: int | None = None
     with_void: bool = False
 
 

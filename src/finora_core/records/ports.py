@@ -1,6 +1,6 @@
 """What records and their import need of a transaction."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from datetime import date
 from typing import Protocol
 from uuid import UUID
@@ -13,6 +13,7 @@ from finora_core.kernel.page import Page
 from finora_core.ledger.ports import LedgerWork
 from finora_core.records.model import (
     BankState,
+    Decision,
     Difference,
     ImportRequest,
     ImportResult,
@@ -21,6 +22,8 @@ from finora_core.records.model import (
     Record,
     RecordDetail,
     RecordFilter,
+    ReviewSettings,
+    Ruling,
 )
 
 
@@ -42,11 +45,14 @@ class Row:
 
 
 class Records(Protocol):
-    def add(self, row: Row, identity: bytes, source: str) -> None:
+    def add(self, row: Row, identity: bytes, source: str, by: UUID) -> None:
         """A record entered by hand; a further occurrence where its like is there."""
 
     def get(self, record_id: UUID, *, lock: bool = False) -> Record:
         """Raises RecordNotFound."""
+
+    def some(self, ids: Collection[UUID]) -> Mapping[UUID, Record]:
+        """Those that are there, locked, in the order of their ids."""
 
     def detail(self, record_id: UUID) -> RecordDetail:
         """Raises RecordNotFound."""
@@ -83,6 +89,28 @@ class Records(Protocol):
 
     def move_label(self, entry_id: UUID, to: UUID) -> None:
         """Say of another entry, which has no label yet, what is said of this one."""
+
+
+class Decisions(Protocol):
+    """How records got their categories, and what the tenant wants of that."""
+
+    def write(self, rulings: Sequence[Ruling]) -> None:
+        """Append the decisions, label the entries, move the statuses: three statements, however
+        many records. Their rows must be locked."""
+
+    def of(self, record_id: UUID) -> Sequence[Decision]:
+        """A record's reasoning trace, oldest first."""
+
+    def barred(self, person: UUID, ids: Collection[UUID]) -> Set[UUID]:
+        """Those that the person imported or entered, where the tenant separates duties."""
+
+    def closed(self, ids: Collection[UUID]) -> Set[UUID]:
+        """Those of a closed period, whose label stays as it is."""
+
+    def settings(self) -> ReviewSettings:
+        """The tenant's, or the usual ones."""
+
+    def set(self, settings: ReviewSettings) -> None: ...
 
 
 Staged = tuple[
@@ -155,6 +183,8 @@ class Imports(Protocol):
 class RecordsWork(LedgerWork, Protocol):
     @property
     def records(self) -> Records: ...
+    @property
+    def decisions(self) -> Decisions: ...
     @property
     def imports(self) -> Imports: ...
     @property

@@ -13,9 +13,11 @@ from finora_core.kernel.scope import Scope
 from finora_core.kernel.work import Begin, retried
 from finora_core.ledger.model import Account, AccountKind, Entry, Flow, Posting
 from finora_core.records.model import (
+    HUMAN,
     LOCKABLE,
     BadRecord,
     BankState,
+    DutiesSeparate,
     NewRecord,
     Part,
     Record,
@@ -26,8 +28,6 @@ from finora_core.records.model import (
     RecordFilter,
     RecordVoid,
     SplitStands,
-    category_path,
-    checked_parts,
     identity_of,
     merchant_key,
     signed_amount,
@@ -98,7 +98,7 @@ class RecordService:
             text = f"{new.counterparty} {new.description}" if new.counterparty else new.description
             amount = new.amount
             same = identity_of("manual", new.on_date, amount.units, amount.asset.id, text, None)
-            work.records.add(row, same, "manual")
+            work.records.add(row, same, "manual", scope.user_id)
             if new.category and row.entry_id:
                 work.records.label(row.entry_id, new.category, None, "human", scope.user_id)
                 work.records.annotate(record_id, None, "", (), {"category"})
@@ -178,14 +178,14 @@ class RecordService:
 
     @retried
     def categorise(self, scope: Scope, record_id: UUID, category: str) -> Record:
-        """Label the record; moves no money. The label's history is kept."""
+        """Label the record; moves no money. The label's history is kept. A person's word is
+        final, whatever was decided before; see the review for one that minds who was first.
+        Raises DutiesSeparate."""
         with self.begin(scope) as work:
             old = self._open(work, record_id, None)
-            if old.entry_id is None:
-                raise BadRecord("a pending record has nothing to categorise yet")
-            path = category_path(category)
-            work.records.label(old.entry_id, path, None, "human", scope.user_id)
-            _lock(work, old, "category")
+            if record_id in work.decisions.barred(scope.user_id, (record_id,)):
+                raise DutiesSeparate("you brought it in: in this tenant another member categorises")
+            work.decisions.write([old.overridden(category, scope.user_id, seen=old.decisions)])
             work.events.record(RecordEdited(record_id, "categorised"))
             return work.done(work.records.get(record_id))
 
@@ -195,11 +195,9 @@ class RecordService:
         last unit (BadSplit otherwise). Categorise it to undo."""
         with self.begin(scope) as work:
             old = self._open(work, record_id, None)
-            if old.entry_id is None:
-                raise BadRecord("a pending record has nothing to split yet")
-            found = checked_parts(parts, old.amount)
-            work.records.label(old.entry_id, None, None, "human", scope.user_id, parts=found)
-            _lock(work, old, "category")
+            if record_id in work.decisions.barred(scope.user_id, (record_id,)):
+                raise DutiesSeparate("you brought it in: in this tenant another member categorises")
+            work.decisions.write([old.divided(parts, scope.user_id)])
             work.events.record(RecordEdited(record_id, "split"))
             return work.done(work.records.get(record_id))
 
@@ -213,6 +211,8 @@ class RecordService:
             old = self._open(work, record_id, None)
             locked = set(old.locked) - given
             work.records.annotate(record_id, old.merchant, old.note, old.tags, locked)
+            if old.status in HUMAN and "category" in set(old.locked) & given:
+                work.decisions.write([old.released(scope.user_id)])
             work.events.record(RecordEdited(record_id, "unlocked"))
             return work.done(work.records.get(record_id))
 

@@ -10,6 +10,8 @@ from finora_core.kernel.amount import Amount
 from finora_core.kernel.scope import Scope
 from finora_core.records.model import (
     BankState,
+    DecisionSource,
+    DecisionVerdict,
     NewRecord,
     Part,
     RecordChange,
@@ -39,6 +41,9 @@ from finora_web.services import Services
 
 routes = Routes("records")
 
+Confidence = Annotated[
+    int, Field(ge=0, le=10_000, description="In hundredths of a percent: 9200 is 92 %.")
+]
 Lockable = Literal["category", "tags", "description", "note", "merchant", "counterparty", "flow"]
 Kind = Annotated[
     Literal["income", "expense"] | None,
@@ -78,13 +83,36 @@ class RecordOut(Out):
     entry_id: UUID | None
     revision: int
     recorded_at: datetime
+    suggested: str = Field(description="The category that waits for a person's approval.")
+    confidence: int | None = Field(
+        description="In its category or the one suggested, in hundredths of a percent; "
+        "null for a record that was not looked at yet."
+    )
+    decisions: int = Field(description="How many decisions its reasoning trace has.")
+
+
+class DecisionOut(Out):
+    number: int
+    source: DecisionSource
+    verdict: DecisionVerdict
+    category: str
+    confidence: int = Field(description="In hundredths of a percent.")
+    rationale: str
+    rule_id: UUID | None
+    neighbours: list[UUID] = Field(description="The records that it was judged by.")
+    model: str | None
+    note: str | None
+    decided_by: UUID | None
+    decided_at: datetime | None
 
 
 class RecordDetailOut(Out):
     record: RecordOut
     raw: Any = Field(description="The line as it was received.")
     revisions: list[dict[str, Any]] = Field(description="Earlier revisions, oldest first.")
-    reasoning_trace: list[dict[str, Any]]
+    reasoning_trace: list[DecisionOut] = Field(
+        description="Why it has its category, oldest decision first."
+    )
 
 
 class NewRecordIn(In):
@@ -143,7 +171,9 @@ class TransferOut(Out):
     other: RecordOut
 
 
-class RecordQuery(Paged):
+class Wanted(In):
+    """Which records; what is not given asks nothing."""
+
     account_id: Id | None = None
     since: Day | None = None
     until: Day | None = None
@@ -157,14 +187,25 @@ class RecordQuery(Paged):
     status: Status | None = None
     source: Name | None = None
     bank_state: BankState | None = None
+    least_confidence: Confidence | None = None
+    most_confidence: Confidence | None = None
     with_void: bool = False
+
+
+class RecordQuery(Paged, Wanted):
+    """A page of the records that are wanted."""
 
 
 @routes.get("/records", "books:read", Listed[RecordOut], shape=listed)
 def list_records(app: Services, scope: Scope, query: RecordQuery) -> object:
     """Records, latest business date first."""
+    wanted = filter_of(app, scope, query)
+    return app.records.list(scope, wanted, cursor=query.cursor, limit=query.limit)
+
+
+def filter_of(app: Services, scope: Scope, query: Wanted) -> RecordFilter:
     least, most = (_limit(app, scope, query, text) for text in (query.least, query.most))
-    wanted = RecordFilter(
+    return RecordFilter(
         account_id=query.account_id,
         since=query.since,
         until=query.until,
@@ -177,9 +218,10 @@ def list_records(app: Services, scope: Scope, query: RecordQuery) -> object:
         status=query.status,
         source=query.source,
         bank_state=query.bank_state,
+        least_confidence=query.least_confidence,
+        most_confidence=query.most_confidence,
         with_void=query.with_void,
     )
-    return app.records.list(scope, wanted, cursor=query.cursor, limit=query.limit)
 
 
 @routes.post("/records", "books:write", Single[RecordOut], status=201)
@@ -250,7 +292,7 @@ def link_transfer(app: Services, scope: Scope, record_id: UUID, body: TransferIn
     return app.records.link_transfer(scope, record_id, body.other, linked=body.linked)
 
 
-def _limit(app: Services, scope: Scope, query: RecordQuery, text: str | None) -> Amount | None:
+def _limit(app: Services, scope: Scope, query: Wanted, text: str | None) -> Amount | None:
     if text is None:
         return None
     if query.asset is None:

@@ -4,7 +4,7 @@ from datetime import date, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from finora_core.insights.reports.model import Asked, Format, Kind
 from finora_core.kernel.scope import Scope
@@ -210,23 +210,21 @@ class ReportOut(Out):
     finished_at: datetime | None
     expires_at: datetime | None
 
-
-def _report(report: Any) -> object:
-    asked = report.asked
-    return {
-        **{name: getattr(asked, name) for name in ("kind", "format", "since", "until", "closing")},
-        **{name: getattr(report, name) for name in (
-            "id", "job_id", "created_at", "file_id", "finished_at", "expires_at")},
-        "account_id": asked.account_id,
-    }  # fmt: skip
-
-
-ReportRow = Annotated[
-    ReportOut, BeforeValidator(lambda it: it if isinstance(it, dict) else _report(it))
-]
+    @model_validator(mode="before")
+    @classmethod
+    def of(cls, report: Any) -> object:
+        if isinstance(report, dict):
+            return report
+        asked = report.asked
+        return {
+            **{name: getattr(asked, name) for name in (
+                "kind", "format", "since", "until", "closing", "account_id")},
+            **{name: getattr(report, name) for name in (
+                "id", "job_id", "created_at", "file_id", "finished_at", "expires_at")},
+        }  # fmt: skip
 
 
-@routes.post("/reports", "books:export", Single[ReportRow], status=202, step_up=True)
+@routes.post("/reports", "books:export", Single[ReportOut], status=202, step_up=True)
 def request_report(app: Services, scope: Scope, body: NewReport) -> object:
     """Have a job make a file of a report; it is kept for 30 days.
     A token needs `books:export` by name."""
@@ -234,13 +232,13 @@ def request_report(app: Services, scope: Scope, body: NewReport) -> object:
     return app.reports.request(scope, Asked(**asked))
 
 
-@routes.get("/reports", "books:read", Listed[ReportRow], shape=listed)
+@routes.get("/reports", "books:read", Listed[ReportOut], shape=listed)
 def list_reports(app: Services, scope: Scope, query: Paged) -> object:
     """Reports that were asked for, newest first."""
     return app.reports.list(scope, cursor=query.cursor, limit=query.limit)
 
 
-@routes.get("/reports/{report_id}", "books:read", Single[ReportRow])
+@routes.get("/reports/{report_id}", "books:read", Single[ReportOut])
 def get_report(app: Services, scope: Scope, report_id: UUID) -> object:
     """How far a report is."""
     return app.reports.get(scope, report_id)

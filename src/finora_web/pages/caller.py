@@ -97,7 +97,10 @@ def refused(refusal: Refusal) -> Response:
 
 
 def _section() -> str | None:
-    """The page of the account that was asked for, or that what was asked for belongs to."""
+    """The page that was asked for, of the account or of reports, or that what was asked for belongs
+    to."""
+    if request.path.startswith("/reports/"):
+        return "/".join(request.path.split("/")[:3])
     if not f"{request.path}/".startswith(f"{ACCOUNT}/"):
         return None
     named = request.path.split("/")[2:3]

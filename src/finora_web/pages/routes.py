@@ -25,6 +25,8 @@ from finora_web.pages.plan.forecast import ForecastPage
 from finora_web.pages.plan.goals import Goals
 from finora_web.pages.plan.recurring import RecurringPage
 from finora_web.pages.records import Records
+from finora_web.pages.reports import Reports
+from finora_web.pages.review import Review
 from finora_web.pages.rules.page import Rules
 from finora_web.pages.session import Session
 from finora_web.pages.settings import SettingsPage
@@ -39,6 +41,7 @@ def pages(gate: Gate) -> Blueprint:
     _add_dashboard(blueprint, gate)
     _add_plan(blueprint, gate)
     _add_rules(blueprint, gate)
+    _add_reports(blueprint, gate)
     _add_entry(blueprint, gate)
     _add_account(blueprint, gate)
     blueprint.register_error_handler(Refusal, refused)
@@ -110,8 +113,9 @@ def _add_plan(blueprint: Blueprint, gate: Gate) -> None:
 
 
 def _add_rules(blueprint: Blueprint, gate: Gate) -> None:
-    rules = Rules(gate)
+    rules, review = Rules(gate), Review(gate)
     looked_at: Routes = (
+        ("/review", "review", review.page),
         ("/rules", "rules", rules.page),
         ("/rules/new", "new_rule", rules.new),
         ("/rules/<uuid:rule_id>", "rule", rules.one),
@@ -119,6 +123,10 @@ def _add_rules(blueprint: Blueprint, gate: Gate) -> None:
         ("/parts/rules/runs/<uuid:run_id>", "rule_run_part", rules.run_part),
     )
     sent_to: Routes = (
+        ("/review/<uuid:record_id>/approve", "approve", review.approve),
+        ("/review/<uuid:record_id>/override", "override", review.override),
+        ("/review/<uuid:record_id>/back", "take_back", review.take_back),
+        ("/review/bulk", "approve_all", review.bulk),
         ("/rules", "create_rule", rules.write),
         ("/rules/<uuid:rule_id>", "change_rule", rules.write),
         ("/rules/<uuid:rule_id>/active", "activate_rule", rules.activate),
@@ -127,6 +135,22 @@ def _add_rules(blueprint: Blueprint, gate: Gate) -> None:
         ("/rules/runs", "run_rules", rules.run),
         ("/rules/runs/<uuid:run_id>/undo", "undo_run", rules.undo),
         ("/parts/rules/preview", "preview_rule", rules.preview),
+    )
+    _add(blueprint, looked_at, tuple((path, name, ours(view)) for path, name, view in sent_to))
+
+
+def _add_reports(blueprint: Blueprint, gate: Gate) -> None:
+    reports = Reports(gate)
+    looked_at: Routes = (
+        ("/reports", "reports", reports.page),
+        ("/reports/files", "report_files", reports.files),
+        ("/reports/files/<uuid:report_id>", "report_file", reports.file),
+        ("/reports/closing", "closing", reports.closing),
+    )
+    sent_to: Routes = (
+        ("/reports/files", "ask_report", reports.ask),
+        ("/reports/closing", "close", reports.close),
+        ("/reports/closing/reopen", "reopen", reports.reopen),
     )
     _add(blueprint, looked_at, tuple((path, name, ours(view)) for path, name, view in sent_to))
 

@@ -89,12 +89,13 @@ def spending(app: Services, scope: Scope) -> dict[str, Any]:
         category=asked.category,
     )
     total, parts, by = _whole(app, scope, figure)
+    listed = _records(app, scope, figure, total) if by is not By.CATEGORY and total else ()
     address = Address(first, asset)
     return {
         "spent": total,
         "why_spent": of(figure),
         "slices": _slices(address, parts, asked.category) if by is By.CATEGORY else (),
-        "spent_records": _records(app, scope, figure) if by is not By.CATEGORY and total else (),
+        "spent_records": listed,
         "all_spent": _records_of(figure),
         "months": months if first in months else sorted({*months, first}, reverse=True),
         "month": first,
@@ -174,8 +175,14 @@ def _slices(address: Address, parts: Sequence[Part], category: str | None) -> li
     return slices
 
 
-def _records(app: Services, scope: Scope, figure: Figure) -> Sequence[Any]:
-    wanted = RecordFilter(since=figure.since, until=figure.until, category=figure.category)
+def _records(app: Services, scope: Scope, figure: Figure, total: Amount) -> Sequence[Any]:
+    """What went out; what came in is no part of the figure."""
+    wanted = RecordFilter(
+        since=figure.since,
+        until=figure.until,
+        category=figure.category,
+        most=Amount(-1, total.asset),
+    )
     return app.records.list(scope, wanted, limit=_RECORDS).items
 
 

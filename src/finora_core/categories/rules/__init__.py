@@ -1,0 +1,1 @@
+"""Rules: what a tenant says should become of records."""

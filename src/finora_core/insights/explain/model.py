@@ -14,7 +14,7 @@ import attrs
 from finora_core.kernel.amount import Amount
 from finora_core.kernel.errors import Invalid
 from finora_core.ledger.model import Entry
-from finora_core.records.model import Part as Share
+from finora_core.records.model import Part as SplitPart
 
 
 class BadFigure(Invalid):
@@ -137,7 +137,7 @@ class Said:
     at: datetime
     rule_id: UUID | None = None
     """The rule that said it; it may be gone since."""
-    parts: tuple[Share, ...] = ()
+    parts: tuple[SplitPart, ...] = ()
     """Of a label that splits its entry."""
 
 

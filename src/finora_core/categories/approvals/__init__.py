@@ -1,0 +1,1 @@
+"""What people say to what became of a record by itself."""

@@ -1,0 +1,1 @@
+"""What a record most likely is, judged by what people decided about others of the tenant."""

@@ -1,0 +1,1 @@
+"""Language models and vectors: one door to each, and what may pass through it."""
