@@ -701,6 +701,7 @@ SAMPLES: dict[tuple[str, str], str] = {
     ("replay_job", "job_id"): "refused_job",
     ("dismiss_job", "job_id"): "refused_job",
     ("upload_file", "file_id"): "announced_file",
+    ("bulk_records", "id"): "record_id",
     ("detach_receipt", "receipt_id"): "attached_receipt",
     ("change_role", "user_id"): "member",
     ("remove_member", "user_id"): "member",

@@ -164,11 +164,14 @@ class PipelineService:
     ) -> tuple[UUID, UUID]:
         """Look again at the records that the filter asks for, or at these, and at all without
         either; never at those that a person decided about. Returns the wish's id and its job's.
-        With `dry_run` the job says what would change, no model asked."""
+        With `dry_run` the job says what would change, no model asked. Raises AccountNotFound and
+        RecordNotFound for what to look at."""
         if ids is not None and not 1 <= len(ids) <= BATCH:
             raise BadRecord(f"1 to {BATCH} records by id, not {len(ids)}")
         reprocess_id = new_id()
         with self.begin(scope) as work:
+            if wanted is not None and wanted.account_id is not None:
+                work.accounts.get(wanted.account_id)
             for record_id in ids or ():
                 work.records.get(record_id)
             work.reprocesses.add(reprocess_id, wanted, ids, dry_run, scope.user_id)
