@@ -50,6 +50,19 @@ BREAKS: dict[str, tuple[str, ...]] = {
         "update finora.seal set tx = '1' where tenant_id = :t and seq = 3",
         "update finora.seal set sealed_at = 'yesterday' where tenant_id = :t and seq = 3",
     ),
+    "I-14 what is closed": (
+        "insert into finora.closing (tenant_id, number, through, acted_by, base_asset, rates, "
+        "unapproved, tx) select :t, 1, on_date, :t, 'EUR', 0, '{}', '1' from finora.entry "
+        "where id = :e",
+    ),
+    "the parts": (
+        "insert into finora.label_part (tenant_id, entry_id, number, part, category, units) "
+        "values (:t, :e, 1, 1, 'a', 1)",
+    ),
+    "a category": (
+        "insert into finora.label (tenant_id, entry_id, number, category, source, set_by) "
+        "values (:t, :e, 1, 'nowhere', 'human', :t)",
+    ),
     "I-20": (
         "insert into finora.job (tenant_id, id, name, queue, event_id, user_id, request_id, "
         f"payload, max_attempts) values (:t, '{OTHER}', 'x', 'x', '{OTHER}', '{OTHER}', 'x', "

@@ -489,6 +489,9 @@ def test_on_a_server_of_ones_own_nobody_needs_to_be_superuser(
                 "create database books owner owner_login",
             ):
                 admin.execute(statement)
+        with psycopg.connect(f"host={host} port=5432 user=postgres dbname=books") as admin:
+            # What only an administrator may switch on.
+            admin.execute("create extension vector")
 
         def url(user: str) -> str:
             return f"postgresql://{user}@/books?host={host}"

@@ -29,7 +29,7 @@ LATER = datetime(2999, 1, 1, tzinfo=UTC)
 
 @pytest.fixture
 def provoke(
-    books: Books, database: Postgres, admin: Engine, world: UUID, cash: UUID
+    books: Books, finora: Finora, database: Postgres, admin: Engine, world: UUID, cash: UUID
 ) -> Callable[[str], object]:
     """Does what must be refused with the code."""
     ledger, scope = books.ledger, books.scope
@@ -65,6 +65,13 @@ def provoke(
             connection.execute(text("set local role finora_migrator"))
             connection.execute(text("delete from finora.posting"))
 
+    def post_into_closed() -> None:
+        closed = DAY - timedelta(days=400)
+        finora.closings.close(scope, closed)
+        books.ledger.post(
+            scope, [Posting(cash, Amount(-5, EUR)), Posting(world, Amount(5, EUR))], on_date=closed
+        )
+
     acts: dict[str, Callable[[], object]] = {
         "ACCOUNT_NOT_FOUND": lambda: books.pay(cash, nobody, 5),
         "ACCOUNT_EXISTS": lambda: books.open("Cash"),
@@ -86,6 +93,7 @@ def provoke(
         "HOLD_NOT_EXPIRED": expire_early,
         "FACT_IMMUTABLE": change_fact,
         "BATCH_TOO_LARGE": lambda: ledger.post_many(scope, [same] * 10_001),
+        "PERIOD_CLOSED": post_into_closed,
         "BAD_RATE": lambda: ledger.exchange(
             scope, cash, Amount(5, EUR), currency("USD"), Decimal(0), "none"
         ),
