@@ -481,6 +481,10 @@ def test_on_a_server_of_ones_own_nobody_needs_to_be_superuser(
     _, file = kept
     with open_engines(place / "server") as engines:
         host = str(conninfo_to_dict(engines.admin_dsn)["host"])
+        with psycopg.connect(f"host={host} port=5432 user=postgres dbname=template1") as admin:
+            # Which only an administrator may switch on: in all databases from now on, also in the
+            # one that a backup is tried in.
+            admin.execute("create extension vector")
         with psycopg.connect(engines.admin_dsn, autocommit=True) as admin:
             for statement in (
                 "create role owner_login login createrole createdb",
@@ -489,9 +493,6 @@ def test_on_a_server_of_ones_own_nobody_needs_to_be_superuser(
                 "create database books owner owner_login",
             ):
                 admin.execute(statement)
-        with psycopg.connect(f"host={host} port=5432 user=postgres dbname=books") as admin:
-            # What only an administrator may switch on.
-            admin.execute("create extension vector")
 
         def url(user: str) -> str:
             return f"postgresql://{user}@/books?host={host}"

@@ -150,7 +150,8 @@ def test_requests_leave_no_descriptor_behind(served: Served, finora: Finora, sco
         return sum(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in pids)
 
     before = held_after(60)
-    assert held_after(300) <= before + 4
+    # A pool may have opened a connection or two more; what a request left would be hundreds.
+    assert held_after(300) <= before + 16
 
 
 @pytest.mark.invariant("F-31")
@@ -186,18 +187,22 @@ def test_without_a_free_connection_it_says_so_and_recovers(
     try:
         first = psycopg.connect(engines.admin_dsn, autocommit=True)
         held.append(first)
-        # As soon as one of theirs is gone, it is ours.
-        for _ in range(3):
+        # As soon as one of theirs is gone, it is ours; until all are.
+        deadline = time.monotonic() + LIVELY
+        while True:
             with suppress(psycopg.OperationalError):
                 while True:
                     held.append(psycopg.connect(engines.admin_dsn, autocommit=True))
-            first.execute(end_others)
-        with suppress(psycopg.OperationalError):
-            while True:
-                held.append(psycopg.connect(engines.admin_dsn, autocommit=True))
+            if not first.execute(end_others).fetchall():
+                break
+            assert time.monotonic() < deadline
         status, said, headers = served.ask("GET", "/api/v1/accounts", Authorization=token)
         assert (status, headers["Retry-After"]) == (503, "1"), said
-        assert served.ask("GET", "/ready")[0] == 503
+        # What was found is kept for a second.
+        deadline = time.monotonic() + LIVELY
+        while served.ask("GET", "/ready")[0] != 503:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
         assert served.ask("GET", "/live")[0] == 200
     finally:
         for connection in held:
