@@ -1,6 +1,7 @@
 """The documentation that is made from the code, and the checks of what is written by hand.
 
-python tools/docs.py            write docs/errors.md, docs/settings.md and docs/openapi.json
+python tools/docs.py            write docs/errors.md, docs/settings.md, docs/openapi.json and the
+                                tables of the copy in docs/identity.md
 python tools/docs.py --check    write nothing; fail where they, a link or a command are wrong
 """
 
@@ -18,6 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ERRORS = ROOT / "docs/errors.md"
 SETTINGS = ROOT / "docs/settings.md"
 OPENAPI = ROOT / "docs/openapi.json"
+IDENTITY = ROOT / "docs/identity.md"
 
 Problem = str
 """One line that says where and what to do."""
@@ -292,9 +294,34 @@ def _missing(command: typing.Any, words: list[str]) -> str | None:
     return None
 
 
+# --- the tables of identity.md --------------------------------------------------------------------
+
+
+def identity_page() -> str:
+    """The page as it is, with every table of the database in the two of what a copy holds."""
+    from finora_adapters.postgres.belongings import EXPORTED, KEPT_BACK
+
+    page = IDENTITY.read_text()
+    for head, rows in (
+        ("| table | left out |", {name: ", ".join(f"`{each}`" for each in sorted(hidden))
+                                  for name, hidden in EXPORTED.items()}),
+        ("| table | why not |", KEPT_BACK),
+    ):  # fmt: skip
+        start = page.index("\n", page.index("|---|---|", page.index(head))) + 1
+        end = page.index("\n\n", start)
+        said = "\n".join(f"| `{name}` | {what} |" for name, what in rows.items())
+        page = page[:start] + said + page[end:]
+    return page
+
+
 # --- as a command --------------------------------------------------------------------------------
 
-MADE = ((ERRORS, errors_page), (SETTINGS, settings_page), (OPENAPI, openapi_page))
+MADE = (
+    (ERRORS, errors_page),
+    (SETTINGS, settings_page),
+    (OPENAPI, openapi_page),
+    (IDENTITY, identity_page),
+)
 
 
 def stale(path: Path, text: str, root: Path = ROOT) -> list[Problem]:

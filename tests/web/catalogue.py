@@ -691,8 +691,7 @@ SAMPLES: dict[tuple[str, str], str] = {
     **{("", name): name for name in (
         "account_id", "entry_id", "record_id", "import_id", "job_id", "file_id", "token_id",
         "credential_id", "session_id", "identity_id", "invite_id", "other", "user_id",
-        "address_id", "report_id",
-        "address_id", "budget_id", "goal_id", "recurring_id", "receipt_id",
+        "address_id", "report_id", "budget_id", "goal_id", "recurring_id", "receipt_id",
         "rule_id", "group_id", "run_id",
     )},
     ("", "account"): "account_id",

@@ -157,7 +157,7 @@ def _one_of(kinds: Any, wanted: str, as_json: bool) -> Any:
 
 
 def _last_day(text: str, as_json: bool) -> date:
-    from finora_core.insights.reports.model import last_day
+    from finora_core.insights.model import last_day
 
     try:
         if re.fullmatch(r"\d{4}-\d\d", text):

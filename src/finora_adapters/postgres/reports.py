@@ -14,6 +14,7 @@ from finora_adapters.postgres import schema
 from finora_adapters.postgres.flows import MOVED, MOVED_AS_OF
 from finora_adapters.postgres.ledger import PgAssets, PgJournal
 from finora_adapters.postgres.records import PgRecords
+from finora_core.insights.model import last_day
 from finora_core.insights.reports.model import (
     Asked,
     BadReport,
@@ -25,7 +26,6 @@ from finora_core.insights.reports.model import (
     Report,
     ReportNotFound,
     Unapproved,
-    last_day,
 )
 from finora_core.kernel.page import Page, decode_cursor, encode_cursor
 from finora_core.kernel.plain import to_plain

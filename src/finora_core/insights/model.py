@@ -1,8 +1,9 @@
-"""What the slices of insights share: exact arithmetic that rounds once, an answer that is not
-there, and a page of a list that is worked out whole."""
+"""What the slices of insights share: exact arithmetic that rounds once, months, an amount that
+lacks what has no rate, an answer that is not there, and a page of a list that is worked out
+whole."""
 
-from collections.abc import Callable, Sequence
-from datetime import date
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date, timedelta
 from enum import StrEnum
 from fractions import Fraction
 from typing import TypeVar
@@ -10,6 +11,8 @@ from uuid import UUID
 
 import attrs
 
+from finora_core.kernel.amount import Amount
+from finora_core.kernel.outcome import Ok, Partial
 from finora_core.kernel.page import Page, checked_limit, decode_cursor, encode_cursor
 
 Item = TypeVar("Item")
@@ -46,6 +49,23 @@ def months_after(day: date, months: int, anchor: int | None = None) -> date:
     first = date(number // 12, number % 12 + 1, 1)
     following = date((number + 1) // 12, (number + 1) % 12 + 1, 1)
     return first.replace(day=min(anchor or day.day, (following - first).days))
+
+
+def months_before(day: date, months: int) -> date:
+    """The first day of the month that lies so many months before the one of `day`."""
+    return months_after(day.replace(day=1), -months)
+
+
+def last_day(day: date) -> date:
+    """Of the month that holds `day`."""
+    return months_before(day, -1) - timedelta(days=1)
+
+
+def without_rates(amount: Amount, assets: Iterable[str]) -> Ok[Amount] | Partial[Amount]:
+    """The amount, in which what is in these other assets is a gap and not a zero: nothing here
+    converts."""
+    names = ", ".join(sorted(set(assets)))
+    return Partial(amount, f"no rate for {names}") if names else Ok(amount)
 
 
 def paged(

@@ -8,8 +8,8 @@ from uuid import UUID
 import attrs
 from flask import render_template, request
 
+from finora_core.insights.model import last_day, months_before
 from finora_core.insights.wallet.model import MonthFlows, Period, Summary
-from finora_core.insights.wallet.service import last_day, months_before
 from finora_core.kernel.outcome import Partial
 from finora_core.kernel.scope import Scope
 from finora_core.ledger.model import Account, Balance
@@ -101,7 +101,7 @@ def _cashflow(app: Services, scope: Scope) -> dict[str, Any]:
     """The latest months in which anything moved, though that may be long ago."""
     span = _choice("span", list(SPANS), "12")
     today = datetime.now(UTC).date()
-    end = last_day(today.replace(day=1))
+    end = last_day(today)
     months = [*app.wallet.cashflow_by_month(scope, LONG_AGO, end)]
     moved = [each.month for each in months if each.flows]
     shown: list[MonthFlows] = []

@@ -11,8 +11,8 @@ from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response as Answer
 
 from finora_core.identity.people.model import StepUpRequired
+from finora_core.insights.model import last_day, months_before
 from finora_core.insights.reports.model import Asked, CategoryLine, Format, Kind, ProfitLoss, Report
-from finora_core.insights.wallet.service import last_day, months_before
 from finora_core.kernel.errors import Refusal
 from finora_core.kernel.scope import Scope, TokenCredential
 from finora_web.api.files import download_file

@@ -6,8 +6,8 @@ from datetime import date, datetime
 
 import attrs
 
+from finora_core.insights.model import last_day
 from finora_core.insights.wallet.model import Flows, MonthFlows, Worth
-from finora_core.insights.wallet.service import last_day
 from finora_core.kernel.amount import Amount
 from finora_core.kernel.asset import Asset
 

@@ -10,7 +10,7 @@ from flask import render_template
 from pydantic import Field
 
 from finora_core.insights.explain.model import By, Direction, Figure, Part
-from finora_core.insights.wallet.service import last_day
+from finora_core.insights.model import last_day
 from finora_core.kernel.amount import Amount
 from finora_core.kernel.page import MAX_LIMIT
 from finora_core.kernel.scope import Scope
@@ -67,7 +67,7 @@ def spending(app: Services, scope: Scope) -> dict[str, Any]:
     today = datetime.now(UTC).date()
     moved = [
         each
-        for each in app.wallet.cashflow_by_month(scope, LONG_AGO, last_day(today.replace(day=1)))
+        for each in app.wallet.cashflow_by_month(scope, LONG_AGO, last_day(today))
         if any(flows.expense for flows in each.flows)
     ]
     if not moved:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import attrs
 
-from finora_core.insights.model import months_after, rounded
+from finora_core.insights.model import months_after, rounded, without_rates
 from finora_core.insights.wallet.model import Moved
 from finora_core.kernel.amount import Amount
 from finora_core.kernel.asset import Asset
@@ -225,7 +225,7 @@ def figures_of(
             until=budget.period.last_day(first),
             limit=budget.limit_of(first),
             carried=Amount(carried, budget.asset),
-            spent=_known(known, others.get(first, ())),
+            spent=without_rates(known, others.get(first, ())),
         )
         found.append(figures)
         carried = budget.rollover.carry(figures.remaining.units)
@@ -283,7 +283,7 @@ def simulated(
     asset = budget.asset
     projected = Amount(figures.spent.value.units + rounded(daily * left), asset)
     adjusted = Amount(rounded(Fraction(figures.limit.units * (100 + percent), 100)), asset)
-    known: Ok[Amount] | Partial[Amount] = _known(projected, sorted(gap))
+    known: Ok[Amount] | Partial[Amount] = without_rates(projected, gap)
     if not rates and left:
         known = Partial(projected, "no full period before this one")
     return Simulation(
@@ -292,10 +292,6 @@ def simulated(
         projected_spending=known,
         surplus=adjusted - projected,
     )
-
-
-def _known(amount: Amount, others: Sequence[str]) -> Ok[Amount] | Partial[Amount]:
-    return Partial(amount, f"no rate for {', '.join(others)}") if others else Ok(amount)
 
 
 def check_start(starts_on: date, today: date) -> None:

@@ -11,11 +11,11 @@ from finora_core.insights.goals.model import (
     GoalShare,
     GoalStatus,
     forecast_of,
-    known,
     promised_of,
     shared_out,
 )
 from finora_core.insights.goals.ports import GoalsWork
+from finora_core.insights.model import without_rates
 from finora_core.kernel.amount import Amount
 from finora_core.kernel.asset import Asset
 
@@ -36,7 +36,7 @@ def statuses(work: GoalsWork, today: date) -> list[GoalStatus]:
         shares = tuple(_share(goal, share.account_id, promised, held) for share in goal.shares)
         current = sum((share.amount for share in shares), Amount(0, goal.target.asset))
         others = (
-            asset
+            asset.id
             for share in goal.shares
             for asset in held[share.account_id]
             if asset != goal.target.asset
@@ -45,7 +45,7 @@ def statuses(work: GoalsWork, today: date) -> list[GoalStatus]:
         history = today - min(starts) if starts else None
         status = GoalStatus(
             goal=goal,
-            current=known(current, others),
+            current=without_rates(current, others),
             shares=shares,
             forecast=forecast_of(goal.target - current, goal.shares, grown, history, today),
         )

@@ -9,7 +9,6 @@ import attrs
 
 from finora_core.insights.model import NoForecast, Reason
 from finora_core.kernel.amount import Amount, allocate
-from finora_core.kernel.asset import Asset
 from finora_core.kernel.errors import Conflict, Invalid, NotFound
 from finora_core.kernel.events import Plain
 from finora_core.kernel.outcome import Ok, Partial
@@ -182,11 +181,6 @@ def forecast_of(
     if days > FARTHEST.days:
         return NoForecast(Reason.TOO_FAR)
     return Ok(today + timedelta(days=days))
-
-
-def known(amount: Amount, others: Iterable[Asset]) -> Ok[Amount] | Partial[Amount]:
-    names = sorted({asset.id for asset in others})
-    return Partial(amount, f"no rate for {', '.join(names)}") if names else Ok(amount)
 
 
 def _bad(part: str, said: str) -> BadGoal:

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import attrs
 
+from finora_core.insights.model import last_day
 from finora_core.insights.wallet.model import BadPeriod, Flows
 from finora_core.kernel.amount import Amount
 from finora_core.kernel.asset import Asset
@@ -244,11 +245,6 @@ def months_of(since: date, until: date) -> tuple[date, ...]:
     if last - first >= MAX_MONTHS:
         raise BadPeriod(f"a report has at most {MAX_MONTHS} months")
     return tuple(date(n // 12, n % 12 + 1, 1) for n in range(first, last + 1))
-
-
-def last_day(month: date) -> date:
-    following = (month.replace(day=28) + timedelta(days=4)).replace(day=1)
-    return following - timedelta(days=1)
 
 
 def rate_days(months: Iterable[date], until: date) -> dict[date, date]:

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 import attrs
 
+from finora_core.insights.model import without_rates
 from finora_core.kernel.amount import Amount
 from finora_core.kernel.asset import Asset
 from finora_core.kernel.errors import Invalid
@@ -107,14 +108,11 @@ class Worth:
 
 
 def in_base(amounts: tuple[Amount, ...], base: Amount) -> Ok[Amount] | Partial[Amount]:
-    """The amounts as one, starting from a zero of the base asset. There are no rates yet, so other
-    assets are a gap, not a zero."""
+    """The amounts as one, starting from a zero of the base asset. The wallet converts nothing:
+    reports do, at the rates of their days."""
     known = [amount for amount in amounts if amount.asset == base.asset]
-    others = sorted(
-        {amount.asset.id for amount in amounts if amount.asset != base.asset and amount}
-    )
-    total = sum(known, start=base)
-    return Partial(total, f"no rate for {', '.join(others)}") if others else Ok(total)
+    others = (amount.asset.id for amount in amounts if amount.asset != base.asset and amount)
+    return without_rates(sum(known, start=base), others)
 
 
 def flows_of(moved: Iterable[Moved]) -> tuple[Flows, ...]:

@@ -7,6 +7,7 @@ from itertools import groupby
 
 import attrs
 
+from finora_core.insights.model import last_day, months_before
 from finora_core.insights.wallet.model import (
     BadPeriod,
     DayFlows,
@@ -95,7 +96,7 @@ def _until(totals: Totals, first: date, until: date) -> list[Moved]:
     """By month, the last one only until `until`: its totals less what comes after, which is
     nothing or little, where `until` is today."""
     months = list(totals.monthly(first, until))
-    end = last_day(until.replace(day=1))
+    end = last_day(until)
     if until < end:
         months += (each.undone() for each in totals.daily(until + timedelta(days=1), end))
     return months
@@ -109,14 +110,3 @@ def _by_month(moved: Sequence[Moved], first: date, last: date) -> tuple[MonthFlo
     count = (last.year - first.year) * 12 + last.month - first.month
     months = (months_before(last, back) for back in range(count, -1, -1))
     return tuple(MonthFlows(month=month, flows=flows_of(found[month])) for month in months)
-
-
-def months_before(day: date, months: int) -> date:
-    """The first day of the month that lies so many months before the one of `day`."""
-    number = day.year * 12 + day.month - 1 - months
-    return date(number // 12, number % 12 + 1, 1)
-
-
-def last_day(first: date) -> date:
-    """The last day of the month that begins at `first`."""
-    return months_before(first, -1) - timedelta(days=1)
