@@ -154,6 +154,9 @@ def test_what_waits_is_reviewed(run: Run, tmp_path: Path) -> None:
 
     first, second = mine()
     assert (first["confidence"], first["suggested"], first["date"]) == (0, "", "2026-01-31")
+    assert (
+        first["id"] in run("review", "--limit", "1000").stdout
+    )  # Whole, however narrow the terminal is.
     assert mine("--override", first["id"], "--category", "Food", "--again") == []
     refused = run("review", "--approve", first["id"], "--json")
     assert answer(refused)["error"]["code"] == "ILLEGAL_STATUS"

@@ -264,7 +264,12 @@ def table(
 
     table = Table(box=box.SIMPLE_HEAD, header_style="dim")
     for index, column in enumerate(columns):
-        table.add_column(column, justify="right" if index in right else "left")
+        # An id that is cut off could not be given to the next command.
+        table.add_column(
+            column,
+            justify="right" if index in right else "left",
+            min_width=36 if column == "id" else None,
+        )
     for row in rows:
         table.add_row(*map(cell, row))
     screen().print(table)

@@ -1,6 +1,7 @@
 """`finora report`, `close`, `reopen`, `rates`: reports, closed periods, FX rates."""
 
 import re
+import sys
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -58,6 +59,8 @@ def report(
             closing=closing,
         )
         if output is None:
+            if asked.format is not Format.JSON and sys.stdout.isatty():
+                raise typer.BadParameter("a terminal shows no files: say --output FILE")
             finora.reports.write(scope, asked, typer.get_binary_stream("stdout"))
             return
         part = output.with_name(f".{output.name}.part")
