@@ -71,6 +71,11 @@ _KINDS = (
     # Classes, mostly: what they are called with is theirs to say.
     _Kind("register_language_models", "language model", ("__call__",)),
     _Kind("register_embeddings", "embedding", ("__call__",)),
+    _Kind("register_prices", "price provider", ("__call__",)),
+    _Kind("register_rates", "rate provider", ("__call__",)),
+    _Kind("register_assets", "asset directory", ("__call__",)),
+    _Kind("register_balances", "balance source", ("__call__",)),
+    _Kind("register_transactions", "transaction source", ("__call__",)),
 )
 _Provided = dict[str, dict[str, Any]]
 """By hook, then by name."""

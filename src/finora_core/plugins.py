@@ -5,15 +5,17 @@ beside its top package's `__init__.py`. Its hooks are given a `register` callbac
 naming, order and clashes. Finora's own providers register through the same hooks.
 """
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import date
-from typing import BinaryIO, ClassVar, Literal, Protocol
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, BinaryIO, ClassVar, Literal, Protocol
 
 import attrs
 import pluggy
 
 from finora_core.kernel.errors import Invalid
-from finora_core.kernel.outcome import Outcome
+from finora_core.kernel.outcome import Down, Outcome
 
 CONTRACT_VERSION = 1
 
@@ -268,3 +270,230 @@ def register_language_models(register: Callable[[LanguageModelProvider], None]) 
 @hookspec
 def register_embeddings(register: Callable[[EmbeddingsProvider], None]) -> None:
     """Call `register` once for each way to make vectors."""
+
+
+# --- market data ---------------------------------------------------------------------------------
+
+
+class NoAnswer(Exception):
+    """There is no answer to work with; `outcome` says why. Raised by the injected Http and caught
+    by the host, so a provider only writes what it does with an answer."""
+
+    def __init__(self, outcome: Outcome[Any]) -> None:
+        super().__init__(str(outcome))
+        self.outcome = outcome
+
+
+@attrs.frozen
+class Reply:
+    """A good answer (2xx), whole, within the size that the host reads."""
+
+    status: int
+    headers: Mapping[str, str]
+    """Names in lower case."""
+    body: bytes
+
+    def json(self) -> Any:
+        """The body as JSON values. Numbers with a fraction are Decimals with every digit that was
+        sent. Raises NoAnswer(Down) where it is none, or holds NaN or an infinity."""
+        try:
+            return json.loads(self.body, parse_float=Decimal, parse_constant=_refuse_constant)
+        except (ValueError, RecursionError) as error:
+            raise NoAnswer(Down("the answer is not JSON")) from error
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number")
+
+
+class Http(Protocol):
+    """The one way out: a provider imports no HTTP library. It keeps the manifest's hosts and
+    limits, ends in time, asks again after what was transient, and lets no secret into logs, errors
+    or recordings. Whatever is no good answer is raised as NoAnswer: 401 and 403 AuthExpired, 404
+    Missing, 429 RateLimited, all else Down."""
+
+    def get(self, url: str, /, headers: Mapping[str, str] | None = None, **query: str) -> Reply:
+        """`url` is of one of the manifest's hosts; only its path where the manifest has one."""
+
+    def post(
+        self, url: str, body: object, /, headers: Mapping[str, str] | None = None, **query: str
+    ) -> Reply:
+        """`body` is JSON values. Asked again only where the manifest says that this is safe."""
+
+
+@attrs.frozen(kw_only=True)
+class Access:
+    """What a provider is given, and all that it is given."""
+
+    http: Http
+    now: Callable[[], datetime]
+    """The host's clock, in UTC."""
+    credentials: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+    """By the manifest's fields."""
+    log: Callable[[str], None] = print
+    """One line for the operator, without secrets."""
+
+
+@attrs.frozen(kw_only=True)
+class AssetRef:
+    """An asset, and what the world calls it."""
+
+    id: str
+    """Finora's own: `EUR`, `isin:IE00B4L5Y983`, `eip155:1/slip44:60`."""
+    kind: Literal["currency", "crypto", "security", "other"]
+    symbol: str
+    """What people write: `ETH`, `VWCE.DE`. Not unique."""
+    names: Mapping[str, str] = attrs.field(factory=dict)
+    """What each namespace calls it: `{"coingecko": "ethereum", "isin": "IE00B4L5Y983"}`."""
+
+
+@attrs.frozen(kw_only=True)
+class Quoted:
+    """One whole unit of the asset was worth `price` whole units of `quote` at that time."""
+
+    asset: str
+    """The AssetRef's id."""
+    quote: str
+    price: Decimal
+    """Finite and above zero; the host sets anything else aside."""
+    at: datetime
+
+
+@attrs.frozen(kw_only=True)
+class Day:
+    """A day's price or rate: its close, in whole units of the quote."""
+
+    on_date: date
+    price: Decimal
+
+
+class Prices(Protocol):
+    """Prices of assets."""
+
+    def latest(self, assets: Sequence[AssetRef], quote: str) -> Outcome[Sequence[Quoted]]:
+        """In any order. What it does not have is left out, and never answered with a guess."""
+
+    def history(
+        self, asset: AssetRef, quote: str, since: date, until: date
+    ) -> Outcome[Sequence[Day]]:
+        """Closing prices of the days of that span, both ends in it, by day. A day without trade is
+        left out. Unsupported where it keeps no past."""
+
+
+class Rates(Protocol):
+    """Reference rates between currencies."""
+
+    def rates(
+        self, base: str, quotes: Sequence[str], since: date, until: date
+    ) -> Outcome[Mapping[str, Sequence[Day]]]:
+        """What one `base` was worth, by quote and day; a day without a fixing is left out."""
+
+
+@attrs.frozen(kw_only=True)
+class Identified:
+    """One asset that a search found."""
+
+    name: str
+    """What the provider's namespace calls it, to ask for it by."""
+    symbol: str
+    title: str
+    """As people read it: `Apple Inc`."""
+    kind: Literal["currency", "crypto", "security", "other"]
+    quote: str | None = None
+    """The currency it trades in, where it has one."""
+    names: Mapping[str, str] = attrs.field(factory=dict)
+    """What other namespaces call it, where the provider says so."""
+
+
+class Assets(Protocol):
+    """Who an asset is."""
+
+    def find(self, text: str) -> Outcome[Sequence[Identified]]:
+        """What an ISIN, a symbol or a name may mean, likeliest first."""
+
+
+@attrs.frozen(kw_only=True)
+class Held:
+    """So many of an asset, as the other side says."""
+
+    name: str
+    """In the provider's namespace: a token's contract, a coin's symbol."""
+    symbol: str
+    quantity: Decimal
+    scale: int
+    """Decimal digits that the other side counts it in."""
+
+
+class Balances(Protocol):
+    """What an address or an account holds now."""
+
+    def balances(self, account: str) -> Outcome[Sequence[Held]]: ...
+
+
+@attrs.frozen(kw_only=True)
+class Movement:
+    """One asset moved in or out of the account."""
+
+    id: str
+    """The other side's, the same each time it is asked: told apart by it."""
+    at: datetime
+    name: str
+    symbol: str
+    quantity: Decimal
+    """Positive is into the account."""
+    scale: int
+    kind: Literal["transfer", "fee"] = "transfer"
+    counterparty: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Batch:
+    """Some movements, oldest first, and where to go on. The host keeps both together."""
+
+    movements: Sequence[Movement]
+    next: str | None
+    """None where there is no more for now: then the next call begins with the last cursor."""
+
+
+class Transactions(Protocol):
+    """What moved on an address or an account."""
+
+    def transactions(self, account: str, cursor: str | None) -> Outcome[Batch]:
+        """From the beginning with None. The same cursor again is the same batch or a longer one."""
+
+
+class Provider(Protocol):
+    """One way to reach a source. Registered once; a class whose constructor takes an Access, and
+    whose objects are what the hook is for, is one. Its capabilities, credentials, limits and hosts
+    are in the manifest, under its name."""
+
+    @property
+    def name(self) -> str:
+        """Stable, lower case: `coingecko`. The namespace of its names too."""
+
+    def __call__(self, access: Access, /) -> Any: ...
+
+
+@hookspec
+def register_prices(register: Callable[[Provider], None]) -> None:
+    """Call `register` once for each source of prices: see Prices."""
+
+
+@hookspec
+def register_rates(register: Callable[[Provider], None]) -> None:
+    """Call `register` once for each source of currency rates: see Rates."""
+
+
+@hookspec
+def register_assets(register: Callable[[Provider], None]) -> None:
+    """Call `register` once for each source of identities: see Assets."""
+
+
+@hookspec
+def register_balances(register: Callable[[Provider], None]) -> None:
+    """Call `register` once for each source of balances: see Balances."""
+
+
+@hookspec
+def register_transactions(register: Callable[[Provider], None]) -> None:
+    """Call `register` once for each source of movements: see Transactions."""
