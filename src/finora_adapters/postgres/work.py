@@ -34,6 +34,7 @@ from finora_adapters.postgres.members import PgMembers
 from finora_adapters.postgres.models import PgModelUse, PgVectors
 from finora_adapters.postgres.people import PgPeople
 from finora_adapters.postgres.pipeline import PgLines, PgMemory, PgReprocesses
+from finora_adapters.postgres.prices import PgPrices
 from finora_adapters.postgres.rates import PgRates
 from finora_adapters.postgres.receipts import PgReceipts
 from finora_adapters.postgres.records import PgRecords, PgWords
@@ -249,6 +250,10 @@ class PgWork:
     @cached_property
     def totals(self) -> PgTotals:
         return PgTotals(self.connection, self.scope.tenant_id, self.assets)
+
+    @cached_property
+    def prices(self) -> PgPrices:
+        return PgPrices(self.connection, self.assets)
 
     @cached_property
     def rates(self) -> PgRates:
