@@ -44,6 +44,8 @@ from finora_core.kernel.ids import new_id
 from finora_core.kernel.scope import Scope
 from finora_core.ledger.closing.service import ClosingService
 from finora_core.ledger.service import LedgerService
+from finora_core.market.assets.service import IdentityService
+from finora_core.market.prices.service import PriceService
 from finora_core.market.rates.service import RateService
 from finora_core.records.imports import ImportService
 from finora_core.records.model import ImportRequest
@@ -75,6 +77,8 @@ class Finora:
         self.wallet = services.get(WalletService)
         self.reports = services.get(ReportService)
         self.rates = services.get(RateService)
+        self.prices = services.get(PriceService)
+        self.assets = services.get(IdentityService)
         self.closings = services.get(ClosingService)
         self.budgets = services.get(BudgetService)
         self.goals = services.get(GoalService)

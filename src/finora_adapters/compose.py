@@ -109,6 +109,8 @@ from finora_core.kernel.scope import Scope
 from finora_core.ledger.closing.service import ClosingService
 from finora_core.ledger.service import LedgerService
 from finora_core.mail.ports import Letters, Mailer
+from finora_core.market.assets.service import IdentityService
+from finora_core.market.prices.service import PriceService
 from finora_core.market.rates.service import RateService
 from finora_core.notices import reactions as notices_reactions
 from finora_core.notices.service import NoticeService
@@ -541,6 +543,16 @@ class Capabilities(Module):
     @provider
     def rates(self, database: Postgres) -> RateService:
         return RateService(database.begin)
+
+    @singleton
+    @provider
+    def prices(self, database: Postgres) -> PriceService:
+        return PriceService(database.begin)
+
+    @singleton
+    @provider
+    def identities(self, database: Postgres) -> IdentityService:
+        return IdentityService(database.begin)
 
     @singleton
     @provider

@@ -48,6 +48,8 @@ from finora_core.kernel.nonces import Nonces
 from finora_core.kernel.scope import Scope
 from finora_core.ledger.closing.service import ClosingService
 from finora_core.ledger.service import LedgerService
+from finora_core.market.assets.service import IdentityService
+from finora_core.market.prices.service import PriceService
 from finora_core.market.rates.service import RateService
 from finora_core.records.imports import MAX_PREVIEW, ImportService
 from finora_core.records.receipts.service import ReceiptService
@@ -82,6 +84,8 @@ def build(settings: Settings, opened: Opened, metrics_folder: Path | None = None
         wallet=get(WalletService),
         reports=get(ReportService),
         rates=get(RateService),
+        prices=get(PriceService),
+        assets=get(IdentityService),
         closings=get(ClosingService),
         budgets=get(BudgetService),
         goals=get(GoalService),

@@ -30,6 +30,8 @@ from finora_core.jobs.ports import Queue
 from finora_core.jobs.service import JobService
 from finora_core.ledger.closing.service import ClosingService
 from finora_core.ledger.service import LedgerService
+from finora_core.market.assets.service import IdentityService
+from finora_core.market.prices.service import PriceService
 from finora_core.market.rates.service import RateService
 from finora_core.records.imports import ImportService
 from finora_core.records.receipts.service import ReceiptService
@@ -49,6 +51,8 @@ class Services:
     wallet: WalletService
     reports: ReportService
     rates: RateService
+    prices: PriceService
+    assets: IdentityService
     closings: ClosingService
     budgets: BudgetService
     goals: GoalService

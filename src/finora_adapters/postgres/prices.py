@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from fractions import Fraction
 from typing import Any
 
 import attrs
@@ -22,12 +23,13 @@ from finora_core.market.prices.model import (
     PriceTable,
     midnight,
 )
+from finora_core.market.prices.repair import Action, decimal_of
 
 # Loads get their numbers in the order in which they are committed, as rates do.
 _LOCK = text("select pg_advisory_xact_lock(0x5052)")
+_NEXT = text("select coalesce(max(number), 0) + 1 from finora.price_load")
 _LOAD = text("""
-insert into finora.price_load (number, source)
-select coalesce(max(number), 0) + 1, :source from finora.price_load returning number
+insert into finora.price_load (number, source) values (:number, :source) on conflict do nothing
 """)
 _GIVEN = text("""
 create temp table if not exists price_given (asset text, quote text, at timestamptz,
@@ -111,6 +113,28 @@ select distinct on (at) asset, quote, at, granularity, source, revision, value f
 where asset = :asset and quote = :quote and (cast(:source as text) is null or source = :source)
 order by at, number desc, revision desc
 """)
+_ACT = text("""
+with given as (
+  select * from unnest(cast(:days as date[]), cast(:kinds as text[]), cast(:values as numeric[]))
+    g (on_date, kind, value)
+), judged as (
+  select g.*, last.revision, last.value as was from given g left join lateral (
+    select a.revision, a.value from finora.price_action a where a.asset = :asset
+      and a.quote = :quote and a.on_date = g.on_date and a.kind = g.kind and a.source = :source
+    order by a.revision desc limit 1
+  ) last on true
+)
+insert into finora.price_action (asset, quote, on_date, kind, source, revision, value, number)
+select :asset, :quote, on_date, kind, :source, coalesce(revision, 0) + 1, value,
+  :number
+from judged where was is distinct from value
+on conflict do nothing
+""")
+_ACTIONS = text("""
+select distinct on (on_date, kind) on_date, kind, value from finora.price_action
+where asset = :asset and quote = :quote and (cast(:source as text) is null or source = :source)
+order by on_date, kind, number desc, revision desc
+""")
 _LIST = text("""
 select asset, quote, at, granularity, source, revision, value from finora.price
 where asset = :asset and (cast(:quote as text) is null or quote = :quote)
@@ -145,12 +169,14 @@ class PgPrices:
             left_out = given - self._count(kept)
         if kept:
             new = {(row.asset, row.quote) for row in execute(_PAIRS, _named(kept))}
-            values = {"source": source, "number": execute(_LOAD, {"source": source}).scalar_one()}
+            values = {"source": source, "number": execute(_NEXT).scalar_one()}
             if new:
                 added += execute(_ADD_NEW, values | _named(sorted(new))).rowcount
             if old := [pair for pair in kept if pair not in new]:
                 more = execute(_ADD_MORE, values | _named(old)).one()
                 added, corrected = added + more.added, more.corrected
+            if added or corrected:
+                execute(_LOAD, values)
         execute(text("truncate price_given"))
         return ImportedPrices(
             source=source,
@@ -274,6 +300,27 @@ class PgPrices:
         for row in self.connection.execute(_DAYS, values):
             found.setdefault(row.asset, {})[row.quote] = set(row.days)
         return found
+
+    def act(self, source: str, asset: str, quote: str, actions: Sequence[Action]) -> None:
+        values = {
+            "source": source,
+            "asset": asset,
+            "quote": quote,
+            "days": [each.on_date for each in actions],
+            "kinds": [each.kind for each in actions],
+            "values": [decimal_of(each.value) for each in actions],
+        }
+        self.connection.execute(_LOCK)
+        values["number"] = self.connection.execute(_NEXT).scalar_one()
+        if self.connection.execute(_ACT, values).rowcount:
+            self.connection.execute(_LOAD, values)
+
+    def actions(self, asset: str, quote: str, source: str | None) -> Sequence[Action]:
+        values = {"source": source, "asset": asset, "quote": quote}
+        return [
+            Action(on_date=row.on_date, kind=row.kind, value=Fraction(row.value))
+            for row in self.connection.execute(_ACTIONS, values)
+        ]
 
 
 def _end(day: date) -> datetime:

@@ -269,7 +269,6 @@ price_action = Table(
     PrimaryKeyConstraint("asset", "quote", "on_date", "kind", "source", "revision"),
     ForeignKeyConstraint(["asset"], [f"{SCHEMA}.asset.id"], name="price_action_asset_fkey"),
     ForeignKeyConstraint(["quote"], [f"{SCHEMA}.asset.id"], name="price_action_quote_fkey"),
-    ForeignKeyConstraint(["number"], [f"{SCHEMA}.price_load.number"]),
     _one_of("kind", "split", "dividend"),
 )
 

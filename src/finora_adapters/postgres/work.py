@@ -28,6 +28,7 @@ from finora_adapters.postgres.explain import PgExplained
 from finora_adapters.postgres.files import PgFiles
 from finora_adapters.postgres.goals import PgGoals
 from finora_adapters.postgres.guesses import PgGuesses
+from finora_adapters.postgres.identities import PgIdentities
 from finora_adapters.postgres.jobs import PgEveryJob, PgJobs, PgPeriods, dump
 from finora_adapters.postgres.ledger import PgAccounts, PgAssets, PgHolds, PgJournal
 from finora_adapters.postgres.members import PgMembers
@@ -250,6 +251,10 @@ class PgWork:
     @cached_property
     def totals(self) -> PgTotals:
         return PgTotals(self.connection, self.scope.tenant_id, self.assets)
+
+    @cached_property
+    def identities(self) -> PgIdentities:
+        return PgIdentities(self.connection)
 
     @cached_property
     def prices(self) -> PgPrices:

@@ -3,6 +3,7 @@
 from finora_web.api import (
     accounts,
     addresses,
+    assets,
     auth,
     budgets,
     categories,
@@ -19,6 +20,7 @@ from finora_web.api import (
     jobs,
     me,
     people,
+    prices,
     rates,
     receipts,
     records,
@@ -62,6 +64,8 @@ ENDPOINTS: tuple[Endpoint, ...] = tuple(
         exports,
         reports,
         rates,
+        prices,
+        assets,
         closings,
     )
     for endpoint in module.routes

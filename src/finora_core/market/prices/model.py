@@ -1,9 +1,10 @@
 """Prices as facts, and the graph that converts along them. Exact until its one rounding, half to
 even. What has no price is NoPrice, never 0 or 1; an old price is a factor that says it is stale."""
 
+import re
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -95,8 +96,7 @@ class NoPrice:
     nearest: datetime | None = None
 
     def __str__(self) -> str:
-        said = f"no price for {self.asset} in {self.to} on {self.at:%Y-%m-%d}"
-        return said if self.nearest is None else f"{said}: the first is of {self.nearest:%Y-%m-%d}"
+        return f"no price for {self.asset} in {self.to} on {self.at:%Y-%m-%d}"
 
 
 @attrs.frozen
@@ -351,3 +351,102 @@ class PricesImported:
 
     def payload(self) -> Mapping[str, Plain]:
         return {"source": self.source, "added": self.added, "corrected": self.corrected}
+
+
+_SOURCE = re.compile(r"[a-z][a-z0-9._-]{0,63}", re.ASCII)
+_TRADED = re.compile(r"[A-Z]{3}|(isin|ticker):.*")
+
+
+class BadSource(Invalid):
+    """The name of a source is lower-case letters, digits and `._-`, beginning with a letter."""
+
+    code = "BAD_SOURCE"
+
+
+class BadSpan(Invalid):
+    """The span ends before it begins, or more is asked for at once than is answered."""
+
+    code = "BAD_SPAN"
+
+
+def checked_source(source: str) -> str:
+    if not _SOURCE.fullmatch(source):
+        raise BadSource(f"{source[:40]!r} is no name of a source")
+    return source
+
+
+@attrs.frozen
+class Converted:
+    """An amount in another asset. Without a price there is no result, and `by` says so."""
+
+    amount: Amount
+    at: datetime
+    result: Amount | None
+    by: Factor | NoPrice
+
+    @property
+    def outcome(self) -> Ok[Amount] | Partial[Amount | None]:
+        if isinstance(self.by, NoPrice):
+            return Partial(None, str(self.by))
+        if self.result is not None and not self.by.stale:
+            return Ok(self.result)
+        asset = self.amount.asset.id
+        return Partial(self.result, f"the price of {asset} is of {self.by.effective_at:%Y-%m-%d}")
+
+
+@attrs.frozen(kw_only=True)
+class Coverage:
+    """Of how many days an asset has a price in another, and of which runs of them not."""
+
+    asset: str
+    to: str
+    days: int
+    priced: int
+    """With a price, too old ones among them."""
+    stale: int
+    missing: int
+    first: datetime | None
+    """Of the oldest price that was used, and of the latest."""
+    last: datetime | None
+
+    @classmethod
+    def of(cls, asset: str, to: str, found: Sequence[Factor | NoPrice]) -> "Coverage":
+        factors = [each for each in found if isinstance(each, Factor)]
+        times = [each.effective_at for each in factors]
+        return cls(
+            asset=asset,
+            to=to,
+            days=len(found),
+            priced=len(factors),
+            stale=sum(each.stale for each in factors),
+            missing=len(found) - len(factors),
+            first=min(times, default=None),
+            last=max(times, default=None),
+        )
+
+
+@attrs.frozen
+class Gap:
+    """Days, both in it, of which nobody said a price."""
+
+    since: date
+    until: date
+
+
+def trades_daily(asset: str) -> bool:
+    """Currencies and securities rest on Saturday and Sunday; nothing else does."""
+    return not _TRADED.fullmatch(asset)
+
+
+def gaps_between(known: Set[date], since: date, until: date, *, daily: bool) -> Sequence[Gap]:
+    """A run goes on over days of rest, and neither begins nor ends with one."""
+    found: list[Gap] = []
+    open_ = False
+    for number in range((until - since).days + 1):
+        day = since + timedelta(number)
+        if day in known:
+            open_ = False
+        elif daily or day.weekday() < 5:
+            found[-1:] = [Gap(found[-1].since, day)] if open_ else [*found[-1:], Gap(day, day)]
+            open_ = True
+    return found

@@ -8,6 +8,7 @@ from finora_core.kernel.asset import Asset
 from finora_core.kernel.page import Page
 from finora_core.kernel.work import Work
 from finora_core.market.prices.model import ImportedPrices, Line, Price, PriceTable
+from finora_core.market.prices.repair import Action
 
 
 class Prices(Protocol):
@@ -48,13 +49,16 @@ class Prices(Protocol):
     ) -> Mapping[str, Mapping[str, Set[date]]]:
         """The days of that span on which an asset has a price, by asset and quote."""
 
+    def act(self, source: str, asset: str, quote: str, actions: Sequence[Action]) -> None:
+        """Keep what a company did; with another value it gets a revision."""
+
+    def actions(self, asset: str, quote: str, source: str | None) -> Sequence[Action]:
+        """The latest revision of each."""
+
 
 class KnownAssets(Protocol):
     def get(self, asset_id: str) -> Asset:
         """Raises UnknownAsset."""
-
-    def add(self, asset: Asset) -> None:
-        """Make it known. Raises AssetExists where its scale is another."""
 
 
 class PricesWork(Work, Protocol):

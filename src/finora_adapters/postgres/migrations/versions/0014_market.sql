@@ -60,7 +60,6 @@ CREATE TABLE finora.price_action (
 	CONSTRAINT price_action_pkey PRIMARY KEY (asset, quote, on_date, kind, source, revision),
 	CONSTRAINT price_action_asset_fkey FOREIGN KEY(asset) REFERENCES finora.asset (id),
 	CONSTRAINT price_action_quote_fkey FOREIGN KEY(quote) REFERENCES finora.asset (id),
-	CONSTRAINT price_action_price_load_fkey FOREIGN KEY(number) REFERENCES finora.price_load (number),
 	CONSTRAINT price_action_kind_check CHECK (kind in ('split', 'dividend'))
 );
 
