@@ -178,8 +178,9 @@ def test_currencies_are_known_without_being_said() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"symbol": ""}, {"symbol": "A B"}, {"symbol": "A" * 65}, {"title": "t" * 201}, 
-     {"scam": 10_001}, {"scam": -1}, {"names": {"Big": "x"}}, {"names": {"small": ""}}, {"segment": "\0"}],
+    [{"symbol": ""}, {"symbol": "A B"}, {"symbol": "A" * 65}, {"title": "t" * 201},
+     {"scam": 10_001}, {"scam": -1}, {"names": {"Big": "x"}}, {"names": {"small": ""}},
+     {"segment": "\0"}],
 )  # fmt: skip
 def test_what_is_no_identity_is_refused(wrong: dict[str, object]) -> None:
     good = {"asset": "own:x", "symbol": "X", "kind": Kind.OTHER}

@@ -132,12 +132,12 @@ class World:
     @property
     def thing(self) -> dict[str, Any]:
         name = f"own:{uuid4()}"
-        return {"asset": name, "scale": 8, "symbol": name, "kind": "other", "title": self.word,
+        return {"asset": name, "scale": 8, "symbol": name, "kind": "other",
                 "names": {"test": name}, "source": "test"}  # fmt: skip
 
     @cached_property
     def named_asset(self) -> str:
-        return str(self.api.post("/assets", self.thing)["asset"])
+        return str(self.api.post("/assets", self.thing, 200)["asset"])
 
     @cached_property
     def account_id(self) -> str:

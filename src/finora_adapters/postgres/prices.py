@@ -1,8 +1,9 @@
 """Prices in Postgres: a global table that only grows."""
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -135,6 +136,29 @@ select distinct on (on_date, kind) on_date, kind, value from finora.price_action
 where asset = :asset and quote = :quote and (cast(:source as text) is null or source = :source)
 order by on_date, kind, number desc, revision desc
 """)
+_OF = "unnest(cast(:assets as text[]), cast(:quotes as text[])) p (asset, quote)"
+_LAST = text(f"""
+select p.asset, p.quote, f.at, f.value from {_OF} cross join lateral (
+  select r.at, r.value from finora.price r where r.asset = p.asset and r.quote = p.quote
+  order by r.at desc, r.number desc limit 1
+) f
+""")
+_SAID = f"""
+{_OF} cross join lateral (
+  select a.until from finora.price_absence a where a.asset = p.asset and a.quote = p.quote
+  order by a.said_at desc limit 1
+) said
+"""
+_ABSENT = text(f"select p.asset, p.quote from {_SAID} where said.until > now()")
+_LACK = text(f"""
+insert into finora.price_absence (asset, quote, said_at, until)
+select p.asset, p.quote, clock_timestamp(), :until from {_OF}
+""")
+# A price came: whoever asks is told of no absence from now on.
+_CAME = text(f"""
+insert into finora.price_absence (asset, quote, said_at, until)
+select p.asset, p.quote, clock_timestamp(), now() from {_SAID} where said.until > now()
+""")
 _LIST = text("""
 select asset, quote, at, granularity, source, revision, value from finora.price
 where asset = :asset and (cast(:quote as text) is null or quote = :quote)
@@ -177,6 +201,7 @@ class PgPrices:
                 added, corrected = added + more.added, more.corrected
             if added or corrected:
                 execute(_LOAD, values)
+            execute(_CAME, _named(kept))
         execute(text("truncate price_given"))
         return ImportedPrices(
             source=source,
@@ -300,6 +325,19 @@ class PgPrices:
         for row in self.connection.execute(_DAYS, values):
             found.setdefault(row.asset, {})[row.quote] = set(row.days)
         return found
+
+    def last(
+        self, pairs: Collection[tuple[str, str]]
+    ) -> Mapping[tuple[str, str], tuple[datetime, Decimal]]:
+        rows = self.connection.execute(_LAST, _named(pairs))
+        return {(row.asset, row.quote): (row.at, row.value) for row in rows}
+
+    def absent(self, pairs: Collection[tuple[str, str]]) -> Set[tuple[str, str]]:
+        return {(row.asset, row.quote) for row in self.connection.execute(_ABSENT, _named(pairs))}
+
+    def lack(self, pairs: Collection[tuple[str, str]], until: datetime) -> None:
+        if pairs:
+            self.connection.execute(_LACK, _named(pairs) | {"until": until})
 
     def act(self, source: str, asset: str, quote: str, actions: Sequence[Action]) -> None:
         values = {

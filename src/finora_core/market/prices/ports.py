@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Protocol
 
 from finora_core.kernel.asset import Asset
@@ -48,6 +49,17 @@ class Prices(Protocol):
         self, assets: Collection[str], since: date, until: date
     ) -> Mapping[str, Mapping[str, Set[date]]]:
         """The days of that span on which an asset has a price, by asset and quote."""
+
+    def last(
+        self, pairs: Collection[tuple[str, str]]
+    ) -> Mapping[tuple[str, str], tuple[datetime, Decimal]]:
+        """Of when the latest price of each pair is, and what it says."""
+
+    def absent(self, pairs: Collection[tuple[str, str]]) -> Set[tuple[str, str]]:
+        """Those that nobody had a price of when asked, and that are not to be asked for yet."""
+
+    def lack(self, pairs: Collection[tuple[str, str]], until: datetime) -> None:
+        """Nobody has a price of them: ask again from then on, or once one came."""
 
     def act(self, source: str, asset: str, quote: str, actions: Sequence[Action]) -> None:
         """Keep what a company did; with another value it gets a revision."""
