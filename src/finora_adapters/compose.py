@@ -52,6 +52,7 @@ from finora_adapters.signing import anchor_key, anchor_keys, verifies
 from finora_adapters.storage.anchors import FOLDER, DirectoryAnchors, S3Anchors
 from finora_adapters.storage.directory import DirectoryObjects
 from finora_adapters.storage.s3 import S3Objects
+from finora_adapters.upstream.sources import Sources, sources_of
 from finora_core.audit.ports import Anchors
 from finora_core.audit.service import AnchorService, Auditor, AuditService
 from finora_core.categories.approvals.service import ReviewService
@@ -93,7 +94,6 @@ from finora_core.insights.reports.service import ReportService
 from finora_core.insights.reports.tables import CsvWriter, Document, JsonWriter
 from finora_core.insights.service import WatchService
 from finora_core.insights.wallet.service import WalletService
-from finora_core.intelligence.breaker import Breaker
 from finora_core.intelligence.ports import Embeddings, LanguageModel, ModelAccess
 from finora_core.intelligence.service import Categoriser, Likeness, Models
 from finora_core.jobs import reactions as jobs_reactions
@@ -101,6 +101,7 @@ from finora_core.jobs.model import Handler, Progress, Schedule, Subscription
 from finora_core.jobs.operators import OperatorService
 from finora_core.jobs.ports import Queue
 from finora_core.jobs.service import JobRunner, JobService, Scheduler
+from finora_core.kernel.breaker import Breaker
 from finora_core.kernel.clock import SystemClock
 from finora_core.kernel.errors import Unavailable
 from finora_core.kernel.events import Plain
@@ -460,11 +461,23 @@ class Providers(Module):
     """What plugins bring."""
 
     settings: Settings
+    opened: "Opened"
 
     @singleton
     @provider
     def plugins(self) -> Plugins:
         return load_plugins()
+
+    @singleton
+    @provider
+    def sources(self, plugins: Plugins) -> Sources:
+        asker = None
+        if self.opened.redis_url:
+            from finora_adapters.redis.asking import Asker
+            from finora_adapters.redis.client import connect
+
+            asker = Asker(connect(self.opened.redis_url))
+        return sources_of(self.settings, plugins, SystemClock(), asker)
 
     @singleton
     @provider
@@ -725,7 +738,7 @@ def compose(settings: Settings, opened: "Opened") -> Injector:
     modules = [
         Stores(settings, opened),
         Doors(settings),
-        Providers(settings),
+        Providers(settings, opened),
         Capabilities(settings),
     ]
     return Injector(modules, auto_bind=False)
