@@ -14,13 +14,14 @@ from finora import Finora, Scope
 from finora_adapters.compose import SCHEDULES
 from finora_adapters.postgres.holdings import PgHoldings
 from finora_adapters.postgres.work import Postgres
+from finora_core.jobs.model import JobState
 from finora_core.kernel.amount import Amount
 from finora_core.kernel.asset import Asset
 from finora_core.kernel.events import Event
 from finora_core.kernel.outcome import Down, Missing
-from finora_core.ledger.model import Posting
+from finora_core.ledger.model import AccountKind, Posting
 from finora_core.market.assets.model import Identity, Kind
-from finora_core.market.prices.chain import IdentityChain, PriceChain, RateChain
+from finora_core.market.prices.chain import IdentityChain, PriceChain, RateChain, UnknownSource
 from finora_core.market.prices.refresh import (
     PricesDisagree,
     RefreshService,
@@ -41,8 +42,8 @@ class Held:
     found: list[Wanted] = attrs.field(factory=list)
     told: list[tuple[UUID, Event]] = attrs.field(factory=list)
 
-    def wanted(self) -> list[Wanted]:
-        return self.found
+    def wanted(self, tenant_id: UUID | None = None) -> list[Wanted]:
+        return [each for each in self.found if tenant_id in (None, each.tenant_id)]
 
     def tell(self, tenant_id: UUID, event: Event) -> None:
         self.told.append((tenant_id, event))
@@ -110,6 +111,14 @@ def market(database: Postgres, scope: Scope) -> Market:
     return Market(database, scope)
 
 
+def hold(finora: Finora, scope: Scope, asset: Asset, units: int, day: date) -> None:
+    names = {account.name: account.id for account in finora.ledger.accounts(scope)}
+    coins = names.get("Coins") or finora.ledger.open_account(scope, "Coins", asset=asset.id).id
+    out = names.get("Out") or finora.ledger.open_account(scope, "Out", kind=AccountKind.OUTSIDE).id
+    legs = [Posting(coins, Amount(units, asset)), Posting(out, Amount(-units, asset))]
+    finora.ledger.post(scope, legs, on_date=day)
+
+
 Events = Callable[[str], list[dict[str, Any]]]
 
 
@@ -124,7 +133,6 @@ def events(admin: Engine, scope: Scope) -> Events:
 
 
 @pytest.mark.spec("S0-20")
-@pytest.mark.spec("S2-36", partial=True)
 def test_every_hour_each_holding_has_one_more_price_and_one_that_fails_stops_nothing(
     market: Market, finora: Finora, scope: Scope, events: Events
 ) -> None:
@@ -145,6 +153,38 @@ def test_every_hour_each_holding_has_one_more_price_and_one_that_fails_stops_not
     assert tenant == scope.tenant_id and event.payload() == {"assets": 2}
     assert market.run("refresh")["kept"] == 0 and len(market.held.told) == 1
     assert events("prices.imported")[0]["added"] == 2
+
+
+@pytest.mark.spec("S2-36")
+def test_a_tenant_asks_for_its_prices_and_its_caches_are_old_from_then_on(
+    finora: Finora, scope: Scope, database: Postgres, admin: Engine, market: Market
+) -> None:
+    asset = Asset(f"crypto:T{uuid4().hex[:10].upper()}", 18)
+    with database.begin(scope) as work:
+        work.assets.add(asset)
+    hold(finora, scope, asset, 5, date(2026, 1, 2))
+    job_id = finora.market.ask(scope)
+    finora.run_jobs()
+    assert finora.jobs.get(scope, job_id).state is JobState.DONE
+    with pytest.raises(UnknownSource):
+        finora.market.ask(scope, "nobody")
+    # The same job over a source of the test's own.
+    version = text("select number from finora.version where tenant_id = :t")
+    with admin.connect() as connection:
+        before = connection.scalar(version, {"t": scope.tenant_id})
+    service = RefreshService(
+        begin=database.begin, holdings=PgHoldings(database, finora._upkeep),
+        prices=PriceChain([market.source("one", prices={asset.id: "7"}), market.source("two")]),
+        rates=RateChain([]), identities=IdentityChain([]), now=lambda: NOW,
+    )  # fmt: skip
+    result = service.update(scope, {"source": "one"}, lambda *done: None)
+    assert result["priced"] == 1 and result["sources"] == {"one": {"ok": 1}}  # type: ignore[index]  # a dict
+    with admin.connect() as connection:
+        assert connection.scalar(version, {"t": scope.tenant_id}) > before
+        kinds = connection.scalars(
+            text("select type from finora.event where tenant_id = :t"), {"t": scope.tenant_id}
+        ).all()
+    assert "prices.refreshed" in kinds
 
 
 def test_what_nobody_has_is_not_asked_for_again_until_a_day_has_passed(
@@ -294,12 +334,10 @@ def test_what_is_held_is_found_tenant_by_tenant(
     asset = Asset(f"crypto:T{uuid4().hex[:10].upper()}", 18)
     with database.begin(scope) as work:
         work.assets.add(asset)
-    for who, units, day in ((scope, 5, date(2026, 1, 2)), (stranger, 0, date(2026, 1, 3))):
-        coins = finora.ledger.open_account(who, f"Coins {uuid4()}", asset=asset.id)
-        out = finora.ledger.open_account(who, f"Out {uuid4()}", kind="outside")  # type: ignore[arg-type]  # a kind
-        if units:
-            legs = [Posting(coins.id, Amount(units, asset)), Posting(out.id, Amount(-units, asset))]
-            finora.ledger.post(who, legs, on_date=day)
+    hold(finora, scope, asset, 5, date(2026, 1, 2))
+    hold(finora, scope, asset, 3, date(2026, 1, 5))
+    hold(finora, stranger, asset, 5, date(2026, 1, 3))
+    hold(finora, stranger, asset, -5, date(2026, 1, 4))
     held = PgHoldings(database, finora._upkeep)
     own = [each for each in held.wanted() if each.asset == asset.id]
     assert own == [Wanted(tenant_id=scope.tenant_id, asset=asset.id, quote="EUR",

@@ -699,6 +699,7 @@ REQUESTS: dict[str, Callable[[World], dict[str, Any]]] = {
     "price_gaps": _query(asset="EUR", since=DAY, until=DAY),
     "import_prices": lambda w: {"content": f"date,price\n1997-01-31,{uuid4().int}\n"[:40].encode(),
                                 "query": {"source": "file", "asset": "EUR", "quote": "CLF"}},
+    "refresh_prices": _body(),
     "repair_prices": _body(asset="EUR", quote="CLF", source="file"),
     "search_assets": _query(words="EUR"),
     "get_named_asset": lambda w: {"query": {"namespace": "test", "name": w.named_asset}},

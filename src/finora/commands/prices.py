@@ -193,6 +193,29 @@ def repair(
         _show(found)
 
 
+@prices.command("refresh")
+def refresh(
+    source: Annotated[str | None, typer.Option(help="Of this source only.")] = None,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask the sources for the prices of what is held.
+
+    Example: finora prices refresh --source coingecko
+    """
+    with refusals(as_json), books(data) as (finora, scope):
+        job_id = finora.market.ask(scope, source)
+        finora.run_jobs()
+        job = finora.jobs.get(scope, job_id)
+    result: Any = job.result or {}
+    if as_json:
+        put({"state": job.state.value, "result": result})
+        return
+    say(f"{result.get('priced', 0)} of {result.get('tokens', 0)} assets priced")
+    for name, outcomes in result.get("sources", {}).items():
+        say(f"  {name}: {', '.join(f'{count} {outcome}' for outcome, count in outcomes.items())}")
+
+
 @assets.command("search")
 def search(words: str, data: Data = None, as_json: AsJson = False) -> None:
     """Find assets by symbol, name, id or part of the title.

@@ -34,9 +34,10 @@ class PgHoldings:
     scope: Scope
     """Of the upkeep."""
 
-    def wanted(self) -> Sequence[Wanted]:
+    def wanted(self, tenant_id: UUID | None = None) -> Sequence[Wanted]:
         found = []
-        for tenant_id in PgVersions(self.database).tenants():
+        every = PgVersions(self.database).tenants() if tenant_id is None else (tenant_id,)
+        for tenant_id in every:
             scope = attrs.evolve(self.scope, tenant_id=tenant_id)
             with self.database.begin(scope) as work:
                 rows = work.connection.execute(_HELD, {"tenant": tenant_id})

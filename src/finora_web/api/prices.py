@@ -3,6 +3,7 @@
 from datetime import date, datetime
 from fractions import Fraction
 from typing import Annotated, BinaryIO
+from uuid import UUID
 
 from pydantic import BeforeValidator, Field
 
@@ -272,6 +273,20 @@ def import_prices(app: Services, scope: Scope, query: PriceFileQuery, file: Bina
         quote=query.quote,
         repair=query.repair,
     )
+
+
+class RefreshIn(In):
+    source: Source | None = Field(None, description="Of this one only, and not of all.")
+
+
+class RefreshAskedOut(Out):
+    job_id: UUID
+
+
+@routes.post("/prices/refresh", "books:write", Single[RefreshAskedOut], status=202)
+def refresh_prices(app: Services, scope: Scope, body: RefreshIn) -> object:
+    """Let a job price what this tenant holds. 412 where the named source is not ready for it."""
+    return {"job_id": app.market().ask(scope, body.source)}
 
 
 @routes.post("/prices/repair", "platform:write", Single[MendedOut],

@@ -13,6 +13,7 @@ import attrs
 from finora_core.jobs.model import Progress
 from finora_core.kernel.currencies import DIGITS
 from finora_core.kernel.events import Event, Plain
+from finora_core.kernel.ids import derived_id, new_id
 from finora_core.kernel.scope import Scope
 from finora_core.kernel.work import Begin, Work
 from finora_core.market.assets.model import Identity, Judged, pretended
@@ -25,6 +26,7 @@ from finora_core.market.prices.chain import (
     RateChain,
     Tried,
     ref_of,
+    required,
 )
 from finora_core.market.prices.model import (
     BadPrice,
@@ -41,6 +43,8 @@ from finora_core.market.rates.model import PIVOT, Rate, RatesImported
 from finora_core.market.rates.ports import Rates
 from finora_core.plugins import AssetRef, Quoted
 
+UPDATE = "prices.update"
+"""The job that prices what one tenant holds."""
 UNPRICEABLE = timedelta(days=7)
 """For so long a history that nobody has any day of is not asked for again."""
 LACKING = timedelta(days=1)
@@ -69,8 +73,8 @@ class Wanted:
 
 
 class Holdings(Protocol):
-    def wanted(self) -> Sequence[Wanted]:
-        """What is held, over all tenants. Opens transactions of its own."""
+    def wanted(self, tenant_id: UUID | None = None) -> Sequence[Wanted]:
+        """What is held, by one tenant or by all. Opens transactions of its own."""
 
     def tell(self, tenant_id: UUID, event: Event) -> None:
         """Record that in a transaction of the tenant's."""
@@ -133,6 +137,19 @@ class PriceDoubted:
 
 
 @attrs.frozen(kw_only=True)
+class PricesAsked:
+    """Somebody wants the prices of what the tenant holds now, of one source or of all."""
+
+    type: ClassVar[str] = "prices.asked"
+
+    update_id: UUID
+    source: str | None
+
+    def payload(self) -> Mapping[str, Plain]:
+        return {"update": str(self.update_id), "source": self.source}
+
+
+@attrs.frozen(kw_only=True)
 class RefreshService:
     begin: Begin[RefreshWork]
     holdings: Holdings
@@ -141,10 +158,33 @@ class RefreshService:
     identities: IdentityChain
     now: Callable[[], datetime]
 
+    def ask(self, scope: Scope, source: str | None = None) -> UUID:
+        """Let a job price what the tenant holds, by one source or by all; the job's id. Raises
+        UnknownSource, SourceCannot, CredentialsMissing, SourceAside."""
+        if source is not None:
+            required(self.prices.sources, source, "latest")
+        with self.begin(scope) as work:
+            update_id = new_id()
+            work.events.record(PricesAsked(update_id=update_id, source=source))
+            about = (str(scope.user_id), str(update_id), scope.request_id)
+            return work.done(derived_id(UPDATE, *about))
+
+    def update(self, scope: Scope, payload: Mapping[str, Plain], progress: Progress) -> object:
+        """The job of `ask`."""
+        name = payload["source"]
+        sources = [each for each in self.prices.sources if name in (None, each.provides.name)]
+        held = self.holdings.wanted(scope.tenant_id)
+        return self._refresh(scope, held, PriceChain(sources), progress)
+
     def refresh(self, scope: Scope, payload: Mapping[str, Plain], progress: Progress) -> object:
         """What everything held is worth now. One asset that has no price, or a source that fails,
         is told and stops nothing."""
-        held = [each for each in self.holdings.wanted() if each.asset not in DIGITS]
+        return self._refresh(scope, self.holdings.wanted(), self.prices, progress)
+
+    def _refresh(
+        self, scope: Scope, wanted: Sequence[Wanted], chain: PriceChain, progress: Progress
+    ) -> object:
+        held = [each for each in wanted if each.asset not in DIGITS]
         pairs = sorted({(each.asset, each.quote) for each in held})
         with self.begin(scope) as work:
             skipped = work.prices.absent(pairs)
@@ -160,7 +200,7 @@ class RefreshService:
         for quote, refs in sorted(by_quote.items()):
             recent = {asset: found for (asset, of), found in last.items() if of == quote}
             checked = {ref.id for ref in refs if crc32(ref.id.encode()) % _CHECKED == now.hour}
-            answers[quote] = self.prices.latest(refs, quote, recent, now, checked)
+            answers[quote] = chain.latest(refs, quote, recent, now, checked)
             progress(len(answers), len(by_quote))
         found = {
             (asset, quote): (source, price)
