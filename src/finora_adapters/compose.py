@@ -53,7 +53,6 @@ from finora_adapters.signing import anchor_key, anchor_keys, verifies
 from finora_adapters.storage.anchors import FOLDER, DirectoryAnchors, S3Anchors
 from finora_adapters.storage.directory import DirectoryObjects
 from finora_adapters.storage.s3 import S3Objects
-from finora_adapters.upstream.guard import Guarded
 from finora_adapters.upstream.sources import Sources, sources_of
 from finora_core.audit.ports import Anchors
 from finora_core.audit.service import AnchorService, Auditor, AuditService
@@ -117,6 +116,8 @@ from finora_core.market.assets.service import IdentityService
 from finora_core.market.prices.chain import IdentityChain, PriceChain, RateChain
 from finora_core.market.prices.refresh import RefreshService
 from finora_core.market.prices.service import PriceService
+from finora_core.market.provision.ports import DataSource
+from finora_core.market.provision.service import DataService
 from finora_core.market.rates.service import RateService
 from finora_core.notices import reactions as notices_reactions
 from finora_core.notices.service import NoticeService
@@ -573,7 +574,7 @@ class Capabilities(Module):
     def refreshing(self, database: Postgres, sources: Sources, upkeep: Scope) -> RefreshService:
         first = [name for name in self.settings.source_order.split(",") if name]
 
-        def ordered(kind: str) -> list[Guarded]:
+        def ordered(kind: str) -> list[DataSource]:
             found = sources.by_kind[kind]
             named = [name for name in first if name in found]
             return [found[name] for name in (*named, *sorted(set(found) - set(named)))]
@@ -586,6 +587,11 @@ class Capabilities(Module):
             identities=IdentityChain(ordered("assets")),
             now=SystemClock().now,
         )
+
+    @singleton
+    @provider
+    def data(self, database: Postgres, sources: ProviderOf[Sources]) -> DataService:
+        return DataService(database.begin, lambda: {s.provides.name: s for s in sources.get()})
 
     @singleton
     @provider

@@ -266,6 +266,13 @@ class Settings(BaseModel):
         oidc_clients(value)
         return value
 
+    @field_validator("data_url")
+    @classmethod
+    def _a_data_provider(cls, value: str | None) -> str | None:
+        if value is not None and not (is_safe(value, loopback=True) and "?" not in value):
+            raise ValueError("it is an https URL, or an http one of this machine")
+        return value and value.rstrip("/")
+
     @field_validator("external_issuer")
     @classmethod
     def _issuer(cls, value: str | None) -> str | None:
@@ -344,6 +351,14 @@ class Settings(BaseModel):
         pattern=r"^([a-z][a-z0-9_-]*(,[a-z][a-z0-9_-]*)*)?$",
         description="Sources of prices, rates and identities in the order in which they are asked, "
         "with commas between; those that are not named come after them, by name.",
+    )
+    data_url: str | None = Field(
+        None,
+        description="The data provider that asks sources for this installation, its own "
+        "(http://127.0.0.1:8082) or a hosted one; unset, each process asks them itself.",
+    )
+    data_key: SecretStr | None = Field(
+        None, min_length=16, description="This installation's key there, of 16 characters or more."
     )
     plugin_settings: Mapping[str, SecretStr] = Field(
         default_factory=dict,

@@ -4,7 +4,7 @@ import json
 import logging
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -90,13 +90,16 @@ class Application(Flask):
         return func
 
 
-def create_app(shell: Shell) -> Flask:
+def create_app(shell: Shell, tags: Collection[str] | None = None) -> Flask:
+    """With `tags` only those nouns of the API, and nothing else but what says how it is."""
     app = Application("finora_web", static_url_path="/static")
     app.config["SHELL"] = shell
     # Two paths would be one thing, and the redirect between them would go where Host says.
     app.url_map.merge_slashes = False
     app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's default provider has it
     for endpoint in ENDPOINTS:
+        if tags is not None and endpoint.tag not in tags:
+            continue
         app.add_url_rule(
             openapi.ROOT + endpoint.rule,
             endpoint.name,
@@ -104,9 +107,10 @@ def create_app(shell: Shell) -> Flask:
             methods=[endpoint.method],
         )
     _add_probes(app, shell)
-    _add_documents(app, shell)
-    shell.operator.add_to(app)
-    app.register_blueprint(pages(shell.gate))
+    if tags is None:
+        _add_documents(app, shell)
+        shell.operator.add_to(app)
+        app.register_blueprint(pages(shell.gate))
     app.before_request(_begin)
     app.after_request(_end(shell))
     app.register_error_handler(Refusal, _refuse)

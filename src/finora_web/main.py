@@ -1,5 +1,6 @@
 """Where the application is put together."""
 
+from collections.abc import Collection
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -51,6 +52,7 @@ from finora_core.ledger.service import LedgerService
 from finora_core.market.assets.service import IdentityService
 from finora_core.market.prices.refresh import RefreshService
 from finora_core.market.prices.service import PriceService
+from finora_core.market.provision.service import DataService
 from finora_core.market.rates.service import RateService
 from finora_core.records.imports import MAX_PREVIEW, ImportService
 from finora_core.records.receipts.service import ReceiptService
@@ -67,8 +69,13 @@ from finora_web.operator import Operator
 from finora_web.services import Services
 
 
-def build(settings: Settings, opened: Opened, metrics_folder: Path | None = None) -> Flask:
-    """The application over an open database."""
+def build(
+    settings: Settings,
+    opened: Opened,
+    metrics_folder: Path | None = None,
+    tags: Collection[str] | None = None,
+) -> Flask:
+    """The application over an open database; with `tags` only those nouns of the API."""
     asker = Asker(connect(opened.redis_url), asked=metrics.asked)
     cache = VersionedCache(asker, read=metrics.read)
     opened = opened.telling(cache.publish)
@@ -88,6 +95,7 @@ def build(settings: Settings, opened: Opened, metrics_folder: Path | None = None
         prices=get(PriceService),
         market=lambda: get(RefreshService),
         assets=get(IdentityService),
+        data=get(DataService),
         closings=get(ClosingService),
         budgets=get(BudgetService),
         goals=get(GoalService),
@@ -175,5 +183,6 @@ def build(settings: Settings, opened: Opened, metrics_folder: Path | None = None
             production=settings.env == "production",
             metrics_folder=metrics_folder,
             settings=settings,
-        )
+        ),
+        tags,
     )

@@ -6,6 +6,7 @@ import logging
 import os
 import shutil
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +18,9 @@ if TYPE_CHECKING:
     from flask import Flask
 
 
-def serve(settings: Settings) -> None:
-    """Serve with gunicorn until SIGTERM or SIGINT; requests that run are let end."""
+def serve(settings: Settings, tags: Collection[str] | None = None) -> None:
+    """Serve with gunicorn until SIGTERM or SIGINT; requests that run are let end. With `tags` only
+    those nouns of the API."""
     from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]  # upstream
 
     logs.set_up(settings.log_level)
@@ -40,7 +42,7 @@ def serve(settings: Settings) -> None:
             from finora_web.main import build
 
             opened.append(open_database(settings, redis=True))
-            app = build(settings, opened[0], folder)
+            app = build(settings, opened[0], folder, tags)
             # What is here now stays: the collector need not look at it in the midst of a request.
             gc.collect()
             gc.freeze()

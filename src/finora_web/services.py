@@ -35,6 +35,7 @@ from finora_core.ledger.service import LedgerService
 from finora_core.market.assets.service import IdentityService
 from finora_core.market.prices.refresh import RefreshService
 from finora_core.market.prices.service import PriceService
+from finora_core.market.provision.service import DataService
 from finora_core.market.rates.service import RateService
 from finora_core.records.imports import ImportService
 from finora_core.records.receipts.service import ReceiptService
@@ -58,6 +59,7 @@ class Services:
     market: Callable[[], RefreshService]
     """Asked for when it is needed, since it needs sources."""
     assets: IdentityService
+    data: DataService
     closings: ClosingService
     budgets: BudgetService
     goals: GoalService

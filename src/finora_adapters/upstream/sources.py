@@ -12,7 +12,9 @@ from finora_adapters.upstream.cost import HourlyCost
 from finora_adapters.upstream.guard import Guarded
 from finora_adapters.upstream.http import Exchange, UpstreamHttp, credentials_of
 from finora_adapters.upstream.limiter import Limiter, LocalLimiter
+from finora_adapters.upstream.remote import DataProvider, RemoteSource
 from finora_core.kernel.clock import Clock
+from finora_core.market.provision.ports import DataSource
 from finora_core.plugins import KINDS
 
 if TYPE_CHECKING:
@@ -21,10 +23,10 @@ if TYPE_CHECKING:
 
 @attrs.frozen
 class Sources:
-    by_kind: Mapping[str, Mapping[str, Guarded]]
+    by_kind: Mapping[str, Mapping[str, DataSource]]
     """By kind, as in KINDS, then by name. What is of two kinds is one object."""
 
-    def __iter__(self) -> Iterator[Guarded]:
+    def __iter__(self) -> Iterator[DataSource]:
         """Each once, by name."""
         every = {name: each for kind in self.by_kind.values() for name, each in kind.items()}
         return (every[name] for name in sorted(every))
@@ -37,10 +39,23 @@ def sources_of(
     asker: "Asker | None" = None,
     record: Callable[[Exchange], None] | None = None,
 ) -> Sources:
-    """With Redis, processes share limits and cost; without it each keeps its own. Empty where the
-    HTTP library is not installed."""
+    """Those of the data provider, where the settings name one. Else asked from here: with Redis,
+    processes share limits and cost; without it each keeps its own. Empty where the HTTP library is
+    not installed."""
     if find_spec("httpx2") is None:
         return Sources({kind: {} for kind in KINDS})
+    if settings.data_url is not None:
+        key = settings.data_key.get_secret_value() if settings.data_key else ""
+        there = DataProvider(settings.data_url, key, clock)
+        return Sources(
+            {
+                kind: {
+                    name: RemoteSource(source.provides, there)
+                    for name, source in plugins.sources[kind].items()
+                }
+                for kind in KINDS
+            }
+        )
     limiter: Limiter = LocalLimiter()
     if asker is not None:
         # The library does without Redis, and may not have its client.

@@ -35,7 +35,7 @@ _ACCOUNTANT = _VIEWER | {
 }  # fmt: skip
 _ADMIN = _ACCOUNTANT | {
     "members:write", "tenant:write", "tokens:read", "tokens:write", "credentials:read",
-    "credentials:write",
+    "credentials:write", "data:ask",
 }  # fmt: skip
 _OWNER = _ADMIN | {"owners:write", "books:reopen"}
 
@@ -58,7 +58,7 @@ BY_PLATFORM_ROLE: Mapping[PlatformRole, frozenset[str]] = {
 }  # fmt: skip
 SELF = frozenset({"self:read", "self:write"})
 """Of everybody who signed in; a token never has them."""
-EXPLICIT = frozenset({"books:export"})
+EXPLICIT = frozenset({"books:export", "data:ask"})
 """What a token has only if it was made with it by name: whoever made it gave a fresh proof then,
 and a program cannot give one later."""
 TENANT = frozenset().union(*BY_ROLE.values())

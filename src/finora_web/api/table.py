@@ -28,6 +28,7 @@ from finora_web.api import (
     reports,
     review,
     rules,
+    sources,
     tenants,
     tokens,
     wallet,
@@ -66,6 +67,7 @@ ENDPOINTS: tuple[Endpoint, ...] = tuple(
         rates,
         prices,
         assets,
+        sources,
         closings,
     )
     for endpoint in module.routes

@@ -1,0 +1,199 @@
+"""Sources: this installation's, asked for another one. What the data provider serves."""
+
+from datetime import date
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from finora_core.kernel.scope import Scope
+from finora_core.plugins import AssetRef
+from finora_web.contract import Code, In, Listed, Name, Out, Routes, Single, whole
+from finora_web.contract import Day as DayIn
+from finora_web.services import Services
+
+routes = Routes("sources")
+
+Named = Annotated[str, Field(pattern=r"^[a-z][a-z0-9._-]{0,63}$", examples=["coingecko"])]
+Kind = Literal["currency", "crypto", "security", "other"]
+Said = Literal["ok", "partial", "missing", "unsupported", "auth_expired", "ambiguous", "down"]
+Number = Annotated[str, Field(description="A decimal number.", examples=["1.2345"])]
+
+
+class SourceOut(Out):
+    name: str
+    kinds: list[str]
+    capabilities: list[str]
+    assets: list[str] = Field(description="Kinds of assets that it knows; empty for all.")
+    missing: list[str] = Field(description="Credentials that this installation has not.")
+    aside: str | None = Field(description="Why it was set aside.")
+
+
+class RefIn(In):
+    id: Code
+    kind: Kind
+    symbol: Annotated[str, Field(min_length=1, max_length=200)]
+    names: Annotated[dict[str, Annotated[str, Field(max_length=200)]], Field(max_length=50)] = (
+        Field(default_factory=dict)
+    )
+
+    @property
+    def ref(self) -> AssetRef:
+        return AssetRef(id=self.id, kind=self.kind, symbol=self.symbol, names=self.names)
+
+
+class LatestIn(In):
+    source: Named
+    assets: Annotated[list[RefIn], Field(min_length=1, max_length=500)]
+    quote: Code
+
+
+class HistoryIn(In):
+    source: Named
+    asset: RefIn
+    quote: Code
+    since: DayIn
+    until: DayIn
+
+
+class DailyRatesIn(In):
+    source: Named
+    base: Code
+    quotes: Annotated[list[Code], Field(min_length=1, max_length=200)]
+    since: DayIn
+    until: DayIn
+
+
+class FindIn(In):
+    source: Named
+    text: Name
+
+
+class BalancesIn(In):
+    source: Named
+    account: Name
+
+
+class TransactionsIn(In):
+    source: Named
+    account: Name
+    cursor: Annotated[str, Field(max_length=1_000)] | None = None
+
+
+class QuotedOut(Out):
+    asset: str
+    quote: str
+    price: Number
+    at: str
+
+
+class SourceDayOut(Out):
+    on_date: date
+    price: Number
+
+
+class IdentifiedOut(Out):
+    name: str
+    symbol: str
+    title: str
+    kind: Kind
+    quote: str | None
+    names: dict[str, str]
+
+
+class HeldOut(Out):
+    name: str
+    symbol: str
+    quantity: Number
+    scale: int
+
+
+class MovementOut(Out):
+    id: str
+    at: str
+    name: str
+    symbol: str
+    quantity: Number
+    scale: int
+    kind: Literal["transfer", "fee"]
+    counterparty: str | None
+
+
+class BatchOut(Out):
+    movements: list[MovementOut]
+    next: str | None
+
+
+class OutcomeOut(Out):
+    outcome: Said
+    gap: str | None = Field(description="What is missing of a partial answer.")
+    reason: str | None = Field(description="Why it is down.")
+
+
+class LatestOut(OutcomeOut):
+    value: list[QuotedOut] | None
+
+
+class HistoryOut(OutcomeOut):
+    value: list[SourceDayOut] | None
+
+
+class DailyRatesOut(OutcomeOut):
+    value: dict[str, list[SourceDayOut]] | None
+
+
+class FindOut(OutcomeOut):
+    value: list[IdentifiedOut] | None
+
+
+class BalancesOut(OutcomeOut):
+    value: list[HeldOut] | None
+
+
+class TransactionsOut(OutcomeOut):
+    value: BatchOut | None
+
+
+@routes.get("/sources", "data:ask", Listed[SourceOut], shape=whole)
+def list_sources(app: Services, scope: Scope) -> object:
+    """Every source, what it is asked for, and what it lacks."""
+    return app.data.list(scope)
+
+
+@routes.post("/sources/latest", "data:ask", Single[LatestOut], kept=False)
+def ask_latest(app: Services, scope: Scope, body: LatestIn) -> object:
+    """Present prices. 412 where the source needs credentials that are not set, 429 where it is
+    asked too often."""
+    refs = [each.ref for each in body.assets]
+    return app.data.ask(scope, body.source, "latest", refs, body.quote)
+
+
+@routes.post("/sources/history", "data:ask", Single[HistoryOut], kept=False)
+def ask_history(app: Services, scope: Scope, body: HistoryIn) -> object:
+    """Closing prices of days."""
+    given = body.asset.ref, body.quote, body.since, body.until
+    return app.data.ask(scope, body.source, "history", *given)
+
+
+@routes.post("/sources/rates", "data:ask", Single[DailyRatesOut], kept=False)
+def ask_rates(app: Services, scope: Scope, body: DailyRatesIn) -> object:
+    """Reference rates of days."""
+    given = body.base, body.quotes, body.since, body.until
+    return app.data.ask(scope, body.source, "rates", *given)
+
+
+@routes.post("/sources/find", "data:ask", Single[FindOut], kept=False)
+def ask_identity(app: Services, scope: Scope, body: FindIn) -> object:
+    """What a text may mean."""
+    return app.data.ask(scope, body.source, "find", body.text)
+
+
+@routes.post("/sources/balances", "data:ask", Single[BalancesOut], kept=False)
+def ask_balances(app: Services, scope: Scope, body: BalancesIn) -> object:
+    """What a public address holds."""
+    return app.data.ask(scope, body.source, "balances", body.account)
+
+
+@routes.post("/sources/transactions", "data:ask", Single[TransactionsOut], kept=False)
+def ask_transactions(app: Services, scope: Scope, body: TransactionsIn) -> object:
+    """What moved on a public address."""
+    return app.data.ask(scope, body.source, "transactions", body.account, body.cursor)
