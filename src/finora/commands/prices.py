@@ -10,7 +10,10 @@ import typer
 from finora.commands.books import Day, table
 from finora.commands.common import AsJson, Data, books, put, refusals, say, tell
 
-prices = typer.Typer(no_args_is_help=True, help="Prices: facts to convert with.")
+prices = typer.Typer(
+    no_args_is_help=True,
+    help="Prices: facts to convert with.\n\n\b\nExample: finora prices import vwce.csv",
+)
 assets = typer.Typer(no_args_is_help=True, help="Assets: who they are.")
 
 AssetOf = Annotated[str, typer.Argument(help="Its id: EUR, isin:IE00B4L5Y983, crypto:BTC.")]

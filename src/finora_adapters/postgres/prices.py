@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, S
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from itertools import islice
 from typing import Any
 
 import attrs
@@ -28,15 +29,16 @@ from finora_core.market.prices.repair import Action, decimal_of
 
 # Loads get their numbers in the order in which they are committed, as rates do.
 _LOCK = text("select pg_advisory_xact_lock(0x5052)")
+_NO_LIMIT = text("set local statement_timeout = '30min'")
 _NEXT = text("select coalesce(max(number), 0) + 1 from finora.price_load")
 _LOAD = text("""
 insert into finora.price_load (number, source) values (:number, :source) on conflict do nothing
 """)
 _GIVEN = text("""
-create temp table if not exists price_given (asset text, quote text, at timestamptz,
-  granularity text, value numeric) on commit drop
+create temp table if not exists price_given (pair integer, at timestamptz, granularity text,
+  value numeric) on commit drop
 """)
-_COPY = "copy price_given (asset, quote, at, granularity, value) from stdin"
+_COPY = "copy price_given (pair, at, granularity, value) from stdin"
 _PAIRS = text("""
 insert into finora.price_pair (asset, quote)
 select * from unnest(cast(:assets as text[]), cast(:quotes as text[])) on conflict do nothing
@@ -44,20 +46,22 @@ returning asset, quote
 """)
 _OF_PAIRS = """
 from price_given g
-join unnest(cast(:assets as text[]), cast(:quotes as text[])) p (asset, quote)
-  on p.asset = g.asset and p.quote = g.quote
+join unnest(cast(:places as integer[]), cast(:assets as text[]), cast(:quotes as text[]))
+  p (pair, asset, quote) on p.pair = g.pair
 """
 # Of a pair that was not there nothing can be there.
-_ADD_NEW = text(f"""
+_ADD_NEW = f"""
 insert into finora.price (asset, quote, at, granularity, source, revision, value, number)
-select g.asset, g.quote, g.at, g.granularity, :source, 1, g.value, :number {_OF_PAIRS}
-on conflict do nothing
-""")
+select p.asset, p.quote, g.at, g.granularity, :source, 1, g.value, :number {_OF_PAIRS}
+"""
+_ADD_ORDERED = text(_ADD_NEW)
+_ADD_ANY = text(f"{_ADD_NEW} on conflict do nothing")
 _ADD_MORE = text(f"""
 with judged as (
-  select g.*, last.revision, last.value as was {_OF_PAIRS}
+  select p.asset, p.quote, g.at, g.granularity, g.value, last.revision, last.value as was
+  {_OF_PAIRS}
   left join lateral (
-    select r.revision, r.value from finora.price r where r.asset = g.asset and r.quote = g.quote
+    select r.revision, r.value from finora.price r where r.asset = p.asset and r.quote = p.quote
       and r.at = g.at and r.granularity = g.granularity and r.source = :source
     order by r.revision desc limit 1
   ) last on true
@@ -173,6 +177,39 @@ order by at desc, quote desc, granularity desc, source desc, revision desc limit
 )
 
 
+@attrs.define
+class _Given:
+    """What goes by on its way into the table of what was given."""
+
+    pairs: dict[tuple[str, str], int] = attrs.field(factory=dict)
+    """Each with its place, which stands for it there."""
+    count: int = 0
+    ordered: bool = True
+    """Each pair's times only go up, or only down, and it has one granularity: so nothing is twice,
+    and need not be looked for."""
+
+    def rows(self, lines: Iterable[Line]) -> Iterator[str]:
+        seen: dict[tuple[str, str], tuple[str, str, int]] = {}
+        pair: tuple[str, str] | None = None
+        place, last, kind, way = 0, "", "", 0
+        for asset, quote, at, granularity, value in lines:
+            if pair is None or asset != pair[0] or quote != pair[1]:
+                if pair is not None:
+                    seen[pair] = last, kind, way
+                pair = asset, quote
+                place = self.pairs.setdefault(pair, len(self.pairs))
+                last, kind, way = seen.get(pair, ("", granularity, 0))
+            if self.ordered:
+                # Times in UTC, all written alike: their texts are ordered as they are.
+                step = 1 if at > last else -1 if at < last else 0
+                if granularity != kind or not step or (last and way and step != way):
+                    self.ordered = False
+                way = step if last else 0
+                last = at
+            self.count += 1
+            yield f"{place}\t{at}\t{granularity}\t{value}"
+
+
 @attrs.frozen
 class PgPrices:
     connection: Connection
@@ -180,24 +217,28 @@ class PgPrices:
 
     def add(self, source: str, lines: Iterable[Line]) -> ImportedPrices:
         execute = self.connection.execute
+        # A file is taken in whole: it is one statement, however long it is.
+        execute(_NO_LIMIT)
         execute(_GIVEN)
         # Read before the lock: others wait for what is written, not for a file.
-        pairs: set[tuple[str, str]] = set()
-        given = self._copy(lines, pairs)
+        given = _Given()
+        self._copy(given.rows(lines))
         execute(_LOCK)
         known = self.assets.all()
-        unknown = {asset for pair in pairs for asset in pair if asset not in known}
-        kept = sorted(pair for pair in pairs if not unknown.intersection(pair))
+        unknown = {asset for pair in given.pairs for asset in pair if asset not in known}
+        kept = {pair: place for pair, place in given.pairs.items()
+                if not unknown.intersection(pair)}  # fmt: skip
         added = corrected = left_out = 0
         if unknown:
-            left_out = given - self._count(kept)
+            left_out = given.count - self._count(kept)
         if kept:
             new = {(row.asset, row.quote) for row in execute(_PAIRS, _named(kept))}
             values = {"source": source, "number": execute(_NEXT).scalar_one()}
             if new:
-                added += execute(_ADD_NEW, values | _named(sorted(new))).rowcount
-            if old := [pair for pair in kept if pair not in new]:
-                more = execute(_ADD_MORE, values | _named(old)).one()
+                statement = _ADD_ORDERED if given.ordered else _ADD_ANY
+                added += execute(statement, values | _placed(kept, new)).rowcount
+            if old := kept.keys() - new:
+                more = execute(_ADD_MORE, values | _placed(kept, old)).one()
                 added, corrected = added + more.added, more.corrected
             if added or corrected:
                 execute(_LOAD, values)
@@ -207,32 +248,20 @@ class PgPrices:
             source=source,
             added=added,
             corrected=corrected,
-            existing=given - left_out - added - corrected,
+            existing=given.count - left_out - added - corrected,
             unknown=tuple(sorted(unknown)),
         )
 
-    def _copy(self, lines: Iterable[Line], pairs: set[tuple[str, str]]) -> int:
+    def _copy(self, rows: Iterator[str]) -> None:
         driver: psycopg.Connection[Any] | None = self.connection.connection.driver_connection
         assert driver is not None  # checked out for as long as the transaction
-        given, batch, last = 0, [], None
         with driver.cursor() as cursor, cursor.copy(_COPY) as copy:
-            for each in lines:
-                pair = each[:2]
-                if pair != last:
-                    pairs.add(pair)
-                    last = pair
-                batch.append("\t".join(each))
-                if len(batch) == 2_000:
-                    given += 2_000
-                    copy.write("\n".join(batch) + "\n")
-                    batch.clear()
-            if batch:
+            while batch := list(islice(rows, 2_000)):
                 copy.write("\n".join(batch) + "\n")
-        return given + len(batch)
 
-    def _count(self, pairs: Collection[tuple[str, str]]) -> int:
+    def _count(self, pairs: Mapping[tuple[str, str], int]) -> int:
         counted = text(f"select count(*) {_OF_PAIRS}")
-        return int(self.connection.execute(counted, _named(pairs)).scalar_one())
+        return int(self.connection.execute(counted, _placed(pairs, pairs)).scalar_one())
 
     def known(self) -> int:
         number = text("select coalesce(max(number), 0) from finora.price_load")
@@ -367,6 +396,13 @@ def _end(day: date) -> datetime:
 
 def _named(pairs: Collection[tuple[str, str]]) -> dict[str, object]:
     return {"assets": [asset for asset, _ in pairs], "quotes": [quote for _, quote in pairs]}
+
+
+def _placed(
+    places: Mapping[tuple[str, str], int], pairs: Collection[tuple[str, str]]
+) -> dict[str, object]:
+    ordered = sorted(pairs)
+    return _named(ordered) | {"places": [places[pair] for pair in ordered]}
 
 
 _KINDS = {each.value: each for each in Granularity}

@@ -176,6 +176,9 @@ class PriceTable:
     _known: dict[tuple[str, str, datetime], Price | None] = attrs.field(
         factory=dict, init=False, repr=False, eq=False
     )
+    _hubs: dict[tuple[str, datetime], Mapping[str, Price]] = attrs.field(
+        factory=dict, init=False, repr=False, eq=False
+    )
 
     @classmethod
     def of(cls, prices: Iterable[Price], display: str | None = None) -> "PriceTable":
@@ -202,15 +205,14 @@ class PriceTable:
             return Factor(Fraction(1), (), (asset,), at, stale=False)
         old: Factor | None = None
         for chains in (self._straight, self._one_hop, self._two_hops):
-            best: tuple[bool, datetime] | None = None
-            chosen: _Chain = (), ()
-            for path, legs in chains(asset, to, at):
-                rank = _rank(legs, at)
-                if best is None or rank > best:
-                    best, chosen = rank, (path, legs)
-            if best is None:
+            fresh, oldest = False, at
+            chosen: _Chain | None = None
+            for chain in chains(asset, to, at):
+                fresh_too, oldest_too = _rank(chain[1], at)
+                if chosen is None or (fresh_too, oldest_too) > (fresh, oldest):
+                    fresh, oldest, chosen = fresh_too, oldest_too, chain
+            if chosen is None:
                 continue
-            fresh, oldest = best
             if fresh:
                 return _factor(*chosen, oldest, stale=False)
             if old is None or oldest > old.effective_at:
@@ -250,29 +252,35 @@ class PriceTable:
         return [] if leg is None else [((asset, to), (leg,))]
 
     def _one_hop(self, asset: str, to: str, at: datetime) -> list[_Chain]:
-        into = dict(self._hubs_of(to, asset, at))
+        out = self._hubs_of(asset, at)
         return [
-            ((asset, hub, to), (leg, into[hub]))
-            for hub, leg in self._hubs_of(asset, to, at)
-            if hub in into
+            ((asset, hub, to), (out[hub], into))
+            for hub, into in self._hubs_of(to, at).items()
+            if hub in out
         ]
 
     def _two_hops(self, asset: str, to: str, at: datetime) -> list[_Chain]:
-        into = self._hubs_of(to, asset, at)
+        into = self._hubs_of(to, at).items()
         return [
             ((asset, hub, other, to), (leg, across, last))
-            for hub, leg in self._hubs_of(asset, to, at)
+            for hub, leg in self._hubs_of(asset, at).items()
+            if hub != to
             for other, last in into
-            if other != hub and (across := self._leg(hub, other, at)) is not None
+            if other not in (hub, asset) and (across := self._leg(hub, other, at)) is not None
         ]
 
-    def _hubs_of(self, asset: str, end: str, at: datetime) -> list[tuple[str, Price]]:
-        near = self.series.get(asset, {})
-        return [
-            (hub, leg)
-            for hub in self.hubs
-            if hub in near and hub != end and (leg := self._leg(asset, hub, at)) is not None
-        ]
+    def _hubs_of(self, asset: str, at: datetime) -> Mapping[str, Price]:
+        """The hubs that an asset has a fact with at that time, in their order."""
+        key = (asset, at)
+        found = self._hubs.get(key)
+        if found is None:
+            near = self.series.get(asset, {})
+            found = self._hubs[key] = {
+                hub: leg
+                for hub in self.hubs
+                if hub in near and (leg := self._leg(asset, hub, at)) is not None
+            }
+        return found
 
     def _leg(self, asset: str, to: str, at: datetime) -> Price | None:
         """The later of what the pair and its reverse say; of equal times the pair itself."""
@@ -303,7 +311,7 @@ def _rank(legs: _Legs, at: datetime) -> tuple[bool, datetime]:
     for leg in legs:
         if leg.at < oldest:
             oldest = leg.at
-        if fresh and leg.stale(at):
+        if fresh and at - leg.at > FRESH[leg.granularity]:
             fresh = False
     return fresh, oldest
 
