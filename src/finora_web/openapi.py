@@ -234,6 +234,6 @@ def _possible(endpoint: Endpoint) -> list[str]:
         found.add("404")
     if endpoint.name in _DOWNLOADS:
         found.add("409")
-    if endpoint.name == "refresh_prices":
+    if endpoint.name == "refresh_prices" or (endpoint.tag == "sources" and endpoint.writes):
         found.add("412")
     return sorted(found | {"429"})

@@ -482,6 +482,9 @@ def _statement(w: World) -> dict[str, Any]:
 _DAYS = {"since": DAY, "until": DAY}
 _CODES = {"code": "123456", "device": "x"}
 
+COIN = {"id": "crypto:ETH", "kind": "crypto", "symbol": "ETH", "names": {"coingecko": "ethereum"}}
+ADDRESS = "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa"
+
 REQUESTS: dict[str, Callable[[World], dict[str, Any]]] = {
     "register": lambda w: {"body": {"email": f"{uuid4().hex}@example.org", "password": PASSWORD,
                                     "name": "Ada", "locale": "de-AT", "currency": "CHF"}},
@@ -705,6 +708,13 @@ REQUESTS: dict[str, Callable[[World], dict[str, Any]]] = {
     "get_named_asset": lambda w: {"query": {"namespace": "test", "name": w.named_asset}},
     "identify_asset": lambda w: {"body": w.thing},
     "judge_asset": lambda w: {"body": {"asset": w.named_asset, "scam": 100, "source": "test"}},
+    "list_sources": _nothing,
+    "ask_latest": _body(source="coingecko", assets=[COIN], quote="EUR"),
+    "ask_history": _body(source="coingecko", asset=COIN, quote="EUR", since=DAY, until=DAY),
+    "ask_rates": _body(source="ecb", base="EUR", quotes=["USD"], since=DAY, until=DAY),
+    "ask_identity": _body(source="yahoo", text="AAPL"),
+    "ask_balances": _body(source="bitcoin", account=ADDRESS),
+    "ask_transactions": _body(source="bitcoin", account=ADDRESS, cursor="1"),
     "list_closings": _nothing,
     "list_late_lines": _nothing,
     "close_period": _body(through="2000-01-31"),

@@ -1,6 +1,7 @@
 """The application over the run's own Postgres and Valkey, and who asks it."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -11,6 +12,7 @@ from sqlalchemy import Engine
 
 from finora import Finora, Scope, Settings
 from finora_adapters.compose import Opened, open_database
+from finora_adapters.plugins import load_plugins
 from finora_adapters.postgres.invariants import violations
 from finora_core.identity.roles import TENANT
 from finora_web.main import build
@@ -35,9 +37,19 @@ def issuer() -> Iterator[Issuer]:
 
 
 @pytest.fixture(scope="session")
-def app(settings: Settings, opened: Opened, issuer: Issuer) -> Flask:
+def nowhere() -> Iterator[str]:
+    """In place of every source: a server that has nothing of what it is asked for."""
+    with HTTPServer(threaded=True) as server:
+        server.expect_request(re.compile(".*")).respond_with_data("", 404)
+        yield server.url_for("").rstrip("/")
+
+
+@pytest.fixture(scope="session")
+def app(settings: Settings, opened: Opened, issuer: Issuer, nowhere: str) -> Flask:
     """With every way to sign in."""
+    sources = {name for kind in load_plugins().sources.values() for name in kind}
     more = {
+        "plugin_settings": {f"{name}_URL".upper(): SecretStr(nowhere) for name in sources},
         "telegram_bot_token": SecretStr(BOT_TOKEN),
         "oidc_issuers": SecretStr(json.dumps([issuer.client])),
     }

@@ -26,6 +26,12 @@ WRITES = [endpoint.name for endpoint in ENDPOINTS if endpoint.writes]
 NOTHING = {
     "preview_statement": "reads a file and keeps nothing",
     "simulate_budget": "reckons and keeps nothing",
+    "ask_latest": "asks somebody else, and keeps nothing",
+    "ask_history": "asks somebody else, and keeps nothing",
+    "ask_rates": "asks somebody else, and keeps nothing",
+    "ask_identity": "asks somebody else, and keeps nothing",
+    "ask_balances": "asks somebody else, and keeps nothing",
+    "ask_transactions": "asks somebody else, and keeps nothing",
     "convert_many_by_prices": "reckons and keeps nothing",
     "repair_prices": "there is nothing to mend",
     "preview_rules": "shows and keeps nothing",

@@ -55,13 +55,10 @@ class DataService:
         """The source's outcome, as `told` says it. No transaction is open while it is asked.
         Raises UnknownSource, SourceCannot, CredentialsMissing, SourceAside; UpstreamLimited and
         CostCapReached where it is to be asked later."""
-        source = required(
-            list(self.sources().values()),
-            name,
-            question if question in ("latest", "history") else None,
-        )
         with self.begin(scope) as work:
-            work.done(None)  # Before anything is asked: whoever asks still may.
+            work.done(None)  # Before anything is told or asked: whoever asks still may.
+        capability = question if question in ("latest", "history") else None
+        source = required(list(self.sources().values()), name, capability)
         outcome = getattr(source, question)(*given)
         match outcome:
             case RateLimited(seconds):
