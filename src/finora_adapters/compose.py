@@ -101,6 +101,7 @@ from finora_core.jobs.model import Handler, Progress, Schedule, Subscription
 from finora_core.jobs.operators import OperatorService
 from finora_core.jobs.ports import Queue
 from finora_core.jobs.service import JobRunner, JobService, Scheduler
+from finora_core.jobs.watch import Watch
 from finora_core.kernel.clock import SystemClock
 from finora_core.kernel.errors import Unavailable
 from finora_core.kernel.events import Plain
@@ -108,6 +109,7 @@ from finora_core.kernel.nonces import Nonces
 from finora_core.kernel.scope import Scope
 from finora_core.ledger.closing.service import ClosingService
 from finora_core.ledger.service import LedgerService
+from finora_core.mail.model import MailAddress
 from finora_core.mail.ports import Letters, Mailer
 from finora_core.market.rates.service import RateService
 from finora_core.notices import reactions as notices_reactions
@@ -450,7 +452,11 @@ class Doors(Module):
     ) -> NoticeService:
         links, invitations = Links(tokens), Invitations(tokens)
         site = self.settings.site
-        return NoticeService(database.begin, mailer, letters, links, invitations, site, send)
+        to = self.settings.operator_email
+        operator = None if to is None else MailAddress(to)
+        return NoticeService(
+            database.begin, mailer, letters, links, invitations, site, send, operator
+        )
 
 
 @attrs.define(slots=False)  # injector writes to it
@@ -670,6 +676,7 @@ class Capabilities(Module):
         anchors: Anchors,
         anchoring: AnchorService,
         auditor: Auditor,
+        watch: Watch,
         upkeep: Scope,
     ) -> JobRunner:
         def audit() -> object:
@@ -684,6 +691,7 @@ class Capabilities(Module):
             anchoring.require,
             audit,
             PgOutdated(database, timedelta(hours=self.settings.replies_kept_h)).forget,
+            watch,
         )
         handlers |= {REWRAP: keys.rewrap, RESEAL: keys.reseal, ERASE: _erase(erasure)}
         handlers |= reports_reactions.handlers(reports)
@@ -700,6 +708,12 @@ class Capabilities(Module):
     @provider
     def scheduler(self, database: Postgres) -> Scheduler:
         return Scheduler(database.begin, SCHEDULES, periods_between)
+
+    @singleton
+    @provider
+    def watch(self, database: Postgres, queue: Queue) -> Watch:
+        many = self.settings.dead_letters_alarm
+        return Watch(database.begin, queue, SCHEDULES, periods_between, many)
 
     @singleton
     @provider

@@ -20,7 +20,7 @@ from pydantic import (
 from finora_adapters.auth.urls import is_loopback, is_safe
 from finora_adapters.mail.server import SmtpServer, check_jmap
 from finora_core.kernel.errors import Invalid
-from finora_core.mail.model import BadAddress, Sender
+from finora_core.mail.model import BadAddress, MailAddress, Sender
 
 PREFIX = "FINORA_"
 PLUGIN_PREFIX = "FINORA_PLUGIN_"
@@ -274,6 +274,14 @@ class Settings(BaseModel):
         description="Whom letters come from, and what they call this installation: "
         "Acme Money <post@acme.example>.",
     )
+    operator_email: str | None = Field(
+        None,
+        description="Who is written to, once a day while it lasts, when dead letters pile up or a "
+        "schedule is silent.",
+    )
+    dead_letters_alarm: int = Field(
+        100, ge=1, le=1_000_000, description="So many dead letters are a fault."
+    )
     mail_smtp_url: SecretStr | None = Field(
         None,
         description="Mail server: smtp://user:password@host:587 with STARTTLS, or smtps://. "
@@ -371,6 +379,16 @@ class Settings(BaseModel):
         try:
             if value is not None:
                 Sender.read(value)
+        except BadAddress as error:
+            raise ValueError(error.message) from None
+        return value
+
+    @field_validator("operator_email")
+    @classmethod
+    def _an_address(cls, value: str | None) -> str | None:
+        try:
+            if value is not None:
+                MailAddress(value)
         except BadAddress as error:
             raise ValueError(error.message) from None
         return value

@@ -43,6 +43,7 @@ from finora_core.insights.wallet.service import WalletService
 from finora_core.jobs.operators import OperatorService
 from finora_core.jobs.ports import Queue
 from finora_core.jobs.service import JobService
+from finora_core.jobs.watch import Watch
 from finora_core.kernel.clock import SystemClock
 from finora_core.kernel.nonces import Nonces
 from finora_core.kernel.scope import Scope
@@ -123,7 +124,10 @@ def build(settings: Settings, opened: Opened, metrics_folder: Path | None = None
     health = Health(
         needed={"database": database, "schema": schema},
         wanted={"redis": redis},
-        extra={"storage": lambda: next(iter(objects.pages()), None)},
+        extra={
+            "storage": lambda: next(iter(objects.pages()), None),
+            "jobs": lambda: get(Watch).require(get(Scope)),
+        },
         stores={
             "books": opened.database.engine.dialect.name,
             "files": "directory" if settings.storage_s3_bucket is None else "s3",

@@ -54,7 +54,7 @@ def to(category: str) -> dict[str, object]:
     return {"op": "set", "field": "category", "value": category}
 
 
-@pytest.mark.spec("S3-18", partial=True)
+@pytest.mark.spec("S3-18")
 @pytest.mark.parametrize(
     ("field", "op", "value", "holds"),
     [
