@@ -98,6 +98,11 @@ class Decisions(Protocol):
         """Append the decisions, label the entries, move the statuses: three statements, however
         many records. Their rows must be locked."""
 
+    def take_back(self, record_id: UUID, before: int) -> bool:
+        """Undo what people decided after its decision of number `before`: status, category, parts,
+        suggestion, lock and the last decision are as they were, and the trace says so. False where
+        that is not known, or the record's entry is another by now. Its row must be locked."""
+
     def of(self, record_id: UUID) -> Sequence[Decision]:
         """A record's reasoning trace, oldest first."""
 
