@@ -11,13 +11,11 @@ these all rules run as a job and are undone.
 """
 
 import argparse
-import csv
 import statistics
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
 from pathlib import Path
 
-from common import DAYS, FIRST_DAY, Line, Watch, finish, lines, show, workplace, write_csv
+from common import Line, Watch, cards, finish, lines, show, workplace, write_csv
 
 from finora import Finora, ImportRequest, Job, Scope, Settings
 from finora_core.categories.rules.actions import actions_of
@@ -26,7 +24,6 @@ from finora_core.categories.rules.model import Rule, RuleRun
 from finora_core.kernel.ids import new_id
 
 LIMIT_S = 1.0
-DATA = Path(__file__).parents[1].parent / "shared" / "data" / "categorise"
 CARDS = {
     "contains": {"field": "description", "op": "contains", "value": "tesco"},
     "regex": {"field": "description", "op": "regex", "value": r"^(shell|esso|bp) .*(s/?stn|\d\d)"},
@@ -65,21 +62,6 @@ def rule(condition: object, place: int = 0) -> Rule:
         actions=actions_of([{"op": "set", "field": "category", "value": f"Shops:{place % 40}"}]),
         priority=place,
     )
-
-
-def cards(count: int) -> list[Line]:
-    """The card files' lines, one after the other, until there are so many."""
-    found = []
-    for path in sorted(DATA.glob("birmingham-*.csv")):
-        with path.open(encoding="utf-8", errors="replace", newline="") as file:
-            for row in csv.DictReader(file):
-                cents = -int(row["ORIGINAL GROSS AMT"].replace(",", "").replace(".", ""))
-                found.append((row["MERCHANT NAME"], cents))
-    return [
-        Line(FIRST_DAY + timedelta(n * DAYS // count), found[n % len(found)][1],
-             found[n % len(found)][0], "")
-        for n in range(count)
-    ]  # fmt: skip
 
 
 def imported(finora: Finora, folder: Path, name: str, found: Iterable[Line]) -> Scope:
