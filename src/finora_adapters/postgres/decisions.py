@@ -130,6 +130,13 @@ select source, verdict, category, confidence, rationale, rule_id, neighbours, mo
   decided_by, decided_at
 from finora.decision where tenant_id = :tenant and record_id = :record order by number
 """)
+_LAST = text("""
+select d.source, d.verdict, d.category, d.confidence, d.rationale, d.rule_id, d.neighbours, d.model,
+  d.note, d.number, d.decided_by, d.decided_at, r.id as record_id
+from finora.record r join finora.decision d on d.tenant_id = :tenant and d.record_id = r.id
+  and d.number = r.decisions
+where r.tenant_id = :tenant and r.id = any(cast(:ids as uuid[]))
+""")
 _BARRED = text("""
 select r.id from finora.record r
 left join finora.statement_import i on i.tenant_id = r.tenant_id and i.id = r.import_id
@@ -215,17 +222,12 @@ class PgDecisions:
 
     def of(self, record_id: UUID) -> Sequence[Decision]:
         rows = self.connection.execute(_OF, {"tenant": self.tenant_id, "record": record_id})
-        return [
-            Decision(
-                **dict(row._mapping)
-                | {
-                    "source": DecisionSource(row.source),
-                    "verdict": DecisionVerdict(row.verdict),
-                    "neighbours": tuple(UUID(each) for each in row.neighbours or ()),
-                }
-            )
-            for row in rows
-        ]
+        return [_decision(dict(row._mapping)) for row in rows]
+
+    def last(self, ids: Collection[UUID]) -> Mapping[UUID, Decision]:
+        rows = self.connection.execute(_LAST, {"tenant": self.tenant_id, "ids": list(ids)})
+        found = (dict(row._mapping) for row in rows)
+        return {row.pop("record_id"): _decision(row) for row in found}
 
     def barred(self, person: UUID, ids: Collection[UUID]) -> Set[UUID]:
         if not self.settings().separate_duties:
@@ -258,6 +260,17 @@ class PgDecisions:
         if rows:
             values = {"tenant": self.tenant_id, "rows": json.dumps(rows)} | more
             self.connection.execute(statement, values)
+
+
+def _decision(row: dict[str, Any]) -> Decision:
+    return Decision(
+        **row
+        | {
+            "source": DecisionSource(row["source"]),
+            "verdict": DecisionVerdict(row["verdict"]),
+            "neighbours": tuple(UUID(each) for each in row["neighbours"] or ()),
+        }
+    )
 
 
 def _label(ruling: Ruling) -> dict[str, object]:

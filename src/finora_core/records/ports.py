@@ -106,6 +106,9 @@ class Decisions(Protocol):
     def of(self, record_id: UUID) -> Sequence[Decision]:
         """A record's reasoning trace, oldest first."""
 
+    def last(self, ids: Collection[UUID]) -> Mapping[UUID, Decision]:
+        """The last decision about each of these records that has one."""
+
     def barred(self, person: UUID, ids: Collection[UUID]) -> Set[UUID]:
         """Those that the person imported or entered, where the tenant separates duties."""
 

@@ -1,6 +1,6 @@
 """The queue of what waits for a person: approved, overridden, taken back; by key or by button."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -140,7 +140,7 @@ class Review:
             "review.html",
             refusal,
             said=_SAID,
-            items=[self._item(scope, each) for each in found.items],
+            items=self._items(scope, found.items),
             next=found.next,
             approved=sum(1 for each in outcomes if each.ok),
             left=[each for each in outcomes if not each.ok],
@@ -148,8 +148,11 @@ class Review:
         )
 
     def _item(self, scope: Scope, record: Record) -> Item:
-        trace = self.gate.services.records.detail(scope, record.id).reasoning_trace
-        return Item(record=record, last=trace[-1] if trace else None)
+        return self._items(scope, [record])[0]
+
+    def _items(self, scope: Scope, records: Sequence[Record]) -> list[Item]:
+        reasons = self.gate.services.review.reasons(scope, [each.id for each in records])
+        return [Item(record=each, last=reasons.get(each.id)) for each in records]
 
 
 def _number(name: str, otherwise: int | None = None) -> int | None:

@@ -1,6 +1,6 @@
 """What reviewers do: look at the queue, approve, override, set the rules of reviewing."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date, timedelta
 from uuid import UUID
 
@@ -37,6 +37,7 @@ from finora_core.ledger.model import PeriodClosed
 from finora_core.records.model import (
     BadRecord,
     ChangedSince,
+    Decision,
     DecisionSource,
     DecisionVerdict,
     DutiesSeparate,
@@ -60,6 +61,11 @@ class ReviewService:
         """Records that wait for a person, the least certain first, then the oldest."""
         with self.begin(scope) as work:
             return work.reviews.queue(cursor, checked_limit(limit))
+
+    def reasons(self, scope: Scope, ids: Collection[UUID]) -> Mapping[UUID, Decision]:
+        """The last thing that was said of each of these records, as far as anything was."""
+        with self.begin(scope) as work:
+            return work.decisions.last(ids)
 
     @retried
     def approve(self, scope: Scope, record_id: UUID, *, seen: int | None = None) -> Record:
