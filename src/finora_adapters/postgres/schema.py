@@ -1032,6 +1032,8 @@ decision = Table(
     Column("note", Text),
     _id("decided_by"),
     _at("decided_at"),
+    # Of a person's: how the record was before, for when it is taken back. None: from before that.
+    Column("was", JSONB),
     PrimaryKeyConstraint("tenant_id", "record_id", "number"),
     _to("record", "record_id"),
     _one_of("source", "statement", "match", "rule", "similar", "model", "human"),

@@ -98,8 +98,16 @@ class Decisions(Protocol):
         """Append the decisions, label the entries, move the statuses: three statements, however
         many records. Their rows must be locked."""
 
+    def take_back(self, record_id: UUID, before: int) -> bool:
+        """Undo what people decided after its decision of number `before`: status, category, parts,
+        suggestion, lock and the last decision are as they were, and the trace says so. False where
+        that is not known, or the record's entry is another by now. Its row must be locked."""
+
     def of(self, record_id: UUID) -> Sequence[Decision]:
         """A record's reasoning trace, oldest first."""
+
+    def last(self, ids: Collection[UUID]) -> Mapping[UUID, Decision]:
+        """The last decision about each of these records that has one."""
 
     def barred(self, person: UUID, ids: Collection[UUID]) -> Set[UUID]:
         """Those that the person imported or entered, where the tenant separates duties."""

@@ -63,6 +63,7 @@ def _add_dashboard(blueprint: Blueprint, gate: Gate) -> None:
         ("/", "overview", first_page),
         ("/records", "all_records", records.page),
         ("/explain", "explain", explaining.page),
+        ("/explain/converted", "explain_converted", explaining.converted),
         ("/explain/entries/<uuid:entry_id>", "explain_entry", explaining.entry),
         ("/settings", "settings", SettingsPage(gate).page),
         ("/parts/summary", "summary", overview.summary),
