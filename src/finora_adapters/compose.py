@@ -1,7 +1,7 @@
 """The composition root: the only module that knows every concrete class."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from importlib.util import find_spec
@@ -52,7 +52,7 @@ from finora_adapters.signing import anchor_key, anchor_keys, verifies
 from finora_adapters.storage.anchors import FOLDER, DirectoryAnchors, S3Anchors
 from finora_adapters.storage.directory import DirectoryObjects
 from finora_adapters.storage.s3 import S3Objects
-from finora_adapters.upstream.sources import Sources, sources_of
+from finora_adapters.upstream.sources import PluginList, Sources, sources_of
 from finora_core.audit.ports import Anchors
 from finora_core.audit.service import AnchorService, Auditor, AuditService
 from finora_core.categories.approvals.service import ReviewService
@@ -110,6 +110,7 @@ from finora_core.kernel.scope import Scope
 from finora_core.ledger.closing.service import ClosingService
 from finora_core.ledger.service import LedgerService
 from finora_core.mail.ports import Letters, Mailer
+from finora_core.manifest import InstalledPlugins, PluginState
 from finora_core.market.rates.service import RateService
 from finora_core.notices import reactions as notices_reactions
 from finora_core.notices.service import NoticeService
@@ -479,6 +480,11 @@ class Providers(Module):
 
     @singleton
     @provider
+    def installed(self, plugins: Plugins, sources: Sources) -> InstalledPlugins:
+        return PluginList(plugins, sources)
+
+    @singleton
+    @provider
     def language_model(self, plugins: Plugins) -> LanguageModel:
         return language_model_of(self.settings, plugins)
 
@@ -791,6 +797,18 @@ def open_database(settings: Settings, *, redis: bool = False) -> Opened:
         if engines is not None:
             engines.close()
         raise
+
+
+def installed_plugins(settings: Settings, *, tiers: bool = False) -> Sequence[PluginState]:
+    """Without a database; what other processes set aside is known where Redis is named."""
+    plugins, asker = load_plugins(), None
+    if settings.redis_url is not None:
+        from finora_adapters.redis.asking import Asker
+        from finora_adapters.redis.client import connect
+
+        asker = Asker(connect(settings.redis_url.get_secret_value()))
+    sources = sources_of(settings, plugins, SystemClock(), asker)
+    return PluginList(plugins, sources, tiers).list()
 
 
 def migrate_database(settings: Settings) -> str:

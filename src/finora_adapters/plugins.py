@@ -41,6 +41,8 @@ class PluginInfo:
     sources: tuple[Provides, ...] = ()
     """What it says of the sources that it reaches."""
     reason: str | None
+    own: bool = False
+    """Whether it came with Finora."""
 
     @property
     def works(self) -> bool:
@@ -134,6 +136,7 @@ def load_plugins(points: Iterable[EntryPoint] | None = None) -> Plugins:
                 provides=() if reason else provides,
                 sources=sources,
                 reason=reason,
+                own=point.value.startswith(OWN),
             )
         )
     return Plugins(

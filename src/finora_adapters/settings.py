@@ -477,6 +477,11 @@ def _key(text: str) -> None:
         raise ValueError("a key of Ed25519 is written as 64 hexadecimal digits")
 
 
+def variable(name: str) -> str:
+    """What a setting is called in the environment."""
+    return f"{PLUGIN_PREFIX}<NAME>_<FIELD>" if name == "plugin_settings" else PREFIX + name.upper()
+
+
 def sizes(text: str) -> dict[str, int]:
     """`"a=2,b:c=1"` as a dictionary; raises ValueError."""
     found: dict[str, int] = {}
