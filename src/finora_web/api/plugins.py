@@ -13,12 +13,12 @@ from finora_web.services import Services
 routes = Routes("plugins")
 
 
-class LimitOut(Out):
+class SourceLimitOut(Out):
     requests: int
     seconds: int
 
 
-class CredentialOut(Out):
+class SourceCredentialOut(Out):
     field: str
     secret: bool
     required: bool
@@ -34,8 +34,8 @@ class SourceOut(Out):
     since: date | None = Field(description="First day of its history.")
     granularity: str
     hosts: list[str]
-    limits: list[LimitOut]
-    credentials: list[CredentialOut]
+    limits: list[SourceLimitOut]
+    credentials: list[SourceCredentialOut]
     aside: str | None = Field(description="Why it is not asked any more, of late.")
 
 
@@ -81,9 +81,11 @@ def _source(state: SourceState) -> SourceOut:
         since=said.since,
         granularity=said.granularity,
         hosts=list(said.hosts),
-        limits=[LimitOut(requests=each.requests, seconds=each.seconds) for each in said.limits],
+        limits=[
+            SourceLimitOut(requests=each.requests, seconds=each.seconds) for each in said.limits
+        ],
         credentials=[
-            CredentialOut(
+            SourceCredentialOut(
                 field=each.field,
                 secret=each.secret,
                 required=each.required,
