@@ -117,13 +117,13 @@ def errors_page() -> str:
 
 def settings_page() -> str:
     try:
-        from finora_adapters.settings import Settings
+        from finora_adapters.settings import Settings, variable
     except ModuleNotFoundError as error:
         if error.name != "finora_adapters.settings":
             raise
         raise NotYet("finora_adapters.settings does not exist yet: no docs/settings.md") from None
     rows = [
-        f"| `FINORA_{name.upper()}` | {_cell(_shown_type(field.annotation))} "
+        f"| `{variable(name)}` | {_cell(_shown_type(field.annotation))} "
         f"| {_cell(_shown_default(field))} | {_cell(field.description or '')} |"
         for name, field in Settings.model_fields.items()
     ]
@@ -131,8 +131,8 @@ def settings_page() -> str:
         [
             "# Settings\n",
             "Made by `make docs` from the code. Settings are read once from the environment; names",
-            "that are not listed here are refused at start. A plugin's settings are called",
-            "`FINORA_PLUGIN_<NAME>_<FIELD>` and described by the plugin.\n",
+            "that are not listed here are refused at start. What plugins are given is declared in",
+            "their manifests: [providers.md](providers.md).\n",
             "| Variable | Type | Default | Meaning |",
             "|---|---|---|---|",
             *rows,

@@ -1,7 +1,7 @@
 """The composition root: the only module that knows every concrete class."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from importlib.util import find_spec
@@ -52,6 +52,7 @@ from finora_adapters.signing import anchor_key, anchor_keys, verifies
 from finora_adapters.storage.anchors import FOLDER, DirectoryAnchors, S3Anchors
 from finora_adapters.storage.directory import DirectoryObjects
 from finora_adapters.storage.s3 import S3Objects
+from finora_adapters.upstream.sources import PluginList, Sources, sources_of
 from finora_core.audit.ports import Anchors
 from finora_core.audit.service import AnchorService, Auditor, AuditService
 from finora_core.categories.approvals.service import ReviewService
@@ -93,7 +94,6 @@ from finora_core.insights.reports.service import ReportService
 from finora_core.insights.reports.tables import CsvWriter, Document, JsonWriter
 from finora_core.insights.service import WatchService
 from finora_core.insights.wallet.service import WalletService
-from finora_core.intelligence.breaker import Breaker
 from finora_core.intelligence.ports import Embeddings, LanguageModel, ModelAccess
 from finora_core.intelligence.service import Categoriser, Likeness, Models
 from finora_core.jobs import reactions as jobs_reactions
@@ -102,6 +102,7 @@ from finora_core.jobs.operators import OperatorService
 from finora_core.jobs.ports import Queue
 from finora_core.jobs.service import JobRunner, JobService, Scheduler
 from finora_core.jobs.watch import Watch
+from finora_core.kernel.breaker import Breaker
 from finora_core.kernel.clock import SystemClock
 from finora_core.kernel.errors import Unavailable
 from finora_core.kernel.events import Plain
@@ -111,6 +112,7 @@ from finora_core.ledger.closing.service import ClosingService
 from finora_core.ledger.service import LedgerService
 from finora_core.mail.model import MailAddress
 from finora_core.mail.ports import Letters, Mailer
+from finora_core.manifest import InstalledPlugins, PluginState
 from finora_core.market.rates.service import RateService
 from finora_core.notices import reactions as notices_reactions
 from finora_core.notices.service import NoticeService
@@ -464,11 +466,28 @@ class Providers(Module):
     """What plugins bring."""
 
     settings: Settings
+    opened: "Opened"
 
     @singleton
     @provider
     def plugins(self) -> Plugins:
         return load_plugins()
+
+    @singleton
+    @provider
+    def sources(self, plugins: Plugins) -> Sources:
+        asker = None
+        if self.opened.redis_url:
+            from finora_adapters.redis.asking import Asker
+            from finora_adapters.redis.client import connect
+
+            asker = Asker(connect(self.opened.redis_url))
+        return sources_of(self.settings, plugins, SystemClock(), asker)
+
+    @singleton
+    @provider
+    def installed(self, plugins: Plugins, sources: Sources) -> InstalledPlugins:
+        return PluginList(plugins, sources)
 
     @singleton
     @provider
@@ -727,7 +746,7 @@ def compose(settings: Settings, opened: "Opened") -> Injector:
     modules = [
         Stores(settings, opened),
         Doors(settings),
-        Providers(settings),
+        Providers(settings, opened),
         Capabilities(settings),
     ]
     return Injector(modules, auto_bind=False)
@@ -792,6 +811,18 @@ def open_database(settings: Settings, *, redis: bool = False) -> Opened:
         if engines is not None:
             engines.close()
         raise
+
+
+def installed_plugins(settings: Settings, *, tiers: bool = False) -> Sequence[PluginState]:
+    """Without a database; what other processes set aside is known where Redis is named."""
+    plugins, asker = load_plugins(), None
+    if settings.redis_url is not None:
+        from finora_adapters.redis.asking import Asker
+        from finora_adapters.redis.client import connect
+
+        asker = Asker(connect(settings.redis_url.get_secret_value()))
+    sources = sources_of(settings, plugins, SystemClock(), asker)
+    return PluginList(plugins, sources, tiers).list()
 
 
 def migrate_database(settings: Settings) -> str:

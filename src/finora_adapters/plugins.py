@@ -1,29 +1,28 @@
 """Finding plugins, loading them, and setting aside the ones that do not work, each alone.
 
-A plugin is found by its entry point in the group `finora`; its manifest, `finora-plugin.toml`
-beside the top package's `__init__.py`, is read without importing it.
+A plugin is found by its entry point in the group `finora`; its manifest is read and judged without
+importing it, and what it then registers must be what the manifest says.
 """
 
-import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import EntryPoint, entry_points
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import attrs
 import pluggy
 
 from finora_core import plugins as contract
+from finora_core.manifest import HOOKS, BadManifest, Manifest, find_manifest, read_manifest
 from finora_core.plugins import (
-    CONTRACT_VERSION,
+    KINDS,
     EmbeddingsProvider,
     LanguageModelProvider,
+    Provider,
+    Provides,
     StatementFormat,
 )
 
 GROUP = "finora"
-MANIFEST = "finora-plugin.toml"
 OWN = ("finora_core.", "finora_adapters.")
 
 
@@ -39,11 +38,23 @@ class PluginInfo:
     package: str
     version: str
     provides: tuple[str, ...]
+    sources: tuple[Provides, ...] = ()
+    """What it says of the sources that it reaches."""
     reason: str | None
+    own: bool = False
+    """Whether it came with Finora."""
 
     @property
     def works(self) -> bool:
         return self.reason is None
+
+
+@attrs.frozen(kw_only=True)
+class Source:
+    """A provider that reaches outside, and what its manifest says of it."""
+
+    provides: Provides
+    provider: Provider
 
 
 @attrs.frozen(kw_only=True)
@@ -53,6 +64,8 @@ class Plugins:
     statement_formats: Mapping[str, StatementFormat]
     language_models: Mapping[str, LanguageModelProvider]
     embeddings: Mapping[str, EmbeddingsProvider]
+    sources: Mapping[str, Mapping[str, Source]]
+    """By kind, as in KINDS, then by name."""
     found: tuple[PluginInfo, ...]
 
 
@@ -60,47 +73,60 @@ class Plugins:
 class _Kind:
     """One hook, and what is registered through it."""
 
-    hook: str
+    name: str
     called: str
-    methods: tuple[str, ...]
-    """That each of them has."""
+    methods: tuple[str, ...] = ("__call__",)
+    """That each of them has. Classes, mostly: what they are called with is theirs to say."""
 
 
 _KINDS = (
-    _Kind("register_statement_formats", "statement format", ("recognises", "layout", "read")),
-    # Classes, mostly: what they are called with is theirs to say.
-    _Kind("register_language_models", "language model", ("__call__",)),
-    _Kind("register_embeddings", "embedding", ("__call__",)),
-    _Kind("register_prices", "price provider", ("__call__",)),
-    _Kind("register_rates", "rate provider", ("__call__",)),
-    _Kind("register_assets", "asset directory", ("__call__",)),
-    _Kind("register_balances", "balance source", ("__call__",)),
-    _Kind("register_transactions", "transaction source", ("__call__",)),
+    _Kind("statement_formats", "statement format", ("recognises", "layout", "read")),
+    _Kind("language_models", "language model"),
+    _Kind("embeddings", "embedding"),
+    _Kind("prices", "price provider"),
+    _Kind("rates", "rate provider"),
+    _Kind("assets", "asset directory"),
+    _Kind("balances", "balance source"),
+    _Kind("transactions", "transaction source"),
 )
 _Provided = dict[str, dict[str, Any]]
-"""By hook, then by name."""
+"""By kind, then by name."""
+
+
+def installed(points: Iterable[EntryPoint] | None = None) -> list[EntryPoint]:
+    """Finora's own first, so that nobody can take the name of what it has."""
+    return sorted(
+        entry_points(group=GROUP) if points is None else points,
+        key=lambda point: (not point.value.startswith(OWN), point.name),
+    )
+
+
+def manifest_of(point: EntryPoint) -> Manifest:
+    """Read without importing the plugin. Raises BadManifest."""
+    return read_manifest(find_manifest(point.module).read_text())
 
 
 def load_plugins(points: Iterable[EntryPoint] | None = None) -> Plugins:
     """Load every plugin that is installed; never raises for one that is broken."""
-    every: _Provided = {kind.hook: {} for kind in _KINDS}
+    every: _Provided = {kind: {} for kind in HOOKS}
+    declared: dict[str, Provides] = {}
     found = []
-    # Finora's own first, so that nobody can take the name of a format it has.
-    chosen = sorted(
-        entry_points(group=GROUP) if points is None else points,
-        key=lambda point: (not point.value.startswith(OWN), point.name),
-    )
-    for point in chosen:
-        mine: _Provided = {kind.hook: {} for kind in _KINDS}
-        reason = None
+    for point in installed(points):
+        mine: _Provided = {kind: {} for kind in HOOKS}
+        reason: str | None = None
+        sources: tuple[Provides, ...] = ()
         try:
+            manifest = manifest_of(point)
+            sources = manifest.provides
             _load(point, mine)
+            _check_honest(manifest, mine)
             _take(mine, every)
+            declared |= {each.name: each for each in sources}
         # Whatever a stranger's code raises, at import or in a hook, is its own affair; an exit too.
         except (Exception, SystemExit) as error:
             reason = _said(error)
         provides = tuple(
-            f"{kind.called} {name}" for kind in _KINDS for name in sorted(mine[kind.hook])
+            f"{kind.called} {name}" for kind in _KINDS for name in sorted(mine[kind.name])
         )
         found.append(
             PluginInfo(
@@ -108,19 +134,27 @@ def load_plugins(points: Iterable[EntryPoint] | None = None) -> Plugins:
                 package=point.dist.name if point.dist else point.value.split(".")[0],
                 version=point.dist.version if point.dist else "",
                 provides=() if reason else provides,
+                sources=sources,
                 reason=reason,
+                own=point.value.startswith(OWN),
             )
         )
     return Plugins(
-        statement_formats=every["register_statement_formats"],
-        language_models=every["register_language_models"],
-        embeddings=every["register_embeddings"],
+        statement_formats=every["statement_formats"],
+        language_models=every["language_models"],
+        embeddings=every["embeddings"],
+        sources={
+            kind: {
+                name: Source(provides=declared[name], provider=provider)
+                for name, provider in every[kind].items()
+            }
+            for kind in KINDS
+        },
         found=tuple(found),
     )
 
 
 def _load(point: EntryPoint, mine: _Provided) -> None:
-    _check_manifest(point)
     manager = pluggy.PluginManager(GROUP)
     manager.add_hookspecs(contract)
     plugin = point.load()
@@ -129,7 +163,7 @@ def _load(point: EntryPoint, mine: _Provided) -> None:
     manager.check_pending()
     _check_hooks(plugin)
     for kind in _KINDS:
-        getattr(manager.hook, kind.hook)(register=_collect(kind, mine[kind.hook]))
+        getattr(manager.hook, f"register_{kind.name}")(register=_collect(kind, mine[kind.name]))
 
 
 def _check_hooks(plugin: object) -> None:
@@ -138,27 +172,16 @@ def _check_hooks(plugin: object) -> None:
         raise PluginRefused("it implements no hook of the contract")
 
 
-def _check_manifest(point: EntryPoint) -> None:
-    path = _manifest(point)
-    if path is None:
-        raise PluginRefused(f"it has no {MANIFEST} beside its package's __init__.py")
-    try:
-        manifest = tomllib.loads(path.read_text())
-    except tomllib.TOMLDecodeError as error:
-        raise PluginRefused(f"its {MANIFEST} is not TOML: {error}") from error
-    wanted = manifest.get("contract")
-    if wanted != CONTRACT_VERSION:
-        raise PluginRefused(f"it is written for contract {wanted}, this is {CONTRACT_VERSION}")
-
-
-def _manifest(point: EntryPoint) -> Path | None:
-    # The top package's spec: finding it imports nothing.
-    spec = find_spec(point.module.split(".")[0])
-    for folder in (spec and spec.submodule_search_locations) or ():
-        path = Path(folder) / MANIFEST
-        if path.is_file():
-            return path
-    return None
+def _check_honest(manifest: Manifest, mine: _Provided) -> None:
+    """What is registered is what was declared, no more and no less: the operator read that."""
+    kinds = {kind for kind in HOOKS if mine[kind]}
+    for kind in sorted(kinds ^ set(manifest.kinds)):
+        said = "registers" if kind in kinds else "does not register"
+        raise PluginRefused(f"its manifest is wrong: it {said} {kind}")
+    registered = {(kind, name) for kind in KINDS for name in mine[kind]}
+    for kind, name in sorted(registered ^ manifest.sources):
+        said = "registers" if name in mine[kind] else "does not register"
+        raise PluginRefused(f"its manifest is wrong: it {said} {name} of {kind}")
 
 
 def _collect(kind: _Kind, mine: dict[str, Any]) -> Callable[[Any], None]:
@@ -180,13 +203,15 @@ def _collect(kind: _Kind, mine: dict[str, Any]) -> Callable[[Any], None]:
 
 def _take(mine: _Provided, every: _Provided) -> None:
     for kind in _KINDS:
-        for name in mine[kind.hook]:
-            if name in every[kind.hook]:
+        # A source's name is its namespace, of limits and settings too: one for all its kinds.
+        taken = [each for each in KINDS if kind.name in KINDS] or [kind.name]
+        for name in mine[kind.name]:
+            if any(name in every[each] for each in taken):
                 raise PluginRefused(f"another plugin has the {kind.called} {name}")
-    for hook, provided in mine.items():
-        every[hook].update(provided)
+    for kind_name, provided in mine.items():
+        every[kind_name].update(provided)
 
 
 def _said(error: BaseException) -> str:
-    kind = "" if isinstance(error, PluginRefused) else f"{type(error).__name__}: "
-    return f"{kind}{error}"[:500]
+    known = isinstance(error, PluginRefused | BadManifest)
+    return f"{'' if known else type(error).__name__ + ': '}{error}"[:500]

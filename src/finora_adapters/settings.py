@@ -2,7 +2,9 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -19,8 +21,10 @@ from pydantic import (
 
 from finora_adapters.auth.urls import is_loopback, is_safe
 from finora_adapters.mail.server import SmtpServer, check_jmap
+from finora_adapters.plugins import installed, manifest_of
 from finora_core.kernel.errors import Invalid
 from finora_core.mail.model import BadAddress, MailAddress, Sender
+from finora_core.manifest import BadManifest
 
 PREFIX = "FINORA_"
 PLUGIN_PREFIX = "FINORA_PLUGIN_"
@@ -336,6 +340,19 @@ class Settings(BaseModel):
             raise ValueError("a key is one word of ASCII")
         return value
 
+    upstream_hourly_cost: Decimal = Field(
+        Decimal(0),
+        ge=0,
+        le=10**6,
+        description="Most US dollars that requests to providers may cost in one hour, by what "
+        "their manifests say; 0 for no limit.",
+    )
+    plugin_settings: Mapping[str, SecretStr] = Field(
+        default_factory=dict,
+        description="What plugins are given: their credentials, as `finora plugins` lists them, "
+        "and URL, a server of one's own in place of a source's first host.",
+    )
+
     anchor_key: SecretStr | None = Field(
         None,
         description="Seed of the Ed25519 key that signs the audit log's anchors, 64 hexadecimal "
@@ -478,6 +495,11 @@ def _key(text: str) -> None:
         raise ValueError("a key of Ed25519 is written as 64 hexadecimal digits")
 
 
+def variable(name: str) -> str:
+    """What a setting is called in the environment."""
+    return f"{PLUGIN_PREFIX}<NAME>_<FIELD>" if name == "plugin_settings" else PREFIX + name.upper()
+
+
 def sizes(text: str) -> dict[str, int]:
     """`"a=2,b:c=1"` as a dictionary; raises ValueError."""
     found: dict[str, int] = {}
@@ -515,17 +537,22 @@ def secret_keys_of(text: str) -> dict[int, bytes]:
     return {int(version): key for version, key in found.items()}
 
 
-def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
-    """The settings of `FINORA_*` variables (the process's, if none are given).
+def from_environment(
+    environment: Mapping[str, str] | None = None, points: Iterable[EntryPoint] | None = None
+) -> Settings:
+    """The settings of `FINORA_*` variables (the process's, if none are given), those of plugins
+    among them.
 
     Raises BadSettings that lists every problem at once, an unknown name among them.
     """
     found = os.environ if environment is None else environment
+    plugins, strange = _plugin_settings(found, points)
     values: dict[str, Any] = {
         name.removeprefix(PREFIX).lower(): value
         for name, value in found.items()
         if name.startswith(PREFIX) and not name.startswith(PLUGIN_PREFIX)
     }
+    values |= {"plugin_settings": plugins} if plugins else {}
     try:
         settings = Settings.model_validate(values)
     except ValidationError as error:
@@ -534,18 +561,60 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
             for each in error.errors()
         ]
         missing = production_problems(Settings.model_construct(**values))
-        raise refusal((*wrong, *missing)) from error
+        raise refusal((*wrong, *strange, *missing)) from error
+    if strange:
+        raise refusal((*strange, *_problems(settings)))
     check_production(settings)
     return settings
 
 
+def _plugin_settings(
+    found: Mapping[str, str], points: Iterable[EntryPoint] | None
+) -> tuple[dict[str, str], tuple[tuple[str, str], ...]]:
+    """What is set for plugins, by `<NAME>_<FIELD>`, and what is wrong with it."""
+    said = {
+        name.removeprefix(PLUGIN_PREFIX): value
+        for name, value in found.items()
+        if name.startswith(PLUGIN_PREFIX)
+    }
+    if not said:
+        return {}, ()
+    known, whole = set(), True
+    for point in installed(points):
+        try:
+            sources = manifest_of(point).provides
+        except (BadManifest, OSError, ValueError):
+            # It is listed as set aside; what was set for it stops nothing.
+            whole = False
+            continue
+        known |= {
+            f"{source.name}_{field}".upper()
+            for source in sources
+            for field in ("url", *(each.field for each in source.credentials))
+        }
+    wrong = [
+        (PLUGIN_PREFIX + name, "there is no such setting of an installed plugin")
+        for name in sorted(said.keys() - known)
+        if whole
+    ]
+    for name in sorted(said.keys() & known):
+        if name.endswith("_URL") and not is_safe(said[name], loopback=True):
+            wrong.append((PLUGIN_PREFIX + name, "it is an https URL, or http of this machine"))
+        elif not re.fullmatch("[!-~]+", said[name]):
+            wrong.append((PLUGIN_PREFIX + name, "it is one word of ASCII"))
+    return {name: said[name] for name in said.keys() & known}, tuple(wrong)
+
+
 def check_production(settings: Settings) -> None:
     """Raise BadSettings where production would run with a laptop's defaults, or nothing would."""
+    if missing := _problems(settings):
+        raise refusal(tuple(missing))
+
+
+def _problems(settings: Settings) -> list[tuple[str, str]]:
     missing = storage_problems(settings) + sign_in_problems(settings) + mail_problems(settings)
     missing += model_problems(settings)
-    missing += production_problems(settings)
-    if missing:
-        raise refusal(tuple(missing))
+    return missing + production_problems(settings)
 
 
 def production_problems(settings: Settings) -> list[tuple[str, str]]:

@@ -7,17 +7,19 @@ naming, order and clashes. Finora's own providers register through the same hook
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Any, BinaryIO, ClassVar, Literal, Protocol
+from email.utils import parsedate_to_datetime
+from typing import Any, BinaryIO, ClassVar, Literal, Protocol, Self, TypeVar
 
 import attrs
 import pluggy
 
 from finora_core.kernel.errors import Invalid
-from finora_core.kernel.outcome import Down, Outcome
+from finora_core.kernel.outcome import AuthExpired, Down, Missing, Outcome, RateLimited
 
 CONTRACT_VERSION = 1
+T = TypeVar("T")
 
 hookspec = pluggy.HookspecMarker("finora")
 hookimpl = pluggy.HookimplMarker("finora")
@@ -272,6 +274,59 @@ def register_embeddings(register: Callable[[EmbeddingsProvider], None]) -> None:
     """Call `register` once for each way to make vectors."""
 
 
+# --- what a manifest says ------------------------------------------------------------------------
+
+
+@attrs.frozen(kw_only=True)
+class Credential:
+    """What the operator sets as `FINORA_PLUGIN_<NAME>_<FIELD>`."""
+
+    field: str
+    """Stable, lower case: `key`."""
+    secret: bool = True
+    required: bool = True
+    """Whether nothing is answered without it."""
+    about: str = ""
+    """One line: where to get it, and the least that it must allow."""
+
+
+@attrs.frozen
+class Limit:
+    """At most so many requests in any so many seconds."""
+
+    requests: int
+    seconds: int
+
+
+@attrs.frozen(kw_only=True)
+class Provides:
+    """One source that a plugin reaches, as its manifest declares it: a `[[provides]]`."""
+
+    name: str
+    kinds: tuple[str, ...]
+    """Of KINDS: what its provider is registered for."""
+    hosts: tuple[str, ...]
+    """Names of the servers that it asks, over https; the first one's paths need no host."""
+    capabilities: tuple[str, ...] = ()
+    """Of prices: `latest`, `history`."""
+    assets: tuple[str, ...] = ()
+    """Kinds of assets that it knows; empty for all."""
+    since: date | None = None
+    """The first day of its history."""
+    granularity: Literal["daily", "intraday"] = "daily"
+    """Of its latest prices."""
+    credentials: tuple[Credential, ...] = ()
+    limits: tuple[Limit, ...] = ()
+    cost_micros: int = 0
+    """What one request costs, in millionths of a US dollar."""
+    safe_posts: bool = False
+    """Whether a POST that was not answered may be asked again."""
+
+
+KINDS = ("prices", "rates", "assets", "balances", "transactions")
+"""What reaches outside, through the injected Http only."""
+
+
 # --- market data ---------------------------------------------------------------------------------
 
 
@@ -293,6 +348,24 @@ class Reply:
     """Names in lower case."""
     body: bytes
 
+    @classmethod
+    def of(cls, status: int, headers: Mapping[str, str], body: bytes, now: datetime) -> Self:
+        """What a server answered; raises NoAnswer where that is no good answer."""
+        match status:
+            case _ if 200 <= status < 300:
+                return cls(status, headers, body)
+            case 401 | 402 | 403:
+                # A full account is no better tomorrow than a wrong key.
+                raise NoAnswer(AuthExpired())
+            case 404:
+                raise NoAnswer(Missing())
+            case 429:
+                pause = retry_after(headers, now)
+                raise NoAnswer(RateLimited(_PAUSE_S if pause is None else max(pause, 1)))
+            case 503 | 529 if (pause := retry_after(headers, now)) is not None:
+                raise NoAnswer(RateLimited(max(pause, 1)))
+        raise NoAnswer(Down(f"it answers {status}"))
+
     def json(self) -> Any:
         """The body as JSON values. Numbers with a fraction are Decimals with every digit that was
         sent. Raises NoAnswer(Down) where it is none, or holds NaN or an infinity."""
@@ -304,6 +377,40 @@ class Reply:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no number")
+
+
+_PAUSE_S = 60
+"""Where a server says that it was asked too often, and not until when."""
+_LONGEST_PAUSE_S = 3_600
+
+
+def retry_after(headers: Mapping[str, str], now: datetime) -> int | None:
+    """Seconds until a server may be asked again, where it says so: a number, or a date."""
+    said = headers.get("retry-after", "").strip()
+    if said.isdecimal() and said.isascii():
+        return min(int(said[:9]), _LONGEST_PAUSE_S)
+    try:
+        left = parsedate_to_datetime(said) - now
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return min(max(-(-left // timedelta(seconds=1)), 0), _LONGEST_PAUSE_S)
+
+
+_OTHER_SHAPE = (
+    LookupError, ValueError, TypeError, AttributeError, ArithmeticError, SyntaxError,
+)  # fmt: skip
+"""What reading it raises, a broken XML among it."""
+
+
+def answer_of(call: Callable[[], Outcome[T]]) -> Outcome[T]:
+    """What a provider answers. An Http's NoAnswer is its answer, and so is an answer of the server
+    in another shape than the provider reads; all else that it raises is a fault of its own."""
+    try:
+        return call()
+    except NoAnswer as said:
+        return said.outcome
+    except _OTHER_SHAPE as error:
+        return Down(f"it does not answer in the shape that is read: {type(error).__name__}")
 
 
 class Http(Protocol):

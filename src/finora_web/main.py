@@ -49,6 +49,7 @@ from finora_core.kernel.nonces import Nonces
 from finora_core.kernel.scope import Scope
 from finora_core.ledger.closing.service import ClosingService
 from finora_core.ledger.service import LedgerService
+from finora_core.manifest import InstalledPlugins
 from finora_core.market.rates.service import RateService
 from finora_core.records.imports import MAX_PREVIEW, ImportService
 from finora_core.records.receipts.service import ReceiptService
@@ -72,6 +73,7 @@ def build(settings: Settings, opened: Opened, metrics_folder: Path | None = None
     opened = opened.telling(cache.publish)
     get = compose(settings, opened).get
     queue: Queue = get(Queue)  # type: ignore[type-abstract]  # its key in the container
+    plugins: InstalledPlugins = get(InstalledPlugins)  # type: ignore[type-abstract]  # as above
     services = Services(
         ledger=get(LedgerService),
         records=get(RecordService),
@@ -83,6 +85,7 @@ def build(settings: Settings, opened: Opened, metrics_folder: Path | None = None
         wallet=get(WalletService),
         reports=get(ReportService),
         rates=get(RateService),
+        plugins=plugins,
         closings=get(ClosingService),
         budgets=get(BudgetService),
         goals=get(GoalService),

@@ -30,6 +30,7 @@ from finora_core.jobs.ports import Queue
 from finora_core.jobs.service import JobService
 from finora_core.ledger.closing.service import ClosingService
 from finora_core.ledger.service import LedgerService
+from finora_core.manifest import InstalledPlugins
 from finora_core.market.rates.service import RateService
 from finora_core.records.imports import ImportService
 from finora_core.records.receipts.service import ReceiptService
@@ -49,6 +50,7 @@ class Services:
     wallet: WalletService
     reports: ReportService
     rates: RateService
+    plugins: InstalledPlugins
     closings: ClosingService
     budgets: BudgetService
     goals: GoalService

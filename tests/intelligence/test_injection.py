@@ -19,9 +19,9 @@ from finora_adapters.compose import language_model_of
 from finora_adapters.plugins import load_plugins
 from finora_adapters.postgres.schema import metadata
 from finora_adapters.postgres.work import Postgres
-from finora_core.intelligence.breaker import Breaker
 from finora_core.intelligence.model import Line, Suggestion
 from finora_core.intelligence.service import Categoriser, Models
+from finora_core.kernel.breaker import Breaker
 from finora_core.kernel.clock import SystemClock
 from finora_core.kernel.outcome import Ok, Partial
 from intelligence.endpoint import Endpoint, completion, data_of

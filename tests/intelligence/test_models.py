@@ -14,9 +14,9 @@ from sqlalchemy import Engine, text
 from finora import Finora, Scope
 from finora_adapters.models.local import LocalModel
 from finora_adapters.postgres.work import Postgres
-from finora_core.intelligence.breaker import Breaker
 from finora_core.intelligence.model import Line, Suggestion
 from finora_core.intelligence.service import Categoriser, Models
+from finora_core.kernel.breaker import Breaker
 from finora_core.kernel.clock import SystemClock
 from finora_core.kernel.outcome import (
     AuthExpired,

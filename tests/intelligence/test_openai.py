@@ -118,9 +118,9 @@ def test_what_is_no_json_or_calls_something_is_no_value(
     (Response('{"choices": [{"message": 1}]}'), Down("it does not answer as chat completions do")),
     (Response("[" * 100_000), Down("it does not answer as chat completions do")),
     (Response(b"\xff\xfe"), Down("it does not answer as chat completions do")),
-    (Response("x" * (1 << 21)), Down("it answers with more than is read")),
+    (Response("x" * (1 << 21)), Down("localhost answers with more than is read")),
     (Response("x", headers={"Content-Encoding": "gzip"}),
-     Down("it answers in a form that was not asked for")),
+     Down("localhost answers in a form that was not asked for")),
 ])  # fmt: skip
 def test_failures_are_told_by_kind_and_asked_once(
     endpoint: Endpoint, response: Response, outcome: object
@@ -161,12 +161,12 @@ def test_a_server_that_trickles_is_cut_off(endpoint: Endpoint) -> None:
             yield b" "
 
     endpoint.answer = lambda body: Response(trickle())
-    assert model(endpoint, limit_s=1).ask(QUESTION) == Down("no answer in 1 s")
+    assert model(endpoint, limit_s=1).ask(QUESTION) == Down("localhost did not answer in time")
 
 
 def test_nobody_there() -> None:
     access = ModelAccess(url="http://127.0.0.1:9/v1", model="m")
-    assert OpenAiModel(access).ask(QUESTION) == Down("it does not answer: ConnectError")
+    assert OpenAiModel(access).ask(QUESTION) == Down("127.0.0.1 does not answer: ConnectError")
 
 
 async def _inside(endpoint: Endpoint) -> object:

@@ -132,13 +132,14 @@ def register_language_models(register):
 def register_embeddings(register):
     register(Vectors)
 """
+MODEL_KINDS = MANIFEST.replace('["statement_formats"]', '["language_models", "embeddings"]')
 OWN_MODELS = EntryPoint("models", "finora_adapters.models", "finora")
 
 
 @pytest.mark.spec("S2-45", partial=True)
 def test_a_plugins_model_is_chosen_by_name_and_given_the_settings(install: object) -> None:
     assert callable(install)
-    loaded = load_plugins([install("p_model", MODELS), OWN_MODELS])
+    loaded = load_plugins([install("p_model", MODELS, MODEL_KINDS), OWN_MODELS])
     assert set(loaded.language_models) == {"local", "openai", "mine"}
     assert set(loaded.embeddings) == {"hashing", "minilm", "mine"}
     key = SecretStr("sk-mine")
@@ -166,7 +167,7 @@ def test_a_broken_plugin_of_models_is_set_aside_alone(
 ) -> None:
     assert callable(install)
     name = f"p_{abs(hash(reason))}"
-    loaded = load_plugins([install(name, source), OWN_MODELS])
+    loaded = load_plugins([install(name, source, MODEL_KINDS), OWN_MODELS])
     [broken] = [each for each in loaded.found if each.name == name]
     assert reason in str(broken.reason) and broken.provides == ()
     assert set(loaded.language_models) == {"local", "openai"}

@@ -14,8 +14,8 @@ from sqlalchemy import Engine, text
 from finora import Account, Finora, ImportRequest, Scope
 from finora_adapters.postgres.schema import metadata
 from finora_adapters.postgres.work import Postgres
-from finora_core.intelligence.breaker import Breaker
 from finora_core.intelligence.service import Categoriser, Models
+from finora_core.kernel.breaker import Breaker
 from finora_core.kernel.clock import SystemClock
 from finora_core.kernel.outcome import Ok, Outcome
 from finora_core.plugins import Answer, Question

@@ -36,7 +36,7 @@ def test_variables_are_read_as_what_they_are() -> None:
     settings = from_environment(
         {"FINORA_ENV": "test", "FINORA_DATA": "/srv/books", "FINORA_POOL_SIZE": "7",
          "FINORA_DATABASE_URL": URL, "FINORA_STORAGE_DIRECTORY": "/srv/files",
-         "HOME": "/root", "PGHOST": "elsewhere", "FINORA_PLUGIN_ECB_KEY": "for a plugin"}
+         "HOME": "/root", "PGHOST": "elsewhere"}
     )  # fmt: skip
     assert (settings.env, settings.data, settings.pool_size) == ("test", Path("/srv/books"), 7)
     assert settings.files == Path("/srv/files")

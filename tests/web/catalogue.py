@@ -683,6 +683,7 @@ REQUESTS: dict[str, Callable[[World], dict[str, Any]]] = {
     "list_rates": _query(base="EUR", quote="USD", **_DAYS),
     "convert_amount": _query(amount="1.00", asset="EUR", to="EUR", on=DAY),
     "import_rates": lambda w: {"content": b"Date,USD\n1997-01-31,1.1\n"},
+    "list_plugins": _nothing,
     "list_closings": _nothing,
     "list_late_lines": _nothing,
     "close_period": _body(through="2000-01-31"),

@@ -1,121 +1,62 @@
 """A language model behind the chat completions of OpenAI, as OpenRouter, Ollama, vLLM, llama.cpp
 and many others speak them.
-
-httpx2 is imported when something is asked, not before.
 """
 
-import asyncio
 import json
-import ssl
+import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from decimal import ROUND_CEILING, Decimal
-from email.utils import parsedate_to_datetime
-from functools import cache
 from typing import Any, ClassVar
 
 import attrs
 
+from finora_adapters.upstream.wire import NoReply, Raw, Wire
 from finora_core.kernel.outcome import AuthExpired, Down, Ok, Outcome, RateLimited
-from finora_core.plugins import Answer, ModelAccess, Question
+from finora_core.plugins import Answer, ModelAccess, Question, retry_after
 
 _LARGEST = 1 << 20
 _TRIES = 3
 _PAUSE_S = 60
 """Where the provider says that it was asked too often, and not until when."""
-_LONGEST_PAUSE_S = 3_600
-
-
-@attrs.frozen
-class _Reply:
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-
-class _Broken(Exception):
-    """There was no reply that can be read. The text names nothing that was sent."""
 
 
 @attrs.frozen
 class OpenAiModel:
-    """Follows no redirect, reads no environment, and is done after the limit, however slowly the
-    other side speaks. What failed for a moment is asked again only when the provider said when."""
+    """What failed for a moment is asked again only when the provider said when."""
 
     access: ModelAccess
     name: ClassVar[str] = "openai"
 
     def ask(self, question: Question) -> Outcome[Answer]:
-        # Only a loop can end a request at a given moment: a socket's time limit begins anew with
-        # every byte.
         try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            return asyncio.run(self._answered(question))
-        with ThreadPoolExecutor(1) as thread:
-            return thread.submit(asyncio.run, self._answered(question)).result()
-
-    async def _answered(self, question: Question) -> Outcome[Answer]:
-        try:
-            async with asyncio.timeout(self.access.limit_s):
-                return await self._tried(_body(self.access.model, question))
-        except TimeoutError:
-            return Down(f"no answer in {self.access.limit_s} s")
-        except _Broken as error:
+            return _outcome(self._tried(_body(self.access.model, question)))
+        except NoReply as error:
             return Down(str(error))
 
-    async def _tried(self, body: bytes) -> Outcome[Answer]:
-        loop = asyncio.get_running_loop()
-        ends = loop.time() + self.access.limit_s
+    def _tried(self, body: bytes) -> Raw:
+        limit = self.access.limit_s
+        ends = time.monotonic() + limit
         for attempt in range(1, _TRIES + 1):
-            reply = await self._post(body)
+            reply = self._post(body, ends - time.monotonic())
             if reply.status not in (408, 429, 500, 502, 503, 504, 529):
                 break
             pause = _pause(reply)
             # Half of the time is the answer's.
-            fits = pause is not None and loop.time() + pause < ends - self.access.limit_s / 2
+            fits = pause is not None and time.monotonic() + pause < ends - limit / 2
             if pause is None or not fits or attempt == _TRIES:
                 break
-            await asyncio.sleep(pause)
-        return _outcome(reply)
+            time.sleep(pause)
+        return reply
 
-    async def _post(self, body: bytes) -> _Reply:
-        import httpx2
-
-        headers = {"Content-Type": "application/json", "Accept": "application/json",
-                   "Accept-Encoding": "identity"}  # fmt: skip
+    def _post(self, body: bytes, limit_s: float) -> Raw:
+        headers = {"Content-Type": "application/json"}
         if self.access.key is not None:
             headers["Authorization"] = f"Bearer {self.access.key}"
         url = f"{(self.access.url or '').rstrip('/')}/chat/completions"
-        try:
-            async with (
-                httpx2.AsyncClient(
-                    verify=_trusted(),
-                    trust_env=False,
-                    follow_redirects=False,
-                    timeout=self.access.limit_s,
-                ) as client,
-                client.stream("POST", url, content=body, headers=headers) as reply,
-            ):
-                if reply.headers.get("content-encoding", "identity") != "identity":
-                    raise _Broken("it answers in a form that was not asked for")
-                read = bytearray()
-                async for piece in reply.aiter_raw():
-                    read += piece
-                    if len(read) > _LARGEST:
-                        raise _Broken("it answers with more than is read")
-                return _Reply(reply.status_code, dict(reply.headers), bytes(read))
-        except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
-            raise _Broken(f"it does not answer: {type(error).__name__}") from None
-
-
-@cache
-def _trusted() -> ssl.SSLContext:
-    """Whom this machine trusts; reading it takes longer than asking."""
-    import httpx2
-
-    return httpx2.create_ssl_context(trust_env=False)
+        # The operator named the host, so it may be anywhere.
+        wire = Wire(connect_s=limit_s, most_bytes=_LARGEST)
+        return wire.ask("POST", url, headers=headers, content=body, limit_s=limit_s)
 
 
 def _body(model: str, question: Question) -> bytes:
@@ -135,7 +76,7 @@ def _body(model: str, question: Question) -> bytes:
     return json.dumps(said, ensure_ascii=False).encode()
 
 
-def _outcome(reply: _Reply) -> Outcome[Answer]:
+def _outcome(reply: Raw) -> Outcome[Answer]:
     match reply.status:
         case 200:
             return _read(reply.body)
@@ -202,13 +143,5 @@ def _micros(said: object) -> int:
     return int((cost * 10**6).to_integral_value(ROUND_CEILING))
 
 
-def _pause(reply: _Reply) -> int | None:
-    """Seconds until it may be asked again, where it says so: a number, or a date."""
-    said = reply.headers.get("retry-after", "").strip()
-    if said.isdecimal() and said.isascii():
-        return min(int(said[:9]), _LONGEST_PAUSE_S)
-    try:
-        left = parsedate_to_datetime(said) - datetime.now(UTC)
-    except (ValueError, TypeError, OverflowError):
-        return None
-    return min(max(int(left.total_seconds()) + 1, 0), _LONGEST_PAUSE_S)
+def _pause(reply: Raw) -> int | None:
+    return retry_after(reply.headers, datetime.now(UTC))

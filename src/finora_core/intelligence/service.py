@@ -9,7 +9,6 @@ from uuid import UUID
 
 import attrs
 
-from finora_core.intelligence.breaker import Breaker
 from finora_core.intelligence.model import (
     MOST_LINES,
     Line,
@@ -28,6 +27,7 @@ from finora_core.intelligence.ports import (
 )
 from finora_core.intelligence.questions import CategoryQuestion
 from finora_core.intelligence.redaction import Redactor
+from finora_core.kernel.breaker import Breaker
 from finora_core.kernel.ids import new_id
 from finora_core.kernel.outcome import (
     Ambiguous,

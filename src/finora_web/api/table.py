@@ -19,6 +19,7 @@ from finora_web.api import (
     jobs,
     me,
     people,
+    plugins,
     rates,
     receipts,
     records,
@@ -61,6 +62,7 @@ ENDPOINTS: tuple[Endpoint, ...] = tuple(
         events,
         exports,
         reports,
+        plugins,
         rates,
         closings,
     )

@@ -1,25 +1,25 @@
-"""Not asking a model that does not answer, and not before the time that it gave."""
+"""Not asking whoever does not answer, and not before the time that they gave."""
 
 import threading
 from datetime import datetime, timedelta
+from typing import Any
 
 import attrs
 
 from finora_core.kernel.clock import Clock
 from finora_core.kernel.outcome import AuthExpired, Down, Outcome, RateLimited
-from finora_core.plugins import Answer
 
-_FAILURES = 3
 _FIRST_PAUSE_S = 30
 _LONGEST_PAUSE_S = 960
 
 
 @attrs.define
 class Breaker:
-    """Of one process. After three failures in a row it is open for half a minute, and twice as long
-    after each further one; then one question at a time is let through."""
+    """Of one process. After so many failures in a row it is open for half a minute, and twice as
+    long after each further one; then one question at a time is let through."""
 
     clock: Clock
+    failures: int = 3
     _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False)
     _failures: int = attrs.field(default=0, init=False)
     _until: datetime | None = attrs.field(default=None, init=False)
@@ -39,7 +39,7 @@ class Breaker:
             self._until = now + timedelta(seconds=_FIRST_PAUSE_S)
             return None
 
-    def note(self, outcome: Outcome[Answer]) -> None:
+    def note(self, outcome: Outcome[Any]) -> None:
         """What came of a question that was asked."""
         with self._lock:
             match outcome:
@@ -49,7 +49,7 @@ class Breaker:
                 case Down() | AuthExpired():
                     self._limited = False
                     self._failures += 1
-                    over = self._failures - _FAILURES
+                    over = self._failures - self.failures
                     if over >= 0:
                         pause = min(_FIRST_PAUSE_S * 2 ** min(over, 10), _LONGEST_PAUSE_S)
                         self._until = self.clock.now() + timedelta(seconds=pause)
