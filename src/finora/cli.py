@@ -15,6 +15,7 @@ from finora.commands import (
     explain,
     keys,
     mail,
+    new_provider,
     plans,
     prices,
     reports,
@@ -50,6 +51,7 @@ app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)
 app.command("doctor")(upkeep.doctor)
 app.command("plugins")(upkeep.plugins)
+app.command("new-provider")(new_provider.new_provider)
 app.command("up")(serving.up)
 app.command("serve")(serving.serve)
 app.command("worker")(serving.worker)

@@ -396,6 +396,12 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> int | None:
     return min(max(-(-left // timedelta(seconds=1)), 0), _LONGEST_PAUSE_S)
 
 
+_OTHER_SHAPE = (
+    LookupError, ValueError, TypeError, AttributeError, ArithmeticError, SyntaxError,
+)  # fmt: skip
+"""What reading it raises, a broken XML among it."""
+
+
 def answer_of(call: Callable[[], Outcome[T]]) -> Outcome[T]:
     """What a provider answers. An Http's NoAnswer is its answer, and so is an answer of the server
     in another shape than the provider reads; all else that it raises is a fault of its own."""
@@ -403,7 +409,7 @@ def answer_of(call: Callable[[], Outcome[T]]) -> Outcome[T]:
         return call()
     except NoAnswer as said:
         return said.outcome
-    except (LookupError, ValueError, TypeError, AttributeError, ArithmeticError) as error:
+    except _OTHER_SHAPE as error:
         return Down(f"it does not answer in the shape that is read: {type(error).__name__}")
 
 

@@ -7,14 +7,14 @@ then is told so at once, and everybody else's provider works.
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime, timedelta
-from decimal import Context, Decimal
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any
 
 import attrs
 
 from finora_adapters.upstream.http import CALL, Call, UpstreamHttp
+from finora_core.answers import KIND_OF, Lie, judge
 from finora_core.kernel.breaker import Breaker
 from finora_core.kernel.clock import Clock
 from finora_core.kernel.outcome import (
@@ -36,7 +36,6 @@ from finora_core.plugins import (
     Day,
     Held,
     Identified,
-    Movement,
     Provider,
     Provides,
     Quoted,
@@ -44,21 +43,10 @@ from finora_core.plugins import (
 )
 
 _log = logging.getLogger("finora.upstream")
-T = TypeVar("T")
 _OUTCOMES = (
     Ok, Partial, RateLimited, OverBudget, AuthExpired, Unsupported, Missing, Ambiguous, Down,
 )  # fmt: skip
-_KIND_OF = {"latest": "prices", "history": "prices", "rates": "rates", "find": "assets",
-            "balances": "balances", "transactions": "transactions"}  # fmt: skip
 _CRASHES = 3
-_MOST_ITEMS = 100_000
-_WIDE = Context(prec=120)
-_SKEW = timedelta(days=1)
-"""How far ahead of ours a provider's clock may be."""
-
-
-class Lie(Exception):
-    """An answer that the contract does not allow."""
 
 
 @attrs.define
@@ -97,74 +85,33 @@ class Guarded:
     def latest(self, assets: Sequence[AssetRef], quote: str) -> Outcome[Sequence[Quoted]]:
         if "latest" not in self.provides.capabilities:
             return Unsupported()
-        wanted = {each.id for each in assets}
-
-        def judged(value: Any) -> tuple[Sequence[Quoted], int]:
-            kept: dict[str, Quoted] = {}
-            odd = 0
-            for each in _sequence(value, Quoted):
-                if each.asset not in wanted or each.quote != quote:
-                    raise Lie(f"it answers with {each.asset} in {each.quote}, which was not asked")
-                if not _is_price(each.price) or not self._is_time(each.at):
-                    odd += 1
-                else:
-                    kept.setdefault(each.asset, each)
-            return list(kept.values()), odd
-
-        return self._ask("latest", judged, assets, quote)
+        return self._ask("latest", assets, quote)
 
     def history(
         self, asset: AssetRef, quote: str, since: date, until: date
     ) -> Outcome[Sequence[Day]]:
         if "history" not in self.provides.capabilities:
             return Unsupported()
-        return self._ask(
-            "history", lambda value: _days(value, since, until), asset, quote, since, until
-        )
+        return self._ask("history", asset, quote, since, until)
 
     def rates(
         self, base: str, quotes: Sequence[str], since: date, until: date
     ) -> Outcome[Mapping[str, Sequence[Day]]]:
-        def judged(value: Any) -> tuple[Mapping[str, Sequence[Day]], int]:
-            if not isinstance(value, Mapping) or not set(value) <= set(quotes):
-                raise Lie("it answers with currencies that were not asked")
-            read = {quote: _days(days, since, until) for quote, days in value.items()}
-            return {quote: days for quote, (days, _) in read.items()}, sum(
-                odd for _, odd in read.values()
-            )
-
-        return self._ask("rates", judged, base, quotes, since, until)
+        return self._ask("rates", base, quotes, since, until)
 
     def find(self, text: str) -> Outcome[Sequence[Identified]]:
-        return self._ask("find", lambda value: (_sequence(value, Identified), 0), text)
+        return self._ask("find", text)
 
     def balances(self, account: str) -> Outcome[Sequence[Held]]:
-        def judged(value: Any) -> tuple[Sequence[Held], int]:
-            held = _sequence(value, Held)
-            kept = [each for each in held if _is_quantity(each.quantity, each.scale)]
-            return kept, len(held) - len(kept)
-
-        return self._ask("balances", judged, account)
+        return self._ask("balances", account)
 
     def transactions(self, account: str, cursor: str | None) -> Outcome[Batch]:
-        def judged(value: Any) -> tuple[Batch, int]:
-            if not isinstance(value, Batch) or not isinstance(value.next, str | None):
-                raise Lie("it does not answer with a Batch")
-            moved = _sequence(value.movements, Movement)
-            kept = {
-                each.id: each
-                for each in moved
-                if _is_quantity(each.quantity, each.scale) and self._is_time(each.at)
-            }
-            odd = len({each.id for each in moved}) - len(kept)
-            return Batch(movements=list(kept.values()), next=value.next), odd
-
-        return self._ask("transactions", judged, account, cursor)
+        return self._ask("transactions", account, cursor)
 
     # --- how --------------------------------------------------------------------------------------
 
-    def _ask(self, method: str, judged: Callable[[Any], tuple[T, int]], *given: Any) -> Outcome[T]:
-        if _KIND_OF[method] not in self.providers:
+    def _ask(self, method: str, *given: Any) -> Outcome[Any]:
+        if KIND_OF[method] not in self.providers:
             return Unsupported()
         if self.aside is not None:
             return Down(f"{self.provides.name} was set aside: {self.aside}")
@@ -173,7 +120,7 @@ class Guarded:
         if (refused := self._breaker.refused()) is not None:
             return refused
         call = Call(ends=time.monotonic() + self.limit_s, most=self.most_requests)
-        outcome = self._judged(judged, self._run(method, call, given))
+        outcome = self._judged(method, given, self._run(method, call, given))
         if call.breach is not None:
             outcome = self._set_aside(call.breach)
         if not isinstance(outcome, OverBudget):
@@ -198,7 +145,7 @@ class Guarded:
 
     def _called(self, method: str, given: tuple[Any, ...]) -> Outcome[Any]:
         try:
-            kind = _KIND_OF[method]
+            kind = KIND_OF[method]
             if kind not in self._made:
                 self._made[kind] = self.providers[kind](
                     Access(
@@ -217,7 +164,7 @@ class Guarded:
         self._crashes = 0
         return outcome
 
-    def _judged(self, judged: Callable[[Any], tuple[T, int]], outcome: Any) -> Outcome[T]:
+    def _judged(self, method: str, given: tuple[Any, ...], outcome: Any) -> Outcome[Any]:
         """What is believed of it. Single values that are none are left out, and said so; an answer
         to another question is a lie."""
         try:
@@ -229,7 +176,7 @@ class Guarded:
                 return attrs.evolve(outcome, retry_after=max(int(outcome.retry_after), 1))
             if not isinstance(outcome, Ok | Partial):
                 return outcome
-            value, odd = judged(outcome.value)
+            value, odd = judge(method, given, outcome.value, self.clock.now())
             gaps = [outcome.gap] if isinstance(outcome, Partial) else []
             gaps += [f"{odd} values could not be believed"] if odd else []
             return Partial(value, "; ".join(map(str, gaps))) if gaps else Ok(value)
@@ -237,11 +184,6 @@ class Guarded:
             return self._set_aside(self.http.redacted(str(lie))[:300])
         except Exception as error:
             return self._set_aside(f"its answer cannot be read: {type(error).__name__}")
-
-    def _is_time(self, at: object) -> bool:
-        if not isinstance(at, datetime) or at.utcoffset() is None:
-            return False
-        return at <= self.clock.now() + _SKEW
 
     def _set_aside(self, reason: str) -> Down:
         if self.aside is None:
@@ -251,41 +193,3 @@ class Guarded:
 
     def _logged(self, text: str) -> None:
         _log.info("source %s: %s", self.provides.name, self.http.redacted(str(text))[:1000])
-
-
-def _sequence(value: Any, kind: type[T]) -> Sequence[T]:
-    if not isinstance(value, Sequence) or isinstance(value, str | bytes):
-        raise Lie(f"it answers with {type(value).__name__}, and no sequence")
-    if len(value) > _MOST_ITEMS:
-        raise Lie(f"it answers with {len(value)} items")
-    if not all(type(each) is kind for each in value):
-        raise Lie(f"it answers with what is no {kind.__name__}")
-    return value
-
-
-def _days(value: Any, since: date, until: date) -> tuple[Sequence[Day], int]:
-    kept: dict[date, Day] = {}
-    days = _sequence(value, Day)
-    for each in days:
-        if type(each.on_date) is not date or not since <= each.on_date <= until:
-            raise Lie(f"it answers with {each.on_date}, which was not asked")
-        if _is_price(each.price):
-            kept.setdefault(each.on_date, each)
-    odd = len({each.on_date for each in days}) - len(kept)
-    return [kept[day] for day in sorted(kept)], odd
-
-
-def _is_price(value: object) -> bool:
-    """Whether it is one that can be reckoned with. Whether it is a likely one is for the market."""
-    if type(value) is not Decimal or not value.is_finite() or value <= 0:
-        return False
-    return abs(value.adjusted()) <= 36 and len(value.as_tuple().digits) <= 80
-
-
-def _is_quantity(value: object, scale: object) -> bool:
-    if type(value) is not Decimal or not value.is_finite() or type(scale) is not int:
-        return False
-    if not 0 <= scale <= 36 or abs(value) >= 10**40:
-        return False
-    # As units: what has more digits than it is counted in is no quantity of it.
-    return value.scaleb(scale, _WIDE) == value.scaleb(scale, _WIDE).to_integral_value()
