@@ -574,7 +574,7 @@ class Capabilities(Module):
         first = [name for name in self.settings.source_order.split(",") if name]
 
         def ordered(kind: str) -> list[Guarded]:
-            found = sources.by_kind[kind]
+            found = sources.by_kind[kind] if self.settings.ask_sources else {}
             named = [name for name in first if name in found]
             return [found[name] for name in (*named, *sorted(set(found) - set(named)))]
 
