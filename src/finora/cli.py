@@ -17,6 +17,7 @@ from finora.commands import (
     mail,
     new_provider,
     plans,
+    prices,
     reports,
     review,
     rules,
@@ -60,6 +61,8 @@ app.add_typer(serving.token, name="token")
 app.add_typer(serving.queue, name="queue")
 app.add_typer(admin.admin, name="admin")
 app.add_typer(reports.rates, name="rates")
+app.add_typer(prices.prices, name="prices")
+app.add_typer(prices.assets, name="assets")
 app.add_typer(keys.keys, name="keys")
 app.add_typer(mail.mail, name="mail")
 app.add_typer(audit.audit, name="audit")

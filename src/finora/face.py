@@ -44,6 +44,9 @@ from finora_core.kernel.ids import new_id
 from finora_core.kernel.scope import Scope
 from finora_core.ledger.closing.service import ClosingService
 from finora_core.ledger.service import LedgerService
+from finora_core.market.assets.service import IdentityService
+from finora_core.market.prices.refresh import RefreshService
+from finora_core.market.prices.service import PriceService
 from finora_core.market.rates.service import RateService
 from finora_core.records.imports import ImportService
 from finora_core.records.model import ImportRequest
@@ -75,6 +78,8 @@ class Finora:
         self.wallet = services.get(WalletService)
         self.reports = services.get(ReportService)
         self.rates = services.get(RateService)
+        self.prices = services.get(PriceService)
+        self.assets = services.get(IdentityService)
         self.closings = services.get(ClosingService)
         self.budgets = services.get(BudgetService)
         self.goals = services.get(GoalService)
@@ -120,6 +125,11 @@ class Finora:
     def plugins(self) -> tuple[PluginInfo, ...]:
         """What is installed, and what was set aside for which reason."""
         return self._plugins.found
+
+    @property
+    def market(self) -> RefreshService:
+        """What keeps prices up to date; made when it is first asked for, since it needs sources."""
+        return self._services.get(RefreshService)
 
     def scope(self, tenant: str, user: str, *, request_id: str | None = None) -> Scope:
         """Who asks, by the host's own names; tenant and user are made on first use."""

@@ -32,6 +32,7 @@ from finora_adapters.postgres.driver import check_when_idle
 from finora_adapters.postgres.errors import translated
 from finora_adapters.postgres.events import PgSealer
 from finora_adapters.postgres.files import PgFileRows
+from finora_adapters.postgres.holdings import PgHoldings
 from finora_adapters.postgres.jobs import PgQueue
 from finora_adapters.postgres.migrate import (
     head,
@@ -52,6 +53,7 @@ from finora_adapters.signing import anchor_key, anchor_keys, verifies
 from finora_adapters.storage.anchors import FOLDER, DirectoryAnchors, S3Anchors
 from finora_adapters.storage.directory import DirectoryObjects
 from finora_adapters.storage.s3 import S3Objects
+from finora_adapters.upstream.guard import Guarded
 from finora_adapters.upstream.sources import PluginList, Sources, sources_of
 from finora_core.audit.ports import Anchors
 from finora_core.audit.service import AnchorService, Auditor, AuditService
@@ -113,6 +115,11 @@ from finora_core.ledger.service import LedgerService
 from finora_core.mail.model import MailAddress
 from finora_core.mail.ports import Letters, Mailer
 from finora_core.manifest import InstalledPlugins, PluginState
+from finora_core.market import reactions as market_reactions
+from finora_core.market.assets.service import IdentityService
+from finora_core.market.prices.chain import IdentityChain, PriceChain, RateChain
+from finora_core.market.prices.refresh import RefreshService
+from finora_core.market.prices.service import PriceService
 from finora_core.market.rates.service import RateService
 from finora_core.notices import reactions as notices_reactions
 from finora_core.notices.service import NoticeService
@@ -131,7 +138,7 @@ class NotDurable(Unavailable):
     code = "DATABASE_NOT_DURABLE"
 
 
-SCHEDULES: tuple[Schedule, ...] = jobs_reactions.SCHEDULES
+SCHEDULES: tuple[Schedule, ...] = (*jobs_reactions.SCHEDULES, *market_reactions.SCHEDULES)
 SUBSCRIPTIONS: tuple[Subscription, ...] = (
     *records_reactions.SUBSCRIPTIONS,
     *pipeline_reactions.SUBSCRIPTIONS,
@@ -140,6 +147,7 @@ SUBSCRIPTIONS: tuple[Subscription, ...] = (
     *jobs_reactions.SUBSCRIPTIONS,
     *notices_reactions.SUBSCRIPTIONS,
     *insights_reactions.SUBSCRIPTIONS,
+    *market_reactions.SUBSCRIPTIONS,
     *(schedule.subscription for schedule in SCHEDULES),
 )
 
@@ -569,6 +577,35 @@ class Capabilities(Module):
 
     @singleton
     @provider
+    def prices(self, database: Postgres) -> PriceService:
+        return PriceService(database.begin)
+
+    @singleton
+    @provider
+    def refreshing(self, database: Postgres, sources: Sources, upkeep: Scope) -> RefreshService:
+        first = [name for name in self.settings.source_order.split(",") if name]
+
+        def ordered(kind: str) -> list[Guarded]:
+            found = sources.by_kind[kind] if self.settings.ask_sources else {}
+            named = [name for name in first if name in found]
+            return [found[name] for name in (*named, *sorted(set(found) - set(named)))]
+
+        return RefreshService(
+            begin=database.begin,
+            holdings=PgHoldings(database, upkeep),
+            prices=PriceChain(ordered("prices")),
+            rates=RateChain(ordered("rates")),
+            identities=IdentityChain(ordered("assets")),
+            now=SystemClock().now,
+        )
+
+    @singleton
+    @provider
+    def identities(self, database: Postgres) -> IdentityService:
+        return IdentityService(database.begin)
+
+    @singleton
+    @provider
     def closings(self, database: Postgres) -> ClosingService:
         return ClosingService(database.begin)
 
@@ -696,6 +733,7 @@ class Capabilities(Module):
         anchoring: AnchorService,
         auditor: Auditor,
         watch: Watch,
+        market: ProviderOf[RefreshService],
         upkeep: Scope,
     ) -> JobRunner:
         def audit() -> object:
@@ -718,6 +756,7 @@ class Capabilities(Module):
         handlers |= insights_reactions.handlers(
             watching, budgets.words, lambda *told: notices.get().tell(*told)
         )
+        handlers |= market_reactions.handlers(market.get)
         handlers |= pipeline_reactions.handlers(pipeline) | rules_reactions.handlers(rules)
         pauses = {each.job: each.pause_s for each in SUBSCRIPTIONS}
         limit_s = self.settings.job_limit_s

@@ -347,6 +347,17 @@ class Settings(BaseModel):
         description="Most US dollars that requests to providers may cost in one hour, by what "
         "their manifests say; 0 for no limit.",
     )
+    ask_sources: bool = Field(
+        True,
+        description="Whether sources of prices, rates and identities are asked at all. Without, "
+        "nothing is asked of anybody outside, and prices come from files.",
+    )
+    source_order: str = Field(
+        "",
+        pattern=r"^([a-z][a-z0-9_-]*(,[a-z][a-z0-9_-]*)*)?$",
+        description="Sources of prices, rates and identities in the order in which they are asked, "
+        "with commas between; those that are not named come after them, by name.",
+    )
     plugin_settings: Mapping[str, SecretStr] = Field(
         default_factory=dict,
         description="What plugins are given: their credentials, as `finora plugins` lists them, "

@@ -50,6 +50,9 @@ from finora_core.kernel.scope import Scope
 from finora_core.ledger.closing.service import ClosingService
 from finora_core.ledger.service import LedgerService
 from finora_core.manifest import InstalledPlugins
+from finora_core.market.assets.service import IdentityService
+from finora_core.market.prices.refresh import RefreshService
+from finora_core.market.prices.service import PriceService
 from finora_core.market.rates.service import RateService
 from finora_core.records.imports import MAX_PREVIEW, ImportService
 from finora_core.records.receipts.service import ReceiptService
@@ -86,6 +89,9 @@ def build(settings: Settings, opened: Opened, metrics_folder: Path | None = None
         reports=get(ReportService),
         rates=get(RateService),
         plugins=plugins,
+        prices=get(PriceService),
+        market=lambda: get(RefreshService),
+        assets=get(IdentityService),
         closings=get(ClosingService),
         budgets=get(BudgetService),
         goals=get(GoalService),

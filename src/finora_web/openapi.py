@@ -44,6 +44,7 @@ _SAID = {
     "403": "The token does not carry the permission.",
     "404": "There is no such thing, or it is not the caller's.",
     "409": "The present state does not allow it.",
+    "412": "The source is not ready for it: it needs credentials, or does not do this.",
     "413": "The body is too large.",
     "415": "The body is of another media type than the route takes.",
     "423": "Too many wrong guesses; Retry-After says for how long it is locked.",
@@ -233,4 +234,6 @@ def _possible(endpoint: Endpoint) -> list[str]:
         found.add("404")
     if endpoint.name in _DOWNLOADS:
         found.add("409")
+    if endpoint.name == "refresh_prices":
+        found.add("412")
     return sorted(found | {"429"})

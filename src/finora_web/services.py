@@ -1,5 +1,7 @@
 """What the routes call."""
 
+from collections.abc import Callable
+
 import attrs
 
 from finora_core.audit.service import AuditService
@@ -31,6 +33,9 @@ from finora_core.jobs.service import JobService
 from finora_core.ledger.closing.service import ClosingService
 from finora_core.ledger.service import LedgerService
 from finora_core.manifest import InstalledPlugins
+from finora_core.market.assets.service import IdentityService
+from finora_core.market.prices.refresh import RefreshService
+from finora_core.market.prices.service import PriceService
 from finora_core.market.rates.service import RateService
 from finora_core.records.imports import ImportService
 from finora_core.records.receipts.service import ReceiptService
@@ -51,6 +56,10 @@ class Services:
     reports: ReportService
     rates: RateService
     plugins: InstalledPlugins
+    prices: PriceService
+    market: Callable[[], RefreshService]
+    """Asked for when it is needed, since it needs sources."""
+    assets: IdentityService
     closings: ClosingService
     budgets: BudgetService
     goals: GoalService

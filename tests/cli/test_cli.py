@@ -8,12 +8,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from finora import Finora, Settings
 from finora.commands.demo import HOUSEHOLD
 from finora_adapters.postgres.migrate import head
+from finora_core.kernel.asset import Asset
 
 DOCS = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
 COMMANDS = (
@@ -232,6 +234,39 @@ def test_doctor_says_what_is_wrong(run: Run, tmp_path: Path) -> None:
 def test_plugins_are_listed(run: Run) -> None:
     [mine] = [p for p in answer(run("plugins", "--json"))["plugins"] if p["name"] == "statements"]
     assert mine["works"] and "statement format ofx" in mine["provides"]
+
+
+def test_prices_are_taken_in_mended_converted_and_listed(
+    run: Run, finora: Finora, tmp_path: Path
+) -> None:
+    asset = f"ticker:C{uuid4().hex[:10].upper()}.DE"
+    finora.ledger.register_asset(finora.scope(tenant="cli", user="cli"), Asset(asset, 8))
+    path = tmp_path / "history.csv"
+    rows = ("Date,Open,High,Low,Close,Volume,Stock Splits", "1994-01-03,20,20,20,20,5,0",
+            "1994-01-04,10,10,10,10,10,2", "1994-01-05,0,0,0,0,0,0")  # fmt: skip
+    path.write_text("\n".join(rows))
+    of = ("--asset", asset, "--quote", "CHF", "--source", "cli")
+    said = answer(run("prices", "import", str(path), *of, "--json"))
+    assert (said["added"], said["corrected"], said["set_aside"]) == (2, 0, 1)
+    dry = run("prices", "repair", asset, "CHF", "--source", "cli", "--dry-run")
+    assert re.search(r"1994-01-03.*split +20 +10", dry.stdout), dry.stdout
+    said = answer(run("prices", "import", str(path), *of, "--repair", "--json"))
+    assert (said["added"], said["corrected"]) == (0, 1) and said["fixes"][0]["after"] == "10"
+    listed = answer(run("prices", "list", asset, "--until", "1994-01-03", "--json"))["prices"]
+    assert [(each["value"], each["revision"]) for each in listed] == [("10", 2), ("20", 1)]
+    on = ("--at", "1994-01-06")
+    said = answer(run("prices", "convert", "1.5", asset, "CHF", *on, "--json"))
+    assert said["result"] == {"amount": "15.00", "asset": "CHF"}
+    assert (said["path"], said["stale"]) == ([asset, "CHF"], False)
+    none = run("prices", "convert", "1.5", asset, "CHF", "--at", "1994-01-01")
+    assert none.returncode == 1 and none.stderr.startswith("NO_PRICE: no price for ticker:C")
+    span = ("--since", "1994-01-01", "--until", "1994-01-05")
+    said = answer(run("prices", "coverage", asset, "CHF", *span, "--json"))
+    assert (said["days"], said["priced"], said["missing"]) == (5, 3, 2)
+    assert said["gaps"] == [{"since": "1994-01-05", "until": "1994-01-05"}]
+    assert answer(run("prices", "refresh", "--json"))["state"] == "done"
+    assert run("prices", "refresh", "--source", "nobody").stderr.startswith("UNKNOWN_SOURCE")
+    assert answer(run("assets", "search", asset, "--json")) == {"assets": []}
 
 
 def test_migrate_says_the_revision(run: Run) -> None:

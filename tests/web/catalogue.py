@@ -129,6 +129,16 @@ class World:
 
     # --- of the tenant ---
 
+    @property
+    def thing(self) -> dict[str, Any]:
+        name = f"own:{uuid4()}"
+        return {"asset": name, "scale": 8, "symbol": name, "kind": "other",
+                "names": {"test": name}, "source": "test"}  # fmt: skip
+
+    @cached_property
+    def named_asset(self) -> str:
+        return str(self.api.post("/assets", self.thing, 200)["asset"])
+
     @cached_property
     def account_id(self) -> str:
         return self.api.open(f"{self.word} one", asset="EUR")
@@ -684,6 +694,21 @@ REQUESTS: dict[str, Callable[[World], dict[str, Any]]] = {
     "convert_amount": _query(amount="1.00", asset="EUR", to="EUR", on=DAY),
     "import_rates": lambda w: {"content": b"Date,USD\n1997-01-31,1.1\n"},
     "list_plugins": _nothing,
+    "list_prices": _query(asset="EUR"),
+    "convert_by_prices": _query(amount="1.00", asset="EUR", to="EUR", at=f"{DAY}T00:00:00Z"),
+    "convert_many_by_prices": _body(
+        amounts=[{"money": euros("1.00"), "at": f"{DAY}T00:00:00Z"}], to="EUR"
+    ),
+    "price_coverage": _query(asset="EUR", to="EUR", since=DAY, until=DAY),
+    "price_gaps": _query(asset="EUR", since=DAY, until=DAY),
+    "import_prices": lambda w: {"content": f"date,price\n1997-01-31,{uuid4().int}\n"[:40].encode(),
+                                "query": {"source": "file", "asset": "EUR", "quote": "CLF"}},
+    "refresh_prices": _body(),
+    "repair_prices": _body(asset="EUR", quote="CLF", source="file"),
+    "search_assets": _query(words="EUR"),
+    "get_named_asset": lambda w: {"query": {"namespace": "test", "name": w.named_asset}},
+    "identify_asset": lambda w: {"body": w.thing},
+    "judge_asset": lambda w: {"body": {"asset": w.named_asset, "scam": 100, "source": "test"}},
     "list_closings": _nothing,
     "list_late_lines": _nothing,
     "close_period": _body(through="2000-01-31"),

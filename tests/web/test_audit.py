@@ -26,6 +26,8 @@ WRITES = [endpoint.name for endpoint in ENDPOINTS if endpoint.writes]
 NOTHING = {
     "preview_statement": "reads a file and keeps nothing",
     "simulate_budget": "reckons and keeps nothing",
+    "convert_many_by_prices": "reckons and keeps nothing",
+    "repair_prices": "there is nothing to mend",
     "preview_rules": "shows and keeps nothing",
     "offer_passkey_login": "a signed offer", "offer_wallet_login": "a signed offer",
     "start_oidc": "a signed offer", "offer_codes": "a signed offer",

@@ -1,6 +1,6 @@
 """FX rates in Postgres: a global table that only grows."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from datetime import date
 
 import attrs
@@ -47,6 +47,10 @@ cross join lateral (
   order by r.on_date desc, r.number desc limit 1
 ) f
 order by f.number desc
+""")
+_DAYS = text("""
+select quote, array_agg(distinct on_date) as days from finora.fx_rate
+where base = :base and quote = any(:quotes) and on_date >= :since group by quote
 """)
 _LIST = text("""
 select base, quote, on_date, value, source, revision, number from finora.fx_rate
@@ -104,6 +108,10 @@ class PgRates:
         }
         rows = self.connection.execute(_NEAR, values)
         return RateTable.of(_rate(row) for row in rows)
+
+    def days(self, base: str, quotes: Collection[str], since: date) -> Mapping[str, Set[date]]:
+        values = {"base": base, "quotes": sorted(quotes), "since": since}
+        return {row.quote: set(row.days) for row in self.connection.execute(_DAYS, values)}
 
     def list(
         self,

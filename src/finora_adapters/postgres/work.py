@@ -28,12 +28,14 @@ from finora_adapters.postgres.explain import PgExplained
 from finora_adapters.postgres.files import PgFiles
 from finora_adapters.postgres.goals import PgGoals
 from finora_adapters.postgres.guesses import PgGuesses
+from finora_adapters.postgres.identities import PgIdentities
 from finora_adapters.postgres.jobs import PgEveryJob, PgJobs, PgPeriods, dump
 from finora_adapters.postgres.ledger import PgAccounts, PgAssets, PgHolds, PgJournal
 from finora_adapters.postgres.members import PgMembers
 from finora_adapters.postgres.models import PgModelUse, PgVectors
 from finora_adapters.postgres.people import PgPeople
 from finora_adapters.postgres.pipeline import PgLines, PgMemory, PgReprocesses
+from finora_adapters.postgres.prices import PgPrices
 from finora_adapters.postgres.rates import PgRates
 from finora_adapters.postgres.receipts import PgReceipts
 from finora_adapters.postgres.records import PgRecords, PgWords
@@ -249,6 +251,14 @@ class PgWork:
     @cached_property
     def totals(self) -> PgTotals:
         return PgTotals(self.connection, self.scope.tenant_id, self.assets)
+
+    @cached_property
+    def identities(self) -> PgIdentities:
+        return PgIdentities(self.connection)
+
+    @cached_property
+    def prices(self) -> PgPrices:
+        return PgPrices(self.connection, self.assets)
 
     @cached_property
     def rates(self) -> PgRates:

@@ -3,6 +3,7 @@
 from finora_web.api import (
     accounts,
     addresses,
+    assets,
     auth,
     budgets,
     categories,
@@ -20,6 +21,7 @@ from finora_web.api import (
     me,
     people,
     plugins,
+    prices,
     rates,
     receipts,
     records,
@@ -64,6 +66,8 @@ ENDPOINTS: tuple[Endpoint, ...] = tuple(
         reports,
         plugins,
         rates,
+        prices,
+        assets,
         closings,
     )
     for endpoint in module.routes

@@ -1,6 +1,6 @@
 """What rates need of a transaction."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from datetime import date
 from typing import Protocol
 
@@ -36,6 +36,9 @@ class Rates(Protocol):
         limit: int,
     ) -> Page[Rate]:
         """Latest day first, revisions too."""
+
+    def days(self, base: str, quotes: Collection[str], since: date) -> Mapping[str, Set[date]]:
+        """The days from then on that each has a rate of."""
 
 
 class KnownAssets(Protocol):

@@ -1,10 +1,10 @@
-"""A person's decision keeps how the record was before, so that it can be taken back."""
+"""Prices beside rates, who an asset is, and what nobody had a price of."""
 
 from alembic import op
 
 from finora_adapters.postgres.migrate import run_sql
 
-revision = "0014_taken_back"
+revision = "0014_market"
 down_revision = "0013_pipeline"
 
 
