@@ -112,6 +112,7 @@ from finora_core.mail.ports import Letters, Mailer
 from finora_core.market.rates.service import RateService
 from finora_core.notices import reactions as notices_reactions
 from finora_core.notices.service import NoticeService
+from finora_core.portfolio.service import PortfolioService
 from finora_core.records import reactions as records_reactions
 from finora_core.records.imports import ImportService
 from finora_core.records.receipts.service import ReceiptService
@@ -541,6 +542,11 @@ class Capabilities(Module):
     @provider
     def rates(self, database: Postgres) -> RateService:
         return RateService(database.begin)
+
+    @singleton
+    @provider
+    def portfolio(self, database: Postgres) -> PortfolioService:
+        return PortfolioService(database.begin)
 
     @singleton
     @provider

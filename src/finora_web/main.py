@@ -49,6 +49,7 @@ from finora_core.kernel.scope import Scope
 from finora_core.ledger.closing.service import ClosingService
 from finora_core.ledger.service import LedgerService
 from finora_core.market.rates.service import RateService
+from finora_core.portfolio.service import PortfolioService
 from finora_core.records.imports import MAX_PREVIEW, ImportService
 from finora_core.records.receipts.service import ReceiptService
 from finora_core.records.service import RecordService
@@ -87,6 +88,7 @@ def build(settings: Settings, opened: Opened, metrics_folder: Path | None = None
         goals=get(GoalService),
         recurring=get(RecurringService),
         forecasts=get(ForecastService),
+        portfolio=get(PortfolioService),
         receipts=get(ReceiptService),
         explain=get(ExplainService),
         jobs=get(JobService),

@@ -517,7 +517,8 @@ FUNCTIONS = (
 
 _FACTS = ("entry", "posting", "hold", "hold_end", "label", "label_part", "event", "seal",
           "sighting", "observation", "revision", "asset", "opening", "decision", "fx_rate",
-          "closing")  # fmt: skip
+          "closing", "activity", "activity_end", "holding_observation",
+          "own_price")  # fmt: skip
 
 
 def _trigger(name: str, when: str, table: str, body: str, function: str) -> str:

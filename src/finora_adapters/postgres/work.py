@@ -34,6 +34,7 @@ from finora_adapters.postgres.members import PgMembers
 from finora_adapters.postgres.models import PgModelUse, PgVectors
 from finora_adapters.postgres.people import PgPeople
 from finora_adapters.postgres.pipeline import PgLines, PgMemory, PgReprocesses
+from finora_adapters.postgres.portfolio import PgActivities, PgHoldings, PgPortfolioAccounts
 from finora_adapters.postgres.rates import PgRates
 from finora_adapters.postgres.receipts import PgReceipts
 from finora_adapters.postgres.records import PgRecords, PgWords
@@ -281,6 +282,18 @@ class PgWork:
     @cached_property
     def receipts(self) -> PgReceipts:
         return PgReceipts(self.connection, self.scope.tenant_id, self.assets, self.records)
+
+    @cached_property
+    def portfolio_accounts(self) -> PgPortfolioAccounts:
+        return PgPortfolioAccounts(self.connection, self.scope.tenant_id)
+
+    @cached_property
+    def activities(self) -> PgActivities:
+        return PgActivities(self.connection, self.scope.tenant_id, self.assets)
+
+    @cached_property
+    def holdings(self) -> PgHoldings:
+        return PgHoldings(self.connection, self.scope.tenant_id, self.assets)
 
     def version(self) -> int:
         """The number that every write of the tenant raises: what this transaction reads is true as

@@ -1,0 +1,310 @@
+"""Accounts at institutions, activities and holdings."""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+import attrs
+from sqlalchemy import Connection, Row, bindparam, insert, text
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.types import DateTime
+
+from finora_adapters.postgres.ledger import PgAssets
+from finora_adapters.postgres.schema import (
+    activity,
+    holding_choice,
+    portfolio_account,
+)
+from finora_core.kernel.amount import Amount
+from finora_core.kernel.page import Page, decode_cursor, encode_cursor
+from finora_core.ledger.model import AccountNotFound
+from finora_core.portfolio.institutions import institution
+from finora_core.portfolio.model import (
+    AccountType,
+    Activity,
+    ActivityFilter,
+    ActivityKind,
+    ActivityNotFound,
+    Holding,
+    PortfolioAccount,
+)
+
+_ACCOUNTS = """
+select account_id, institution, name, type, owner, hidden, created_at
+from finora.portfolio_account where tenant_id = :tenant
+"""
+_LIST_ACCOUNTS = text(f"{_ACCOUNTS} order by institution, name")
+_GET_ACCOUNT = text(f"{_ACCOUNTS} and account_id = :account")
+_HIDE = text("""
+update finora.portfolio_account set hidden = :hidden
+where tenant_id = :tenant and account_id = :account
+""")
+# The row is what all who add to the account hold.
+_LOCK_ACCOUNT = text(f"{_ACCOUNTS} and account_id = :account for no key update")
+
+
+@attrs.frozen
+class PgPortfolioAccounts:
+    connection: Connection
+    tenant_id: UUID
+
+    def add(self, account: PortfolioAccount) -> None:
+        row = {
+            "tenant_id": self.tenant_id,
+            "account_id": account.id,
+            "institution": account.institution.id,
+            "name": account.name,
+            "type": account.type.value,
+            "owner": account.owner,
+            "hidden": account.hidden,
+        }
+        self.connection.execute(insert(portfolio_account).values(row))
+
+    def get(self, account_id: UUID, *, lock: bool = False) -> PortfolioAccount:
+        values = {"tenant": self.tenant_id, "account": account_id}
+        row = self.connection.execute(_LOCK_ACCOUNT if lock else _GET_ACCOUNT, values).first()
+        if row is None:
+            raise AccountNotFound(f"no portfolio account {account_id}")
+        return _account(row)
+
+    def all(self) -> Sequence[PortfolioAccount]:
+        rows = self.connection.execute(_LIST_ACCOUNTS, {"tenant": self.tenant_id})
+        return [_account(row) for row in rows]
+
+    def hide(self, account_id: UUID, hidden: bool) -> None:
+        values = {"tenant": self.tenant_id, "account": account_id, "hidden": hidden}
+        self.connection.execute(_HIDE, values)
+
+
+def _account(row: Row[Any]) -> PortfolioAccount:
+    return PortfolioAccount(
+        id=row.account_id,
+        institution=institution(row.institution),
+        name=row.name,
+        type=AccountType(row.type),
+        owner=row.owner,
+        hidden=row.hidden,
+        created_at=row.created_at,
+    )
+
+
+_SELECT = """
+select a.id, a.account_id, a.kind, a.asset, a.units, a.at, a.price, a.quote, a.counter_units,
+  a.counter_asset, a.fee_units, a.fee_asset, a.tax_units, a.tax_asset, a.settled, a.source,
+  a.external_id, a.note, a.entry_id, a.created_by, a.recorded_at, x.recorded_at as ended_at,
+  x.replaced_by
+from finora.activity a left join finora.activity_end x
+  on x.tenant_id = a.tenant_id and x.activity_id = a.id
+where a.tenant_id = :tenant
+"""
+_GET = text(f"{_SELECT} and a.id = :id")
+_LIST = text(f"""{_SELECT}
+and (cast(:account as uuid) is null or a.account_id = :account)
+and (cast(:asset as text) is null or :asset in (a.asset, a.counter_asset))
+and (cast(:kind as text) is null or a.kind = :kind)
+and a.at >= coalesce(:since, '-infinity'::timestamptz)
+and a.at <= coalesce(:until, 'infinity'::timestamptz)
+and (:ended or x.activity_id is null)
+and (cast(:last as uuid) is null or (a.at, a.id) < (:before, cast(:last as uuid)))
+order by a.at desc, a.id desc limit :limit
+""").bindparams(
+    *(bindparam(name, type_=DateTime(timezone=True)) for name in ("since", "until", "before"))
+)
+_STANDING = text(f"""{_SELECT} and x.activity_id is null
+and a.at <= coalesce(:until, 'infinity'::timestamptz)
+order by a.at, a.units < 0, a.id
+""").bindparams(bindparam("until", type_=DateTime(timezone=True)))
+_KNOWN = text("""
+select external_id from finora.activity
+where tenant_id = :tenant and account_id = :account and source = :source
+  and external_id = any(cast(:ids as text[]))
+""")
+_MOVED = text("""
+select leg.asset, a.at, leg.units
+from finora.activity a
+cross join lateral (values (a.asset, a.units), (a.counter_asset, a.counter_units),
+  (a.fee_asset, -a.fee_units), (a.tax_asset, -a.tax_units)) leg (asset, units)
+where a.tenant_id = :tenant and a.account_id = :account
+  and leg.asset = any(cast(:assets as text[])) and leg.units <> 0
+  and not exists (select from finora.activity_end x
+    where x.tenant_id = a.tenant_id and x.activity_id = a.id)
+""")
+_END = text("""
+insert into finora.activity_end (tenant_id, activity_id, replaced_by, entry_id, ended_by)
+values (:tenant, :activity, :replaced_by, :entry, :by)
+""")
+_CLOSED = text("select finora.closed_through()")
+_LEGS = ("counter", "fee", "tax")
+
+
+@attrs.frozen
+class PgActivities:
+    connection: Connection
+    tenant_id: UUID
+    assets: PgAssets
+
+    def add(self, activities: Sequence[Activity], import_id: UUID | None = None) -> None:
+        rows = [self._row(each, import_id) for each in activities]
+        if rows:
+            self.connection.execute(insert(activity), rows)
+
+    def get(self, activity_id: UUID) -> Activity:
+        row = self.connection.execute(_GET, self._mine(id=activity_id)).first()
+        if row is None:
+            raise ActivityNotFound(f"no activity {activity_id}")
+        return self._activity(row)
+
+    def known(self, account_id: UUID, source: str, ids: Collection[str]) -> Collection[str]:
+        values = self._mine(account=account_id, source=source, ids=list(ids))
+        return set(self.connection.scalars(_KNOWN, values))
+
+    def moved(
+        self, account_id: UUID, assets: Collection[str]
+    ) -> Mapping[str, Sequence[tuple[datetime, int]]]:
+        found: dict[str, list[tuple[datetime, int]]] = defaultdict(list)
+        if assets:
+            values = self._mine(account=account_id, assets=list(assets))
+            for row in self.connection.execute(_MOVED, values):
+                found[row.asset].append((row.at, int(row.units)))
+        return found
+
+    def list(self, wanted: ActivityFilter, cursor: str | None, limit: int) -> Page[Activity]:
+        before, last = decode_cursor(cursor, (datetime, UUID)) if cursor else (None, None)
+        values = self._mine(
+            account=wanted.account_id,
+            asset=wanted.asset,
+            kind=wanted.kind.value if wanted.kind else None,
+            since=wanted.since,
+            until=wanted.until,
+            ended=wanted.ended,
+            before=before,
+            last=last,
+            limit=limit + 1,
+        )
+        rows = self.connection.execute(_LIST, values).all()
+        items = tuple(self._activity(row) for row in rows[:limit])
+        if len(rows) <= limit:
+            return Page(items)
+        return Page(items, encode_cursor(rows[limit - 1].at.isoformat(), str(rows[limit - 1].id)))
+
+    def standing(self, until: datetime | None = None) -> Sequence[Activity]:
+        rows = self.connection.execute(_STANDING, self._mine(until=until))
+        return [self._activity(row) for row in rows]
+
+    def end(
+        self, activity_id: UUID, replaced_by: UUID | None, entry_id: UUID | None, by: UUID
+    ) -> None:
+        values = self._mine(activity=activity_id, replaced_by=replaced_by, entry=entry_id, by=by)
+        self.connection.execute(_END, values)
+
+    def closed_through(self) -> date | None:
+        found: date | None = self.connection.scalar(_CLOSED)
+        return found
+
+    def _mine(self, **values: object) -> dict[str, object]:
+        return {"tenant": self.tenant_id} | values
+
+    def _row(self, each: Activity, import_id: UUID | None) -> dict[str, object]:
+        row: dict[str, object] = {
+            "tenant_id": self.tenant_id,
+            "id": each.id,
+            "account_id": each.account_id,
+            "kind": each.kind.value,
+            "asset": each.quantity.asset.id,
+            "units": each.quantity.units,
+            "at": each.at,
+            "price": each.price,
+            "quote": each.quote.id if each.quote else None,
+            "settled": each.settled,
+            "source": each.source,
+            "external_id": each.external_id,
+            "note": each.note,
+            "entry_id": each.entry_id,
+            "import_id": import_id,
+            "created_by": each.created_by,
+        }
+        for name in _LEGS:
+            amount: Amount | None = getattr(each, name)
+            row[f"{name}_units"] = amount.units if amount else None
+            row[f"{name}_asset"] = amount.asset.id if amount else None
+        return row
+
+    def _activity(self, row: Row[Any]) -> Activity:
+        amount = self.assets.amount
+        legs = {
+            name: amount(getattr(row, f"{name}_units"), getattr(row, f"{name}_asset"))
+            for name in _LEGS
+            if getattr(row, f"{name}_units") is not None
+        }
+        return Activity(
+            id=row.id,
+            account_id=row.account_id,
+            kind=ActivityKind(row.kind),
+            quantity=amount(row.units, row.asset),
+            at=row.at,
+            price=row.price,
+            quote=self.assets.get(row.quote) if row.quote else None,
+            **legs,
+            settled=row.settled,
+            source=row.source,
+            external_id=row.external_id,
+            note=row.note,
+            entry_id=row.entry_id,
+            created_by=row.created_by,
+            recorded_at=row.recorded_at,
+            ended_at=row.ended_at,
+            replaced_by=row.replaced_by,
+        )
+
+
+_HOLDINGS = text("""
+select p.account_id, p.institution, p.name, p.type, p.owner, p.hidden, p.created_at, b.asset,
+  b.units, coalesce(c.included, true) as included
+from finora.portfolio_account p
+join finora.balance b on b.tenant_id = p.tenant_id and b.account_id = p.account_id
+left join finora.holding_choice c on c.tenant_id = b.tenant_id and c.account_id = b.account_id
+  and c.asset = b.asset
+where p.tenant_id = :tenant and b.units <> 0
+  and (cast(:account as uuid) is null or p.account_id = :account)
+order by p.institution, p.name, b.asset
+""")
+_CHOICES = text("""
+select account_id, asset, included from finora.holding_choice where tenant_id = :tenant
+""")
+
+
+@attrs.frozen
+class PgHoldings:
+    connection: Connection
+    tenant_id: UUID
+    assets: PgAssets
+
+    def all(self, account_id: UUID | None = None) -> Sequence[Holding]:
+        rows = self.connection.execute(_HOLDINGS, {"tenant": self.tenant_id, "account": account_id})
+        return [
+            Holding(
+                account=_account(row),
+                quantity=self.assets.amount(row.units, row.asset),
+                included=row.included and not row.hidden,
+            )
+            for row in rows
+        ]
+
+    def choose(self, account_id: UUID, asset: str, included: bool) -> None:
+        row = {
+            "tenant_id": self.tenant_id,
+            "account_id": account_id,
+            "asset": asset,
+            "included": included,
+        }
+        chosen = upsert(holding_choice).values(row)
+        said = {"included": included}
+        self.connection.execute(
+            chosen.on_conflict_do_update(constraint="holding_choice_pkey", set_=said)
+        )
+
+    def choices(self) -> Mapping[tuple[UUID, str], bool]:
+        rows = self.connection.execute(_CHOICES, {"tenant": self.tenant_id})
+        return {(row.account_id, row.asset): row.included for row in rows}

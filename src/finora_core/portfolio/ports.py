@@ -1,0 +1,80 @@
+"""What the portfolio needs of a transaction."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date, datetime
+from typing import Protocol
+from uuid import UUID
+
+from finora_core.kernel.page import Page
+from finora_core.ledger.ports import LedgerWork
+from finora_core.portfolio.model import (
+    Activity,
+    ActivityFilter,
+    Holding,
+    PortfolioAccount,
+)
+from finora_core.records.ports import Imports
+
+
+class PortfolioAccounts(Protocol):
+    def add(self, account: PortfolioAccount) -> None:
+        """Beside the ledger's account."""
+
+    def get(self, account_id: UUID, *, lock: bool = False) -> PortfolioAccount:
+        """Raises AccountNotFound. With `lock` nobody else adds activities to it meanwhile."""
+
+    def all(self) -> Sequence[PortfolioAccount]:
+        """By institution and name."""
+
+    def hide(self, account_id: UUID, hidden: bool) -> None: ...
+
+
+class Activities(Protocol):
+    def add(self, activities: Sequence[Activity], import_id: UUID | None = None) -> None:
+        """After their entries. Raises ActivityExists."""
+
+    def get(self, activity_id: UUID) -> Activity:
+        """Raises ActivityNotFound."""
+
+    def known(self, account_id: UUID, source: str, ids: Collection[str]) -> Collection[str]:
+        """Those of the source's ids that the account has, ended ones too."""
+
+    def moved(
+        self, account_id: UUID, assets: Collection[str]
+    ) -> Mapping[str, Sequence[tuple[datetime, int]]]:
+        """What moved these assets in the account, by asset."""
+
+    def list(self, wanted: ActivityFilter, cursor: str | None, limit: int) -> Page[Activity]:
+        """Latest first."""
+
+    def standing(self, until: datetime | None = None) -> Sequence[Activity]:
+        """Every one that is not ended, oldest first; of one moment what came in comes first."""
+
+    def end(
+        self, activity_id: UUID, replaced_by: UUID | None, entry_id: UUID | None, by: UUID
+    ) -> None:
+        """Raises ActivityEnded."""
+
+    def closed_through(self) -> date | None:
+        """The last day of the tenant's closed periods."""
+
+
+class Holdings(Protocol):
+    def all(self, account_id: UUID | None = None) -> Sequence[Holding]:
+        """What portfolio accounts have now, by account and asset, zero left out."""
+
+    def choose(self, account_id: UUID, asset: str, included: bool) -> None: ...
+
+    def choices(self) -> Mapping[tuple[UUID, str], bool]:
+        """What people said of holdings; of others they said nothing."""
+
+
+class PortfolioWork(LedgerWork, Protocol):
+    @property
+    def portfolio_accounts(self) -> PortfolioAccounts: ...
+    @property
+    def activities(self) -> Activities: ...
+    @property
+    def holdings(self) -> Holdings: ...
+    @property
+    def imports(self) -> Imports: ...
