@@ -112,6 +112,7 @@ from finora_core.mail.ports import Letters, Mailer
 from finora_core.market.rates.service import RateService
 from finora_core.notices import reactions as notices_reactions
 from finora_core.notices.service import NoticeService
+from finora_core.portfolio.imports import BrokerFiles
 from finora_core.portfolio.service import PortfolioService
 from finora_core.records import reactions as records_reactions
 from finora_core.records.imports import ImportService
@@ -496,7 +497,9 @@ class Capabilities(Module):
     @provider
     def imports(self, database: Postgres, objects: Objects, plugins: Plugins) -> ImportService:
         lines, size = self.settings.import_max_lines, self.settings.import_max_mb << 20
-        return ImportService(database.begin, objects, plugins.statement_formats, lines, size)
+        brokers = BrokerFiles(database.begin, plugins.activity_formats)
+        statements = plugins.statement_formats
+        return ImportService(database.begin, objects, statements, brokers, lines, size)
 
     @singleton
     @provider

@@ -17,6 +17,7 @@ import pluggy
 from finora_core import plugins as contract
 from finora_core.plugins import (
     CONTRACT_VERSION,
+    ActivityFormat,
     EmbeddingsProvider,
     LanguageModelProvider,
     StatementFormat,
@@ -51,6 +52,7 @@ class Plugins:
     """What the installed plugins provide, and how each of them fared."""
 
     statement_formats: Mapping[str, StatementFormat]
+    activity_formats: Mapping[str, ActivityFormat]
     language_models: Mapping[str, LanguageModelProvider]
     embeddings: Mapping[str, EmbeddingsProvider]
     found: tuple[PluginInfo, ...]
@@ -68,6 +70,7 @@ class _Kind:
 
 _KINDS = (
     _Kind("register_statement_formats", "statement format", ("recognises", "layout", "read")),
+    _Kind("register_activity_formats", "activity format", ("recognises", "read")),
     # Classes, mostly: what they are called with is theirs to say.
     _Kind("register_language_models", "language model", ("__call__",)),
     _Kind("register_embeddings", "embedding", ("__call__",)),
@@ -113,6 +116,7 @@ def load_plugins(points: Iterable[EntryPoint] | None = None) -> Plugins:
         )
     return Plugins(
         statement_formats=every["register_statement_formats"],
+        activity_formats=every["register_activity_formats"],
         language_models=every["register_language_models"],
         embeddings=every["register_embeddings"],
         found=tuple(found),

@@ -11,6 +11,8 @@ DOMAINS = (
     f"create domain {SCHEMA}.money_units as numeric "
     "check (value = trunc(value) and value > -1e78 and value < 1e78)",
     f"create domain {SCHEMA}.rate as numeric check (value > 0 and value < 'Infinity'::numeric)",
+    f"create domain {SCHEMA}.unit_price as numeric "
+    "check (value >= 0 and value < 'Infinity'::numeric)",
 )
 
 _SAFE = f"set search_path = {SCHEMA}, pg_temp"

@@ -12,12 +12,9 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.types import DateTime
 
 from finora_adapters.postgres.ledger import PgAssets
-from finora_adapters.postgres.schema import (
-    activity,
-    holding_choice,
-    portfolio_account,
-)
+from finora_adapters.postgres.schema import activity, holding_choice, own_asset, portfolio_account
 from finora_core.kernel.amount import Amount
+from finora_core.kernel.asset import Asset
 from finora_core.kernel.page import Page, decode_cursor, encode_cursor
 from finora_core.ledger.model import AccountNotFound
 from finora_core.portfolio.institutions import institution
@@ -308,3 +305,28 @@ class PgHoldings:
     def choices(self) -> Mapping[tuple[UUID, str], bool]:
         rows = self.connection.execute(_CHOICES, {"tenant": self.tenant_id})
         return {(row.account_id, row.asset): row.included for row in rows}
+
+
+_OWN = text("select asset, name from finora.own_asset where tenant_id = :tenant order by name")
+
+
+@attrs.frozen
+class PgOwnAssets:
+    connection: Connection
+    tenant_id: UUID
+    assets: PgAssets
+
+    def ensure(self, asset: Asset, name: str, quote: str, by: UUID) -> None:
+        self.assets.add(asset)
+        row = {
+            "tenant_id": self.tenant_id,
+            "asset": asset.id,
+            "name": name,
+            "quote": quote,
+            "created_by": by,
+        }
+        self.connection.execute(upsert(own_asset).values(row).on_conflict_do_nothing())
+
+    def names(self) -> Mapping[str, str]:
+        rows = self.connection.execute(_OWN, {"tenant": self.tenant_id})
+        return {row.asset: row.name for row in rows}

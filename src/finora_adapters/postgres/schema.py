@@ -23,7 +23,6 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
-    Numeric,
     PrimaryKeyConstraint,
     SmallInteger,
     Table,
@@ -59,6 +58,15 @@ class Rate(UserDefinedType[Any]):
 
     def get_col_spec(self, **_: object) -> str:
         return f"{SCHEMA}.rate"
+
+
+class UnitPrice(UserDefinedType[Any]):
+    """The domain unit_price: as rate, and zero for what was given away."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: object) -> str:
+        return f"{SCHEMA}.unit_price"
 
 
 class Vector(UserDefinedType[Any]):
@@ -1468,8 +1476,8 @@ activity = Table(
     Column("asset", Text, nullable=False),
     Column("units", MoneyUnits, nullable=False),
     Column("at", INSTANT, nullable=False),
-    # Of one whole, as it was told; a gift has none or zero, which no rate can be.
-    Column("price", Numeric),
+    # Of one whole, as it was told.
+    Column("price", UnitPrice),
     Column("quote", Text),
     Column("counter_units", MoneyUnits),
     Column("counter_asset", Text),
@@ -1493,7 +1501,6 @@ activity = Table(
     _one_of("kind", "buy", "sell", "deposit", "withdraw", "transfer_in", "transfer_out", "swap_in",
             "swap_out", "fee", "tax", "reward", "interest", "dividend", "airdrop",
             "opening_balance", "unknown"),
-    CheckConstraint("price >= 0 and price < 'Infinity'::numeric", name="price"),
     CheckConstraint("(price is null) = (quote is null)", name="quote"),
     CheckConstraint("(counter_units is null) = (counter_asset is null)", name="counter"),
     CheckConstraint("(fee_units is null) = (fee_asset is null)", name="fee"),

@@ -34,7 +34,12 @@ from finora_adapters.postgres.members import PgMembers
 from finora_adapters.postgres.models import PgModelUse, PgVectors
 from finora_adapters.postgres.people import PgPeople
 from finora_adapters.postgres.pipeline import PgLines, PgMemory, PgReprocesses
-from finora_adapters.postgres.portfolio import PgActivities, PgHoldings, PgPortfolioAccounts
+from finora_adapters.postgres.portfolio import (
+    PgActivities,
+    PgHoldings,
+    PgOwnAssets,
+    PgPortfolioAccounts,
+)
 from finora_adapters.postgres.rates import PgRates
 from finora_adapters.postgres.receipts import PgReceipts
 from finora_adapters.postgres.records import PgRecords, PgWords
@@ -294,6 +299,10 @@ class PgWork:
     @cached_property
     def holdings(self) -> PgHoldings:
         return PgHoldings(self.connection, self.scope.tenant_id, self.assets)
+
+    @cached_property
+    def own_assets(self) -> PgOwnAssets:
+        return PgOwnAssets(self.connection, self.scope.tenant_id, self.assets)
 
     def version(self) -> int:
         """The number that every write of the tenant raises: what this transaction reads is true as

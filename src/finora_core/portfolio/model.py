@@ -250,6 +250,29 @@ def zero_of(asset: Asset) -> Amount:
     return Amount(0, asset)
 
 
+def with_money(activity: Activity) -> Activity:
+    """A trade that says a price and no money moved as much as it was worth, rounded once to a unit
+    of that money, half to even."""
+    trade = activity.kind in (ActivityKind.BUY, ActivityKind.SELL)
+    worth = activity.worth
+    if not trade or activity.counter is not None or worth is None or activity.quote is None:
+        return activity
+    units = round(worth[0] * 10**activity.quote.scale)
+    sign = -1 if activity.quantity.units > 0 else 1
+    return attrs.evolve(activity, counter=Amount(sign * units, activity.quote) if units else None)
+
+
+def short(activity: Activity, asset: str, there: int) -> InsufficientHolding:
+    held = Amount(max(there, 0), activity.quantity.asset).text if (
+        asset == activity.quantity.asset.id
+    ) else "too little"  # fmt: skip
+    return InsufficientHolding(
+        f"{activity.kind.value} of {abs(activity.quantity)} on {activity.at.date()}: "
+        f"{held} of {asset} is free to leave then",
+        facts={"asset": asset, "available": held},
+    )
+
+
 class Running:
     """How much of one asset an account had at every moment, so that nothing leaves what was not
     there. Made of what is booked; what is added after must be added in the order of time."""

@@ -5,6 +5,7 @@ from datetime import date, datetime
 from typing import Protocol
 from uuid import UUID
 
+from finora_core.kernel.asset import Asset
 from finora_core.kernel.page import Page
 from finora_core.ledger.ports import LedgerWork
 from finora_core.portfolio.model import (
@@ -69,7 +70,19 @@ class Holdings(Protocol):
         """What people said of holdings; of others they said nothing."""
 
 
+class OwnAssets(Protocol):
+    """Things of the tenant's own: their ids are global, their names are not."""
+
+    def ensure(self, asset: Asset, name: str, quote: str, by: UUID) -> None:
+        """Known by this name, from now on if it was not."""
+
+    def names(self) -> Mapping[str, str]:
+        """Asset -> name."""
+
+
 class PortfolioWork(LedgerWork, Protocol):
+    @property
+    def own_assets(self) -> OwnAssets: ...
     @property
     def portfolio_accounts(self) -> PortfolioAccounts: ...
     @property

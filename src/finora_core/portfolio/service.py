@@ -1,6 +1,6 @@
 """What people do with their portfolio: open accounts, enter activities, correct them, look."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
@@ -13,7 +13,8 @@ from finora_core.kernel.ids import new_id
 from finora_core.kernel.page import DEFAULT_LIMIT, Page, checked_limit
 from finora_core.kernel.scope import Scope
 from finora_core.kernel.work import Begin, retried
-from finora_core.ledger.model import Account, AccountKind, AccountOpened, check_range
+from finora_core.ledger.model import check_range
+from finora_core.portfolio.booking import book, books_of, open_account
 from finora_core.portfolio.institutions import CATALOGUE, MANUAL, institution
 from finora_core.portfolio.model import (
     AccountType,
@@ -29,16 +30,14 @@ from finora_core.portfolio.model import (
     InsufficientHolding,
     PortfolioAccount,
     PortfolioAccountChanged,
-    PortfolioAccountOpened,
     Running,
     bad,
     is_currency,
+    short,
+    with_money,
     zero_of,
 )
 from finora_core.portfolio.ports import PortfolioWork
-from finora_core.portfolio.posting import Books, entry_of
-
-_LIABILITIES = frozenset({AccountType.CREDIT_CARD, AccountType.LOAN})
 
 
 @attrs.frozen(kw_only=True)
@@ -165,21 +164,6 @@ class PortfolioService:
             work.done(None)
 
 
-def open_account(
-    work: PortfolioWork, scope: Scope, name: str, at: Institution, kind: AccountType
-) -> PortfolioAccount:
-    side = AccountKind.LIABILITY if kind in _LIABILITIES else AccountKind.ASSET
-    account = PortfolioAccount(
-        id=new_id(), institution=at, name=name, type=kind, owner=scope.user_id, created_at=work.now
-    )
-    ledger = Account(id=account.id, name=account.ledger_name, kind=side, owner=scope.user_id)
-    work.accounts.add(ledger)
-    work.portfolio_accounts.add(account)
-    work.events.record(AccountOpened(account.id, side))
-    work.events.record(PortfolioAccountOpened(account.id, at.id))
-    return account
-
-
 def told(work: PortfolioWork, scope: Scope, new: NewActivity) -> Activity:
     """What a person entered, as an activity. Raises BadActivity, UnknownAsset."""
     asset = work.assets.get(new.asset)
@@ -206,34 +190,6 @@ def told(work: PortfolioWork, scope: Scope, new: NewActivity) -> Activity:
     return with_money(activity)
 
 
-def with_money(activity: Activity) -> Activity:
-    """A trade that says a price and no money moved as much as it was worth, rounded once to a unit
-    of that money, half to even."""
-    trade = activity.kind in (ActivityKind.BUY, ActivityKind.SELL)
-    worth = activity.worth
-    if not trade or activity.counter is not None or worth is None or activity.quote is None:
-        return activity
-    units = round(worth[0] * 10**activity.quote.scale)
-    sign = -1 if activity.quantity.units > 0 else 1
-    return attrs.evolve(activity, counter=Amount(sign * units, activity.quote) if units else None)
-
-
-def books_of(work: PortfolioWork) -> Books:
-    """The accounts that activities post against, opened on first use."""
-
-    def named(name: str, kind: AccountKind) -> UUID:
-        return work.accounts.ensure(Account(id=new_id(), name=name, kind=kind)).id
-
-    return Books(
-        conversion=named("Conversion", AccountKind.EQUITY),
-        outside=named("Outside", AccountKind.OUTSIDE),
-        opening=named("Opening balances", AccountKind.EQUITY),
-        income=named("Investment income", AccountKind.INCOME),
-        fees=named("Investment fees", AccountKind.EXPENSE),
-        taxes=named("Withheld taxes", AccountKind.EXPENSE),
-    )
-
-
 def enter(work: PortfolioWork, activity: Activity) -> None:
     """Book one, if there is enough to take it from. Its account is locked."""
     leaving = {asset: units for asset, units in activity.moved.items() if units < 0}
@@ -250,28 +206,6 @@ def enter(work: PortfolioWork, activity: Activity) -> None:
     work.activities.add((attrs.evolve(activity, entry_id=entry_id),))
     work.events.record(
         ActivitiesAdded(first=activity.id, count=1, source=activity.source, since=activity.at)
-    )
-
-
-def book(
-    work: PortfolioWork, activities: Sequence[Activity], books: Books
-) -> Mapping[UUID, UUID | None]:
-    """Post their entries in one go; the entry of each."""
-    entries = {each.id: entry_of(each, new_id(), books) for each in activities}
-    posted = [entry for entry in entries.values() if entry is not None]
-    if posted:
-        work.journal.add(posted)
-    return {key: entry.id if entry else None for key, entry in entries.items()}
-
-
-def short(activity: Activity, asset: str, there: int) -> InsufficientHolding:
-    held = Amount(max(there, 0), activity.quantity.asset).text if (
-        asset == activity.quantity.asset.id
-    ) else "too little"  # fmt: skip
-    return InsufficientHolding(
-        f"{activity.kind.value} of {abs(activity.quantity)} on {activity.at.date()}: "
-        f"{held} of {asset} is free to leave then",
-        facts={"asset": asset, "available": held},
     )
 
 
