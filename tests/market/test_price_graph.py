@@ -19,7 +19,6 @@ from finora_core.market.prices.model import (
     Price,
     PriceTable,
     midnight,
-    pairs_of,
 )
 from finora_core.market.rates.model import Rate
 
@@ -231,11 +230,3 @@ def test_a_factor_is_the_product_of_its_facts_and_nothing_else(
     assert factor.value == product
     assert factor.effective_at == min((fact.at for fact in factor.facts), default=NOON)
     assert factor.stale == any(fact.stale(NOON) for fact in factor.facts)
-
-
-def test_the_pairs_that_a_conversion_may_need() -> None:
-    pairs = pairs_of(["crypto:BTC"], "GBP")
-    assert ("crypto:BTC", "GBP") in pairs and ("GBP", "crypto:BTC") in pairs
-    assert ("USD", "EUR") in pairs and ("EUR", "GBP") in pairs
-    assert not [pair for pair in pairs if pair[0] == pair[1]]
-    assert ("crypto:BTC", "JPY") in pairs_of(["crypto:BTC"], "GBP", display="JPY")

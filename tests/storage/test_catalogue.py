@@ -17,7 +17,9 @@ GLOBAL_UNIQUES = {"tenant_key_key", "person_key_key", "identity_kind_issuer_subj
 GLOBAL_UNIQUES |= {f"{table}_pkey" for table in access.PEOPLE}
 GLOBAL_UNIQUES |= {f"{table}_pkey" for table in access.GLOBAL} | {"alembic_version_pkc"}
 GLOBAL_UNIQUES |= {"address_default_key"}  # One a person.
-GLOBAL_UNIQUES |= {"fx_rate_number_key"}  # Of a global table.
+# Of global tables.
+GLOBAL_UNIQUES |= {"fx_rate_number_key", "asset_identity_symbol_kind_segment_key"}
+GLOBAL_UNIQUES |= {"asset_name_asset_namespace_key"}
 
 # Functions that run with the owner's rights. Row security holds for them too: it is forced.
 DEFINERS = {
@@ -336,6 +338,8 @@ def test_money_is_whole_units_of_one_domain_and_nothing_is_a_float(catalogue: Ca
         "entry.rate",
         "fx_rate.value",
         "own_price.value",
+        "price.value",
+        "price_action.value",
     }
 
 

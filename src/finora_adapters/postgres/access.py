@@ -21,7 +21,8 @@ TAKEN = (*RUNTIME, CONTROL, ERASER)
 
 GLOBAL = frozenset({
     "asset", "schema_state", "seal_mark", "paused_queue", "guess", "key_version", "signing_key",
-    "nonce", "fx_rate",
+    "nonce", "fx_rate", "price", "price_pair", "price_load", "price_absence", "price_action", "asset_identity",
+    "asset_name", "asset_verdict",
 })  # fmt: skip
 PEOPLE = frozenset({"person", "identity", "session", "challenge", "address"})
 """Whose rows belong to a person, and to no tenant."""
@@ -41,6 +42,14 @@ _READ_ADD = "select, insert"
 _RUNTIME_GRANTS = {
     "asset": _READ_ADD,
     "fx_rate": _READ_ADD,
+    "price": _READ_ADD,
+    "price_pair": _READ_ADD,
+    "price_load": _READ_ADD,
+    "price_absence": _READ_ADD,
+    "price_action": _READ_ADD,
+    "asset_identity": _READ_ADD,
+    "asset_name": _READ_ADD,
+    "asset_verdict": _READ_ADD,
     "schema_state": "select",
     "tenant": "select, insert, update (name, base_asset)",
     "person": "select, insert, update (name, locale, currency, roles, password, codes, code_step, "

@@ -519,8 +519,9 @@ FUNCTIONS = (
 
 _FACTS = ("entry", "posting", "hold", "hold_end", "label", "label_part", "event", "seal",
           "sighting", "observation", "revision", "asset", "opening", "decision", "fx_rate",
-          "closing", "activity", "activity_end", "holding_observation",
-          "own_price")  # fmt: skip
+          "closing", "price", "price_pair", "price_load", "price_absence", "price_action", "asset_identity",
+          "asset_name", "asset_verdict",
+          "activity", "activity_end", "holding_observation", "own_price")  # fmt: skip
 
 
 def _trigger(name: str, when: str, table: str, body: str, function: str) -> str:

@@ -221,6 +221,135 @@ fx_rate = Table(
     CheckConstraint("revision > 0", name="revision"),
 )
 
+# One taking in of prices. Its number is one up, in the order in which they became known; what a
+# price table knew at some time is every price up to a number.
+price_load = Table(
+    "price_load",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("source", Text, nullable=False),
+    _at(),
+    CheckConstraint("source ~ '^[a-z][a-z0-9._-]{0,63}$'", name="source"),
+)
+
+# Which pairs have prices at all: so that a chain of them is looked for where there is one.
+price_pair = Table(
+    "price_pair",
+    metadata,
+    Column("asset", Text, nullable=False),
+    Column("quote", Text, nullable=False),
+    PrimaryKeyConstraint("asset", "quote"),
+    ForeignKeyConstraint(["asset"], [f"{SCHEMA}.asset.id"], name="price_pair_asset_fkey"),
+    ForeignKeyConstraint(["quote"], [f"{SCHEMA}.asset.id"], name="price_pair_quote_fkey"),
+    CheckConstraint("asset <> quote", name="quote"),
+)
+
+# What one whole unit of `asset` was worth in `quote`. The highest revision of a source holds. No
+# foreign keys and no check but the key's and the value's: what adds makes the pair and the load
+# first, and row checks would be half of taking in a million.
+price = Table(
+    "price",
+    metadata,
+    Column("asset", Text, nullable=False),
+    Column("quote", Text, nullable=False),
+    Column("at", INSTANT, nullable=False),
+    Column("granularity", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("value", Rate, nullable=False),
+    Column("number", BigInteger, nullable=False),
+    PrimaryKeyConstraint("asset", "quote", "at", "granularity", "source", "revision"),
+    _one_of("granularity", "intraday", "daily", "exact"),
+)
+
+# What a company did to its shares: so many new ones for one old on that day, or so much of `quote`
+# paid for each. What a history is mended and adjusted by.
+price_action = Table(
+    "price_action",
+    metadata,
+    Column("asset", Text, nullable=False),
+    Column("quote", Text, nullable=False),
+    Column("on_date", Date, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("value", Rate, nullable=False),
+    Column("number", BigInteger, nullable=False),
+    PrimaryKeyConstraint("asset", "quote", "on_date", "kind", "source", "revision"),
+    ForeignKeyConstraint(["asset"], [f"{SCHEMA}.asset.id"], name="price_action_asset_fkey"),
+    ForeignKeyConstraint(["quote"], [f"{SCHEMA}.asset.id"], name="price_action_quote_fkey"),
+    ForeignKeyConstraint(["number"], [f"{SCHEMA}.price_load.number"]),
+    _one_of("kind", "split", "dividend"),
+)
+
+# Nobody had a price of the pair when asked: it is asked for again from `until` on.
+price_absence = Table(
+    "price_absence",
+    metadata,
+    Column("asset", Text, nullable=False),
+    Column("quote", Text, nullable=False),
+    Column("said_at", INSTANT, nullable=False),
+    Column("until", INSTANT, nullable=False),
+    PrimaryKeyConstraint("asset", "quote", "said_at"),
+    ForeignKeyConstraint(["asset"], [f"{SCHEMA}.asset.id"], name="price_absence_asset_fkey"),
+    ForeignKeyConstraint(["quote"], [f"{SCHEMA}.asset.id"], name="price_absence_quote_fkey"),
+)
+
+# Who an asset is, for good: what people call it, and where. What is thought of it is a verdict.
+asset_identity = Table(
+    "asset_identity",
+    metadata,
+    Column("asset", Text, primary_key=True),
+    Column("symbol", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    # The exchange or chain that the symbol is of: empty where there is one for the whole world.
+    Column("segment", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    # The symbol as the eye sees it: two that look alike have the same.
+    Column("skeleton", Text, nullable=False),
+    _at(),
+    ForeignKeyConstraint(["asset"], [f"{SCHEMA}.asset.id"], name="asset_identity_asset_fkey"),
+    UniqueConstraint("symbol", "kind", "segment"),
+    Index(None, "skeleton"),
+    _one_of("kind", "currency", "crypto", "security", "other"),
+    CheckConstraint("length(symbol) between 1 and 64", name="symbol"),
+    CheckConstraint("length(segment) <= 200", name="segment"),
+    CheckConstraint("length(title) <= 200", name="title"),
+)
+
+# What each namespace calls an asset. Who came first holds it.
+asset_name = Table(
+    "asset_name",
+    metadata,
+    Column("namespace", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("asset", Text, nullable=False),
+    _at(),
+    PrimaryKeyConstraint("namespace", "name"),
+    ForeignKeyConstraint(["asset"], [f"{SCHEMA}.asset_identity.asset"]),
+    UniqueConstraint("asset", "namespace"),
+    CheckConstraint("namespace ~ '^[a-z][a-z0-9._-]{0,63}$'", name="namespace"),
+    CheckConstraint("length(name) between 1 and 200", name="name"),
+)
+
+# How likely it is a scam, in ten thousandths, and which known asset it pretends to be. The latest
+# holds; a further row is also how it is known when it was looked at.
+asset_verdict = Table(
+    "asset_verdict",
+    metadata,
+    Column("asset", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("scam", SmallInteger),
+    Column("lookalike", Text),
+    _at(),
+    PrimaryKeyConstraint("asset", "number"),
+    ForeignKeyConstraint(["asset"], [f"{SCHEMA}.asset_identity.asset"]),
+    ForeignKeyConstraint(["lookalike"], [f"{SCHEMA}.asset.id"], name="asset_verdict_like_fkey"),
+    CheckConstraint("scam between 0 and 10000", name="scam"),
+    CheckConstraint("source ~ '^[a-z][a-z0-9._-]{0,63}$'", name="source"),
+)
+
 # --- identity ---
 
 tenant = Table(

@@ -40,6 +40,7 @@ from finora_adapters.postgres.portfolio import (
     PgOwnAssets,
     PgPortfolioAccounts,
 )
+from finora_adapters.postgres.prices import PgPrices
 from finora_adapters.postgres.rates import PgRates
 from finora_adapters.postgres.receipts import PgReceipts
 from finora_adapters.postgres.records import PgRecords, PgWords
@@ -255,6 +256,10 @@ class PgWork:
     @cached_property
     def totals(self) -> PgTotals:
         return PgTotals(self.connection, self.scope.tenant_id, self.assets)
+
+    @cached_property
+    def prices(self) -> PgPrices:
+        return PgPrices(self.connection, self.assets)
 
     @cached_property
     def rates(self) -> PgRates:

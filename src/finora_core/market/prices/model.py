@@ -3,17 +3,19 @@ even. What has no price is NoPrice, never 0 or 1; an old price is a factor that 
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
+from typing import ClassVar
 
 import attrs
 
 from finora_core.kernel.amount import Amount
 from finora_core.kernel.asset import Asset
 from finora_core.kernel.errors import Invalid
+from finora_core.kernel.events import Plain
 from finora_core.kernel.outcome import Ok, Partial
 from finora_core.market.rates.model import Rate
 
@@ -159,14 +161,19 @@ class Series:
         return self.facts[place - 1] if place else None
 
 
+_Legs = tuple[Price, ...]
+_Chain = tuple[tuple[str, ...], _Legs]
+
+
 @attrs.frozen
 class PriceTable:
     """The prices that hold around some times, ready to convert with."""
 
-    facts: Mapping[tuple[str, str], Series]
+    series: Mapping[str, Mapping[str, tuple[Series, ...]]]
+    """What compares an asset with another: the pair's own facts and those of its reverse."""
     hubs: tuple[str, ...] = HUBS
     # A table lives for one question, in which the legs between hubs come again and again.
-    _legs: dict[tuple[str, str, datetime], Price | None] = attrs.field(
+    _known: dict[tuple[str, str, datetime], Price | None] = attrs.field(
         factory=dict, init=False, repr=False, eq=False
     )
 
@@ -177,12 +184,15 @@ class PriceTable:
         facts = defaultdict[tuple[str, str], dict[datetime, Price]](dict)
         for price in prices:
             facts[price.asset, price.quote].setdefault(price.at, price)
-        ordered = {}
-        for pair, by_time in facts.items():
+        series = defaultdict[str, dict[str, tuple[Series, ...]]](dict)
+        for (asset, quote), by_time in facts.items():
             times = sorted(by_time)
-            ordered[pair] = Series(times, [by_time[each] for each in times])
+            one = Series(times, [by_time[each] for each in times])
+            # The pair's own first: of equal times it holds.
+            series[asset][quote] = (one, *series[asset].get(quote, ()))
+            series[quote][asset] = (*series[quote].get(asset, ()), one)
         more = (display,) if display is not None and display not in HUBS else ()
-        return cls(ordered, (*HUBS, *more))
+        return cls(series, (*HUBS, *more))
 
     def factor(self, asset: str, to: str, at: datetime) -> Factor | NoPrice:
         """The shortest chain of fresh facts: the pair itself, either way round, then through one
@@ -192,19 +202,19 @@ class PriceTable:
             return Factor(Fraction(1), (), (asset,), at, stale=False)
         old: Factor | None = None
         for chains in (self._straight, self._one_hop, self._two_hops):
-            best: tuple[bool, datetime, tuple[str, ...], tuple[Price, ...]] | None = None
+            best: tuple[bool, datetime] | None = None
+            chosen: _Chain = (), ()
             for path, legs in chains(asset, to, at):
-                fresh = not any(leg.stale(at) for leg in legs)
-                oldest = min(leg.at for leg in legs)
-                if best is None or (fresh, oldest) > best[:2]:
-                    best = (fresh, oldest, path, legs)
+                rank = _rank(legs, at)
+                if best is None or rank > best:
+                    best, chosen = rank, (path, legs)
             if best is None:
                 continue
-            fresh, oldest, path, legs = best
+            fresh, oldest = best
             if fresh:
-                return _factor(path, legs, oldest, stale=False)
+                return _factor(*chosen, oldest, stale=False)
             if old is None or oldest > old.effective_at:
-                old = _factor(path, legs, oldest, stale=True)
+                old = _factor(*chosen, oldest, stale=True)
         return old or NoPrice(asset=asset, to=to, at=at, nearest=self._next(asset, at))
 
     def convert(self, amount: Amount, to: Asset, at: datetime) -> Amount | NoPrice:
@@ -235,57 +245,70 @@ class PriceTable:
             asked=asked,
         )
 
-    def _straight(self, asset: str, to: str, at: datetime) -> Iterator["_Chain"]:
+    def _straight(self, asset: str, to: str, at: datetime) -> list[_Chain]:
         leg = self._leg(asset, to, at)
-        if leg is not None:
-            yield (asset, to), (leg,)
+        return [] if leg is None else [((asset, to), (leg,))]
 
-    def _one_hop(self, asset: str, to: str, at: datetime) -> Iterator["_Chain"]:
-        for hub in self.hubs:
-            if hub in (asset, to) or (out := self._leg(asset, hub, at)) is None:
-                continue
-            if (into := self._leg(hub, to, at)) is not None:
-                yield (asset, hub, to), (out, into)
+    def _one_hop(self, asset: str, to: str, at: datetime) -> list[_Chain]:
+        into = dict(self._hubs_of(to, asset, at))
+        return [
+            ((asset, hub, to), (leg, into[hub]))
+            for hub, leg in self._hubs_of(asset, to, at)
+            if hub in into
+        ]
 
-    def _two_hops(self, asset: str, to: str, at: datetime) -> Iterator["_Chain"]:
-        for hub in self.hubs:
-            if hub in (asset, to) or (out := self._leg(asset, hub, at)) is None:
-                continue
-            for other in self.hubs:
-                if other in (asset, to, hub) or (into := self._leg(other, to, at)) is None:
-                    continue
-                if (across := self._leg(hub, other, at)) is not None:
-                    yield (asset, hub, other, to), (out, across, into)
+    def _two_hops(self, asset: str, to: str, at: datetime) -> list[_Chain]:
+        into = self._hubs_of(to, asset, at)
+        return [
+            ((asset, hub, other, to), (leg, across, last))
+            for hub, leg in self._hubs_of(asset, to, at)
+            for other, last in into
+            if other != hub and (across := self._leg(hub, other, at)) is not None
+        ]
+
+    def _hubs_of(self, asset: str, end: str, at: datetime) -> list[tuple[str, Price]]:
+        near = self.series.get(asset, {})
+        return [
+            (hub, leg)
+            for hub in self.hubs
+            if hub in near and hub != end and (leg := self._leg(asset, hub, at)) is not None
+        ]
 
     def _leg(self, asset: str, to: str, at: datetime) -> Price | None:
         """The later of what the pair and its reverse say; of equal times the pair itself."""
         key = (asset, to, at)
-        if key in self._legs:
-            return self._legs[key]
+        if key in self._known:
+            return self._known[key]
         best: Price | None = None
-        for pair in ((asset, to), (to, asset)):
-            series = self.facts.get(pair)
-            found = series.until(at) if series is not None else None
+        for series in self.series.get(asset, {}).get(to, ()):
+            found = series.until(at)
             if found is not None and (best is None or found.at > best.at):
                 best = found
-        self._legs[key] = best
+        self._known[key] = best
         return best
 
     def _next(self, asset: str, at: datetime) -> datetime | None:
         later = (
             series.times[place]
-            for pair, series in self.facts.items()
-            if asset in pair and (place := bisect_right(series.times, at)) < len(series.times)
+            for both in self.series.get(asset, {}).values()
+            for series in both
+            if (place := bisect_right(series.times, at)) < len(series.times)
         )
         return min(later, default=None)
 
 
-_Chain = tuple[tuple[str, ...], tuple[Price, ...]]
+def _rank(legs: _Legs, at: datetime) -> tuple[bool, datetime]:
+    """Whether all are fresh, and of when the oldest is."""
+    fresh, oldest = True, at
+    for leg in legs:
+        if leg.at < oldest:
+            oldest = leg.at
+        if fresh and leg.stale(at):
+            fresh = False
+    return fresh, oldest
 
 
-def _factor(
-    path: tuple[str, ...], legs: tuple[Price, ...], oldest: datetime, *, stale: bool
-) -> Factor:
+def _factor(path: tuple[str, ...], legs: _Legs, oldest: datetime, *, stale: bool) -> Factor:
     above = below = 1
     for asset, leg in zip(path, legs, strict=False):
         one, other = leg.value.as_integer_ratio()
@@ -296,8 +319,35 @@ def _factor(
     return Factor(Fraction(above, below), legs, path, oldest, stale)
 
 
-def pairs_of(assets: Iterable[str], to: str, display: str | None = None) -> list[tuple[str, str]]:
-    """Every pair that a conversion of these may need, either way round."""
-    hubs = {*HUBS, to, *(() if display is None else (display,))}
-    wanted = {(asset, hub) for asset in {*assets, *hubs} for hub in hubs if asset != hub}
-    return sorted(wanted | {(b, a) for a, b in wanted})
+Line = tuple[str, str, str, str, str]
+"""Asset, quote, time, granularity and value as text that has been through the gate: see `line`."""
+
+
+def line(price: Price) -> Line:
+    at, value = price.at.astimezone(UTC).isoformat(), format(price.value, "f")
+    return price.asset, price.quote, at, price.granularity.value, value
+
+
+@attrs.frozen(kw_only=True)
+class ImportedPrices:
+    """What became of some prices."""
+
+    source: str
+    added: int
+    corrected: int
+    """New revisions of what was there with another value."""
+    existing: int
+    unknown: tuple[str, ...] = ()
+    """Ids of no known asset, whose prices were left out."""
+
+
+@attrs.frozen
+class PricesImported:
+    type: ClassVar[str] = "prices.imported"
+
+    source: str
+    added: int
+    corrected: int
+
+    def payload(self) -> Mapping[str, Plain]:
+        return {"source": self.source, "added": self.added, "corrected": self.corrected}

@@ -5,7 +5,7 @@ from alembic import op
 from finora_adapters.postgres.migrate import run_sql
 
 revision = "0015_portfolio"
-down_revision = "0013_pipeline"
+down_revision = "0014_market"
 
 
 def upgrade() -> None:

@@ -1,3 +1,5 @@
+create domain finora.unit_price as numeric check (value >= 0 and value < 'Infinity'::numeric);
+
 CREATE TABLE finora.own_asset (
 	tenant_id UUID NOT NULL,
 	asset TEXT NOT NULL,
@@ -80,7 +82,7 @@ CREATE TABLE finora.activity (
 	asset TEXT NOT NULL,
 	units finora.money_units NOT NULL,
 	at TIMESTAMP WITH TIME ZONE NOT NULL,
-	price NUMERIC,
+	price finora.unit_price,
 	quote TEXT,
 	counter_units finora.money_units,
 	counter_asset TEXT,
@@ -101,7 +103,6 @@ CREATE TABLE finora.activity (
 	CONSTRAINT activity_portfolio_account_fkey FOREIGN KEY(tenant_id, account_id) REFERENCES finora.portfolio_account (tenant_id, account_id),
 	CONSTRAINT activity_entry_fkey FOREIGN KEY(tenant_id, entry_id) REFERENCES finora.entry (tenant_id, id),
 	CONSTRAINT activity_kind_check CHECK (kind in ('buy', 'sell', 'deposit', 'withdraw', 'transfer_in', 'transfer_out', 'swap_in', 'swap_out', 'fee', 'tax', 'reward', 'interest', 'dividend', 'airdrop', 'opening_balance', 'unknown')),
-	CONSTRAINT activity_price_check CHECK (price >= 0 and price < 'Infinity'::numeric),
 	CONSTRAINT activity_quote_check CHECK ((price is null) = (quote is null)),
 	CONSTRAINT activity_counter_check CHECK ((counter_units is null) = (counter_asset is null)),
 	CONSTRAINT activity_fee_check CHECK ((fee_units is null) = (fee_asset is null)),
