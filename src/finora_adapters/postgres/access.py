@@ -21,8 +21,8 @@ TAKEN = (*RUNTIME, CONTROL, ERASER)
 
 GLOBAL = frozenset({
     "asset", "schema_state", "seal_mark", "paused_queue", "guess", "key_version", "signing_key",
-    "nonce", "fx_rate", "price", "price_pair", "price_load", "price_absence", "price_action", "asset_identity",
-    "asset_name", "asset_verdict",
+    "nonce", "fx_rate", "price", "price_pair", "price_load", "price_absence", "price_action",
+    "asset_identity", "asset_name", "asset_verdict",
 })  # fmt: skip
 PEOPLE = frozenset({"person", "identity", "session", "challenge", "address"})
 """Whose rows belong to a person, and to no tenant."""

@@ -519,8 +519,8 @@ FUNCTIONS = (
 
 _FACTS = ("entry", "posting", "hold", "hold_end", "label", "label_part", "event", "seal",
           "sighting", "observation", "revision", "asset", "opening", "decision", "fx_rate",
-          "closing", "price", "price_pair", "price_load", "price_absence", "price_action", "asset_identity",
-          "asset_name", "asset_verdict",
+          "closing", "price", "price_pair", "price_load", "price_absence", "price_action",
+          "asset_identity", "asset_name", "asset_verdict",
           "activity", "activity_end", "holding_observation", "own_price")  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -12,19 +13,34 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.types import DateTime
 
 from finora_adapters.postgres.ledger import PgAssets
-from finora_adapters.postgres.schema import activity, holding_choice, own_asset, portfolio_account
+from finora_adapters.postgres.schema import (
+    activity,
+    holding_choice,
+    holding_observation,
+    own_asset,
+    portfolio_account,
+)
 from finora_core.kernel.amount import Amount
 from finora_core.kernel.asset import Asset
 from finora_core.kernel.page import Page, decode_cursor, encode_cursor
 from finora_core.ledger.model import AccountNotFound
+from finora_core.market.prices.model import Price
 from finora_core.portfolio.institutions import institution
 from finora_core.portfolio.model import (
+    PAID,
+    SCAM_BP,
     AccountType,
     Activity,
     ActivityFilter,
     ActivityKind,
     ActivityNotFound,
     Holding,
+    Observation,
+    ObservationExists,
+    ObservationSource,
+    OwnAsset,
+    OwnAssetNotFound,
+    OwnPrice,
     PortfolioAccount,
 )
 
@@ -121,10 +137,11 @@ where tenant_id = :tenant and account_id = :account and source = :source
 _MOVED = text("""
 select leg.asset, a.at, leg.units
 from finora.activity a
-cross join lateral (values (a.asset, a.units), (a.counter_asset, a.counter_units),
-  (a.fee_asset, -a.fee_units), (a.tax_asset, -a.tax_units)) leg (asset, units)
+cross join lateral (values (1, a.asset, a.units), (2, a.counter_asset, a.counter_units),
+  (3, a.fee_asset, -a.fee_units), (4, a.tax_asset, -a.tax_units)) leg (number, asset, units)
 where a.tenant_id = :tenant and a.account_id = :account
   and leg.asset = any(cast(:assets as text[])) and leg.units <> 0
+  and (a.settled or leg.asset like '%:%' or (leg.number = 1 and a.kind <> all(:paid)))
   and not exists (select from finora.activity_end x
     where x.tenant_id = a.tenant_id and x.activity_id = a.id)
 """)
@@ -162,7 +179,8 @@ class PgActivities:
     ) -> Mapping[str, Sequence[tuple[datetime, int]]]:
         found: dict[str, list[tuple[datetime, int]]] = defaultdict(list)
         if assets:
-            values = self._mine(account=account_id, assets=list(assets))
+            paid = sorted(kind.value for kind in PAID)
+            values = self._mine(account=account_id, assets=list(assets), paid=paid)
             for row in self.connection.execute(_MOVED, values):
                 found[row.asset].append((row.at, int(row.units)))
         return found
@@ -271,6 +289,16 @@ _CHOICES = text("""
 select account_id, asset, included from finora.holding_choice where tenant_id = :tenant
 """)
 
+_BASE = text("select base_asset from finora.tenant where tenant_id = :tenant")
+# As the latest word on each has it: likely a scam, or looking like something that it is not.
+_SCAMS = text("""
+select asset from (
+  select distinct on (asset) asset, scam, lookalike from finora.asset_verdict
+  where asset = any(select asset from finora.balance where tenant_id = :tenant)
+  order by asset, number desc
+) v where scam >= :likely or lookalike is not null
+""")
+
 
 @attrs.frozen
 class PgHoldings:
@@ -280,11 +308,12 @@ class PgHoldings:
 
     def all(self, account_id: UUID | None = None) -> Sequence[Holding]:
         rows = self.connection.execute(_HOLDINGS, {"tenant": self.tenant_id, "account": account_id})
+        scams = self.scams()
         return [
             Holding(
                 account=_account(row),
                 quantity=self.assets.amount(row.units, row.asset),
-                included=row.included and not row.hidden,
+                included=row.included and not row.hidden and row.asset not in scams,
             )
             for row in rows
         ]
@@ -302,12 +331,41 @@ class PgHoldings:
             chosen.on_conflict_do_update(constraint="holding_choice_pkey", set_=said)
         )
 
+    def base(self) -> str:
+        return str(self.connection.scalar(_BASE, {"tenant": self.tenant_id}))
+
+    def scams(self) -> Collection[str]:
+        values = {"tenant": self.tenant_id, "likely": SCAM_BP}
+        return set(self.connection.scalars(_SCAMS, values))
+
     def choices(self) -> Mapping[tuple[UUID, str], bool]:
         rows = self.connection.execute(_CHOICES, {"tenant": self.tenant_id})
         return {(row.account_id, row.asset): row.included for row in rows}
 
 
-_OWN = text("select asset, name from finora.own_asset where tenant_id = :tenant order by name")
+_OWN = text("""
+select o.asset, o.name, o.quote from finora.own_asset o where o.tenant_id = :tenant order by o.name
+""")
+_SET_PRICE = text("""
+insert into finora.own_price (tenant_id, asset, quote, at, revision, value, reason, set_by)
+select :tenant, :asset, :quote, :at, 1 + coalesce(max(revision), 0), :value, :reason, :by
+from finora.own_price where tenant_id = :tenant and asset = :asset and quote = :quote and at = :at
+returning revision, recorded_at
+""")
+_OWN_PRICES = text("""
+select distinct on (asset, quote, at) asset, quote, at, revision, value from finora.own_price
+where tenant_id = :tenant order by asset, quote, at, revision desc
+""")
+_OWN_HISTORY = text("""
+select p.*, coalesce(
+    (select b.value from finora.own_price b where b.tenant_id = p.tenant_id and b.asset = p.asset
+       and b.quote = p.quote and b.at = p.at and b.revision = p.revision - 1),
+    (select b.value from finora.own_price b where b.tenant_id = p.tenant_id and b.asset = p.asset
+       and b.quote = p.quote and b.at < p.at and b.recorded_at < p.recorded_at
+     order by b.at desc, b.revision desc limit 1)) as previous
+from finora.own_price p where p.tenant_id = :tenant and p.asset = :asset
+order by p.at desc, p.revision desc
+""")
 
 
 @attrs.frozen
@@ -330,3 +388,81 @@ class PgOwnAssets:
     def names(self) -> Mapping[str, str]:
         rows = self.connection.execute(_OWN, {"tenant": self.tenant_id})
         return {row.asset: row.name for row in rows}
+
+    def get(self, asset_id: str) -> OwnAsset:
+        rows = self.connection.execute(_OWN, {"tenant": self.tenant_id})
+        for row in rows:
+            if row.asset == asset_id:
+                return OwnAsset(asset=self.assets.get(row.asset), name=row.name, quote=row.quote)
+        raise OwnAssetNotFound(f"there is no {asset_id!r} of your own")
+
+    def set_price(
+        self, asset: str, quote: str, at: datetime, value: Decimal, reason: str, by: UUID
+    ) -> OwnPrice:
+        values = {"tenant": self.tenant_id, "asset": asset, "quote": quote, "at": at,
+                  "value": value, "reason": reason, "by": by}  # fmt: skip
+        self.connection.execute(_SET_PRICE, values)
+        return next(each for each in self.history(asset) if each.at == at and each.quote == quote)
+
+    def prices(self) -> Sequence[Price]:
+        rows = self.connection.execute(_OWN_PRICES, {"tenant": self.tenant_id})
+        return [
+            Price(
+                asset=row.asset,
+                quote=row.quote,
+                at=row.at,
+                value=row.value,
+                source="own",
+                revision=row.revision,
+            )
+            for row in rows
+        ]
+
+    def history(self, asset: str) -> Sequence[OwnPrice]:
+        rows = self.connection.execute(_OWN_HISTORY, {"tenant": self.tenant_id, "asset": asset})
+        names = ("asset", "quote", "at", "value", "previous", "revision", "reason", "set_by",
+                 "recorded_at")  # fmt: skip
+        return [OwnPrice(**{name: getattr(row, name) for name in names}) for row in rows]
+
+
+_OBSERVED = text("""
+select account_id, asset, units, at, source from finora.holding_observation
+where tenant_id = :tenant and account_id = :account and asset = :asset order by at, source
+""")
+
+
+@attrs.frozen
+class PgObservations:
+    connection: Connection
+    tenant_id: UUID
+    assets: PgAssets
+
+    def add(self, seen: Observation, by: UUID) -> bool:
+        row = {
+            "tenant_id": self.tenant_id,
+            "account_id": seen.account_id,
+            "asset": seen.quantity.asset.id,
+            "at": seen.at,
+            "source": seen.source.value,
+            "units": seen.quantity.units,
+            "observed_by": by,
+        }
+        added = upsert(holding_observation).values(row).on_conflict_do_nothing()
+        if self.connection.scalar(added.returning(holding_observation.c.at)) is not None:
+            return True
+        every = self.of(seen.account_id, seen.quantity.asset.id)
+        if seen in every:
+            return False
+        raise ObservationExists(f"{seen.source.value} of {seen.at} says another quantity")
+
+    def of(self, account_id: UUID, asset: str) -> Sequence[Observation]:
+        values = {"tenant": self.tenant_id, "account": account_id, "asset": asset}
+        return [
+            Observation(
+                account_id=row.account_id,
+                quantity=self.assets.amount(row.units, row.asset),
+                at=row.at,
+                source=ObservationSource(row.source),
+            )
+            for row in self.connection.execute(_OBSERVED, values)
+        ]

@@ -37,6 +37,7 @@ from finora_adapters.postgres.pipeline import PgLines, PgMemory, PgReprocesses
 from finora_adapters.postgres.portfolio import (
     PgActivities,
     PgHoldings,
+    PgObservations,
     PgOwnAssets,
     PgPortfolioAccounts,
 )
@@ -304,6 +305,10 @@ class PgWork:
     @cached_property
     def holdings(self) -> PgHoldings:
         return PgHoldings(self.connection, self.scope.tenant_id, self.assets)
+
+    @cached_property
+    def observations(self) -> PgObservations:
+        return PgObservations(self.connection, self.scope.tenant_id, self.assets)
 
     @cached_property
     def own_assets(self) -> PgOwnAssets:

@@ -13,7 +13,7 @@ import attrs
 from finora_core.kernel.amount import MAX_UNITS, Amount, BadAmount, units_of
 from finora_core.kernel.asset import Asset, BadAsset
 from finora_core.kernel.errors import Refusal
-from finora_core.kernel.ids import derived_id, new_id
+from finora_core.kernel.ids import new_id
 from finora_core.kernel.plain import canonical
 from finora_core.kernel.scope import Scope
 from finora_core.kernel.work import Begin
@@ -35,6 +35,7 @@ from finora_core.portfolio.model import (
     Running,
     bad,
     is_currency,
+    own_asset_of,
     short,
     with_money,
 )
@@ -52,7 +53,7 @@ from finora_core.records.model import (
 
 MAX_LINES = 100_000
 MAX_SHOWN = 1_000
-SECURITY_SCALE, COIN_SCALE, OWN_SCALE = 8, 18, 8
+SECURITY_SCALE, COIN_SCALE = 8, 18
 _SCALES = {"isin": SECURITY_SCALE, "ticker": SECURITY_SCALE, "crypto": COIN_SCALE}
 _MAIN = "Main"
 _BATCH = 2_000
@@ -280,11 +281,6 @@ class _Gate:
         priced = self._asset(quote) if quote else None
         self.own.setdefault(asset.id, (asset, name, priced.id if priced else "EUR"))
         return asset
-
-
-def own_asset_of(scope: Scope, name: str) -> Asset:
-    """Of one name the same thing, always; of another tenant another."""
-    return Asset(f"own:{derived_id('own', str(scope.tenant_id), name)}", OWN_SCALE)
 
 
 def _decimal(text: str) -> Decimal:

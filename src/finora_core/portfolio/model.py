@@ -6,7 +6,7 @@ moves a holding. It is never changed: what was wrong is ended, which reverses it
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -21,10 +21,15 @@ from finora_core.kernel.amount import Amount
 from finora_core.kernel.asset import CURRENCIES, Asset
 from finora_core.kernel.errors import Conflict, Invalid, NotFound
 from finora_core.kernel.events import Plain
+from finora_core.kernel.ids import derived_id
+from finora_core.kernel.scope import Scope
 
 _CURRENCIES = frozenset(asset.id for asset in CURRENCIES)
 MAX_PRICE_DIGITS = 60
 MANUAL = "manual"
+RECONCILED = "reconciliation"
+"""The source of opening balances that observations ask for."""
+OWN_SCALE = 8
 
 
 class BadActivity(Invalid):
@@ -143,6 +148,13 @@ _OUT = frozenset({
 TRADES = frozenset({
     ActivityKind.BUY, ActivityKind.SELL, ActivityKind.SWAP_IN, ActivityKind.SWAP_OUT,
 })  # fmt: skip
+EARNED = frozenset({
+    ActivityKind.REWARD, ActivityKind.INTEREST, ActivityKind.AIRDROP, ActivityKind.DIVIDEND,
+})  # fmt: skip
+PAID = EARNED | {ActivityKind.FEE, ActivityKind.TAX}
+"""Of these an account that does not settle has seen no money."""
+SCAM_BP = 3_500
+"""From this likelihood on, in basis points, an asset is in no total."""
 _SWAPS = frozenset({ActivityKind.SWAP_IN, ActivityKind.SWAP_OUT})
 
 
@@ -223,6 +235,20 @@ class Activity:
         return {asset: units for asset, units in found.items() if units and not is_currency(asset)}
 
     @property
+    def in_account(self) -> Mapping[str, int]:
+        """What it added to, or took from, the account, money too: see posting.entry_of."""
+        found: dict[str, int] = {}
+        legs = ((self.quantity, 1), (self.counter, 1), (self.fee, -1), (self.tax, -1))
+        for number, (amount, sign) in enumerate(legs):
+            if amount is None:
+                continue
+            own = number == 0 and self.kind not in PAID
+            if self.settled or own or not is_currency(amount.asset.id):
+                asset = amount.asset.id
+                found[asset] = found.get(asset, 0) + sign * amount.units
+        return {asset: units for asset, units in found.items() if units}
+
+    @property
     def worth(self) -> tuple[Fraction, str] | None:
         """What its quantity was worth when it happened, positive, exactly as it was told: price by
         quantity, else the money of it. None where it says neither."""
@@ -233,6 +259,11 @@ class Activity:
             asset = self.counter.asset
             return Fraction(abs(self.counter.units), 10**asset.scale), asset.id
         return None
+
+
+def own_asset_of(scope: Scope, name: str) -> Asset:
+    """Of one name the same thing, always; of another tenant another."""
+    return Asset(f"own:{derived_id('own', str(scope.tenant_id), name)}", OWN_SCALE)
 
 
 def bad(part: str, said: str) -> BadActivity:
@@ -297,6 +328,28 @@ class Running:
         self._added += units
 
 
+def balance_at(
+    at: datetime,
+    seen: Sequence[tuple[datetime, int]],
+    current: int | None,
+    moved: Iterable[tuple[datetime, int]],
+) -> int | None:
+    """How much there was at a time: from the first observation at it or after, back along what
+    moved; else from what there is now; else on from the last observation before. Never below zero:
+    what is not known to have come cannot have been missing. None where nothing is known."""
+    after = min((each for each in seen if each[0] >= at), default=None)
+    if after is not None:
+        found = after[1] - sum(units for when, units in moved if at < when <= after[0])
+    elif current is not None:
+        found = current - sum(units for when, units in moved if when > at)
+    else:
+        before = max((each for each in seen if each[0] < at), default=None)
+        if before is None:
+            return None
+        found = before[1] + sum(units for when, units in moved if before[0] < when <= at)
+    return max(found, 0)
+
+
 @attrs.frozen(kw_only=True)
 class ActivityFilter:
     account_id: UUID | None = None
@@ -316,6 +369,112 @@ class Holding:
     quantity: Amount
     included: bool = True
     """In totals. What is hidden, or worth nothing but trouble, is not."""
+
+
+class OwnAssetNotFound(NotFound):
+    """The tenant has no such thing of its own."""
+
+    code = "OWN_ASSET_NOT_FOUND"
+
+
+class ObservationExists(Conflict):
+    """Another quantity was observed there, at that time, by that source."""
+
+    code = "OBSERVATION_EXISTS"
+
+
+class ObservationSource(StrEnum):
+    SYNC_CAPTURE = "sync-capture"
+    STATEMENT_CLOSE = "statement-close"
+    SCREENSHOT = "screenshot"
+    USER_ENTERED = "user-entered"
+    MANUAL_CORRECTION = "manual-correction"
+
+
+@attrs.frozen(kw_only=True)
+class Observation:
+    """So much was seen in a holding at that time."""
+
+    account_id: UUID
+    quantity: Amount
+    at: datetime
+    source: ObservationSource
+
+    def __attrs_post_init__(self) -> None:
+        if self.at.tzinfo is None:
+            raise bad("at", "an instant has a time zone")
+
+
+@attrs.frozen(kw_only=True)
+class OwnAsset:
+    """A thing of the tenant's own: a flat, a share of a firm."""
+
+    asset: Asset
+    name: str
+    quote: str
+    """What it is priced in."""
+
+    def __attrs_post_init__(self) -> None:
+        if not 1 <= len(self.name) <= 200 or not self.name.isprintable():
+            raise bad("name", "1 to 200 printable characters")
+
+
+@attrs.frozen(kw_only=True)
+class OwnPrice:
+    """What somebody said it was worth at that time, and who changed it when."""
+
+    asset: str
+    quote: str
+    at: datetime
+    value: Decimal
+    previous: Decimal | None
+    """What held before of that time, or else of the latest before it."""
+    revision: int
+    reason: str
+    set_by: UUID
+    recorded_at: datetime
+
+
+@attrs.frozen(kw_only=True)
+class HoldingObserved:
+    type: ClassVar[str] = "holding.observed"
+
+    account_id: UUID
+    quantity: Amount
+    at: datetime
+    source: str
+
+    def payload(self) -> Mapping[str, Plain]:
+        return {
+            "account": str(self.account_id),
+            "units": str(self.quantity.units),
+            "asset": self.quantity.asset.id,
+            "since": self.at.date().isoformat(),
+            "source": self.source,
+        }
+
+
+@attrs.frozen
+class OwnAssetAdded:
+    type: ClassVar[str] = "own_asset.added"
+
+    asset: str
+
+    def payload(self) -> Mapping[str, Plain]:
+        return {"asset": self.asset}
+
+
+@attrs.frozen(kw_only=True)
+class OwnPriceSet:
+    type: ClassVar[str] = "own_price.set"
+
+    asset: str
+    at: datetime
+    revision: int
+
+    def payload(self) -> Mapping[str, Plain]:
+        since = self.at.date().isoformat()
+        return {"asset": self.asset, "since": since, "revision": self.revision}
 
 
 @attrs.frozen

@@ -2,16 +2,22 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Protocol
 from uuid import UUID
 
 from finora_core.kernel.asset import Asset
 from finora_core.kernel.page import Page
 from finora_core.ledger.ports import LedgerWork
+from finora_core.market.prices.model import Price
+from finora_core.market.prices.ports import Prices
 from finora_core.portfolio.model import (
     Activity,
     ActivityFilter,
     Holding,
+    Observation,
+    OwnAsset,
+    OwnPrice,
     PortfolioAccount,
 )
 from finora_core.records.ports import Imports
@@ -69,6 +75,12 @@ class Holdings(Protocol):
     def choices(self) -> Mapping[tuple[UUID, str], bool]:
         """What people said of holdings; of others they said nothing."""
 
+    def base(self) -> str:
+        """The tenant's base asset."""
+
+    def scams(self) -> Collection[str]:
+        """Assets that are likely to be one, as far as anybody judged them: in no total."""
+
 
 class OwnAssets(Protocol):
     """Things of the tenant's own: their ids are global, their names are not."""
@@ -79,10 +91,36 @@ class OwnAssets(Protocol):
     def names(self) -> Mapping[str, str]:
         """Asset -> name."""
 
+    def get(self, asset_id: str) -> OwnAsset:
+        """Raises OwnAssetNotFound."""
+
+    def set_price(
+        self, asset: str, quote: str, at: datetime, value: Decimal, reason: str, by: UUID
+    ) -> OwnPrice:
+        """A revision where there is a price of that time; the row, as it is kept."""
+
+    def prices(self) -> Sequence[Price]:
+        """Those that hold, of all things."""
+
+    def history(self, asset: str) -> Sequence[OwnPrice]:
+        """Every revision, latest first."""
+
+
+class Observations(Protocol):
+    def add(self, seen: Observation, by: UUID) -> bool:
+        """False where the same was seen before. Raises ObservationExists for another quantity."""
+
+    def of(self, account_id: UUID, asset: str) -> Sequence[Observation]:
+        """Oldest first."""
+
 
 class PortfolioWork(LedgerWork, Protocol):
     @property
     def own_assets(self) -> OwnAssets: ...
+    @property
+    def observations(self) -> Observations: ...
+    @property
+    def prices(self) -> Prices: ...
     @property
     def portfolio_accounts(self) -> PortfolioAccounts: ...
     @property

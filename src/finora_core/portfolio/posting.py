@@ -13,12 +13,8 @@ import attrs
 from finora_core.kernel.amount import Amount
 from finora_core.kernel.asset import Asset
 from finora_core.ledger.model import Entry, Flow, Posting, is_rate
-from finora_core.portfolio.model import TRADES, Activity, ActivityKind, is_currency
+from finora_core.portfolio.model import EARNED, PAID, TRADES, Activity, ActivityKind, is_currency
 
-_INCOME = frozenset({
-    ActivityKind.REWARD, ActivityKind.INTEREST, ActivityKind.AIRDROP, ActivityKind.DIVIDEND,
-})  # fmt: skip
-_SPENT = frozenset({ActivityKind.FEE, ActivityKind.TAX})
 _RATE = Context(prec=34)
 
 
@@ -62,8 +58,7 @@ def entry_of(activity: Activity, entry_id: UUID, books: Books) -> Entry | None:
         return books.outside if away else account
 
     # What was deposited is the account's, money or not: that is what a deposit says.
-    paid = activity.kind in _INCOME or activity.kind in _SPENT
-    held = place(activity.quantity) if paid else account
+    held = place(activity.quantity) if activity.kind in PAID else account
     legs.move(activity.quantity, held, _against(activity.kind, books))
     counter_from = books.conversion if activity.kind in TRADES else books.income
     legs.move(activity.counter, place(activity.counter), counter_from)
@@ -87,7 +82,7 @@ def entry_of(activity: Activity, entry_id: UUID, books: Books) -> Entry | None:
 def _against(kind: ActivityKind, books: Books) -> UUID:
     if kind in TRADES:
         return books.conversion
-    if kind in _INCOME:
+    if kind in EARNED:
         return books.income
     return {
         ActivityKind.FEE: books.fees,
@@ -98,7 +93,7 @@ def _against(kind: ActivityKind, books: Books) -> UUID:
 
 def _flow(kind: ActivityKind, *, traded: bool) -> Flow:
     """Money that only changes its place or its shape is neither income nor spending."""
-    if kind in _INCOME or kind in _SPENT:
+    if kind in PAID:
         return Flow.FLOW
     if kind is ActivityKind.OPENING_BALANCE:
         return Flow.OPENING

@@ -80,7 +80,7 @@ class GhostfolioCsv:
     def recognises(self, head: bytes, filename: str) -> int:
         first = head.removeprefix(b"\xef\xbb\xbf").split(b"\n", 1)[0].decode("utf-8", "replace")
         row = next(csv.reader(io.StringIO(first)), [])
-        return 80 if all(name in _columns(row) for name in _NEEDED) else 0
+        return 92 if all(name in _columns(row) for name in _NEEDED) else 0
 
     def read(self, file: BinaryIO) -> Iterator[ActivityLine]:
         def items() -> Iterator[_Item]:
