@@ -45,6 +45,7 @@ from finora_core.kernel.scope import Scope
 from finora_core.ledger.closing.service import ClosingService
 from finora_core.ledger.service import LedgerService
 from finora_core.market.rates.service import RateService
+from finora_core.portfolio.days import HistoryService
 from finora_core.portfolio.service import PortfolioService
 from finora_core.records.imports import ImportService
 from finora_core.records.model import ImportRequest
@@ -82,6 +83,7 @@ class Finora:
         self.recurring = services.get(RecurringService)
         self.forecasts = services.get(ForecastService)
         self.portfolio = services.get(PortfolioService)
+        self.portfolio_history = services.get(HistoryService)
         self.receipts = services.get(ReceiptService)
         self.explain = services.get(ExplainService)
         self.jobs = services.get(JobService)

@@ -46,6 +46,7 @@ from finora_adapters.postgres.outdated import PgOutdated
 from finora_adapters.postgres.secrets import PgKeyHolders
 from finora_adapters.postgres.signing import PgSigningKeys
 from finora_adapters.postgres.tenants import UPKEEP, PgTenants
+from finora_adapters.postgres.versions import PgVersions
 from finora_adapters.postgres.work import Limits, Postgres
 from finora_adapters.settings import Settings, check_production, production_problems, refusal
 from finora_adapters.signing import anchor_key, anchor_keys, verifies
@@ -112,6 +113,8 @@ from finora_core.mail.ports import Letters, Mailer
 from finora_core.market.rates.service import RateService
 from finora_core.notices import reactions as notices_reactions
 from finora_core.notices.service import NoticeService
+from finora_core.portfolio import reactions as portfolio_reactions
+from finora_core.portfolio.days import HistoryService
 from finora_core.portfolio.imports import BrokerFiles
 from finora_core.portfolio.service import PortfolioService
 from finora_core.records import reactions as records_reactions
@@ -129,7 +132,7 @@ class NotDurable(Unavailable):
     code = "DATABASE_NOT_DURABLE"
 
 
-SCHEDULES: tuple[Schedule, ...] = jobs_reactions.SCHEDULES
+SCHEDULES: tuple[Schedule, ...] = (*jobs_reactions.SCHEDULES, *portfolio_reactions.SCHEDULES)
 SUBSCRIPTIONS: tuple[Subscription, ...] = (
     *records_reactions.SUBSCRIPTIONS,
     *pipeline_reactions.SUBSCRIPTIONS,
@@ -138,6 +141,7 @@ SUBSCRIPTIONS: tuple[Subscription, ...] = (
     *jobs_reactions.SUBSCRIPTIONS,
     *notices_reactions.SUBSCRIPTIONS,
     *insights_reactions.SUBSCRIPTIONS,
+    *portfolio_reactions.SUBSCRIPTIONS,
     *(schedule.subscription for schedule in SCHEDULES),
 )
 
@@ -553,6 +557,11 @@ class Capabilities(Module):
 
     @singleton
     @provider
+    def portfolio_history(self, database: Postgres) -> HistoryService:
+        return HistoryService(database.begin, PgVersions(database).tenants)
+
+    @singleton
+    @provider
     def closings(self, database: Postgres) -> ClosingService:
         return ClosingService(database.begin)
 
@@ -679,6 +688,7 @@ class Capabilities(Module):
         anchors: Anchors,
         anchoring: AnchorService,
         auditor: Auditor,
+        history: HistoryService,
         upkeep: Scope,
     ) -> JobRunner:
         def audit() -> object:
@@ -701,6 +711,7 @@ class Capabilities(Module):
             watching, budgets.words, lambda *told: notices.get().tell(*told)
         )
         handlers |= pipeline_reactions.handlers(pipeline) | rules_reactions.handlers(rules)
+        handlers |= portfolio_reactions.handlers(history)
         pauses = {each.job: each.pause_s for each in SUBSCRIPTIONS}
         limit_s = self.settings.job_limit_s
         return JobRunner(queue, PgSealer(database), handlers, limit_s, pauses)

@@ -49,6 +49,7 @@ from finora_core.kernel.scope import Scope
 from finora_core.ledger.closing.service import ClosingService
 from finora_core.ledger.service import LedgerService
 from finora_core.market.rates.service import RateService
+from finora_core.portfolio.days import HistoryService
 from finora_core.portfolio.service import PortfolioService
 from finora_core.records.imports import MAX_PREVIEW, ImportService
 from finora_core.records.receipts.service import ReceiptService
@@ -89,6 +90,7 @@ def build(settings: Settings, opened: Opened, metrics_folder: Path | None = None
         recurring=get(RecurringService),
         forecasts=get(ForecastService),
         portfolio=get(PortfolioService),
+        portfolio_history=get(HistoryService),
         receipts=get(ReceiptService),
         explain=get(ExplainService),
         jobs=get(JobService),

@@ -31,6 +31,7 @@ from finora_core.jobs.service import JobService
 from finora_core.ledger.closing.service import ClosingService
 from finora_core.ledger.service import LedgerService
 from finora_core.market.rates.service import RateService
+from finora_core.portfolio.days import HistoryService
 from finora_core.portfolio.service import PortfolioService
 from finora_core.records.imports import ImportService
 from finora_core.records.receipts.service import ReceiptService
@@ -56,6 +57,7 @@ class Services:
     recurring: RecurringService
     forecasts: ForecastService
     portfolio: PortfolioService
+    portfolio_history: HistoryService
     receipts: ReceiptService
     explain: ExplainService
     jobs: JobService

@@ -129,7 +129,7 @@ _RUNTIME_GRANTS = {
     "own_asset": _READ_ADD,
     "own_price": _READ_ADD,
     "portfolio_day": "select, insert, delete",
-    "portfolio_history": "select, insert, delete, update (built_through)",
+    "portfolio_history": "select, insert, delete, update (built_through, loads, rates)",
 }
 _CONTROL_GRANTS = {
     "schema_state": "select",

@@ -149,6 +149,17 @@ _END = text("""
 insert into finora.activity_end (tenant_id, activity_id, replaced_by, entry_id, ended_by)
 values (:tenant, :activity, :replaced_by, :entry, :by)
 """)
+_FIRST = text("""
+select (min(a.at) at time zone 'UTC')::date from finora.activity a
+where a.tenant_id = :tenant and not exists (select from finora.activity_end x
+  where x.tenant_id = a.tenant_id and x.activity_id = a.id)
+""")
+_ANY_SINCE = text("""
+select exists (select from finora.activity a where a.tenant_id = :tenant
+  and a.at >= cast(:day as date)::timestamp at time zone 'UTC'
+  and not exists (select from finora.activity_end x
+    where x.tenant_id = a.tenant_id and x.activity_id = a.id))
+""")
 _CLOSED = text("select finora.closed_through()")
 _LEGS = ("counter", "fee", "tax")
 
@@ -213,6 +224,13 @@ class PgActivities:
     ) -> None:
         values = self._mine(activity=activity_id, replaced_by=replaced_by, entry=entry_id, by=by)
         self.connection.execute(_END, values)
+
+    def first(self) -> date | None:
+        found: date | None = self.connection.scalar(_FIRST, self._mine())
+        return found
+
+    def any_since(self, day: date) -> bool:
+        return bool(self.connection.scalar(_ANY_SINCE, self._mine(day=day)))
 
     def closed_through(self) -> date | None:
         found: date | None = self.connection.scalar(_CLOSED)

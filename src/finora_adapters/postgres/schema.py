@@ -1756,6 +1756,8 @@ portfolio_history = Table(
     _tenant(),
     Column("base", Text, nullable=False),
     Column("built_through", Date, nullable=False),
+    Column("loads", BigInteger, nullable=False),
+    Column("rates", BigInteger, nullable=False),
     _at("built_at"),
     PrimaryKeyConstraint("tenant_id", "base"),
     ForeignKeyConstraint(["tenant_id"], [f"{SCHEMA}.tenant.tenant_id"]),

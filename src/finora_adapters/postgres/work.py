@@ -28,6 +28,7 @@ from finora_adapters.postgres.explain import PgExplained
 from finora_adapters.postgres.files import PgFiles
 from finora_adapters.postgres.goals import PgGoals
 from finora_adapters.postgres.guesses import PgGuesses
+from finora_adapters.postgres.holdings_history import PgHistory
 from finora_adapters.postgres.jobs import PgEveryJob, PgJobs, PgPeriods, dump
 from finora_adapters.postgres.ledger import PgAccounts, PgAssets, PgHolds, PgJournal
 from finora_adapters.postgres.members import PgMembers
@@ -305,6 +306,10 @@ class PgWork:
     @cached_property
     def holdings(self) -> PgHoldings:
         return PgHoldings(self.connection, self.scope.tenant_id, self.assets)
+
+    @cached_property
+    def history(self) -> PgHistory:
+        return PgHistory(self.connection, self.scope.tenant_id, self.assets)
 
     @cached_property
     def observations(self) -> PgObservations:

@@ -1,6 +1,6 @@
 """What the portfolio needs of a transaction."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Protocol
@@ -11,6 +11,7 @@ from finora_core.kernel.page import Page
 from finora_core.ledger.ports import LedgerWork
 from finora_core.market.prices.model import Price
 from finora_core.market.prices.ports import Prices
+from finora_core.portfolio.history import DayValue, Piece, Scoped, Span
 from finora_core.portfolio.model import (
     Activity,
     ActivityFilter,
@@ -61,6 +62,11 @@ class Activities(Protocol):
         self, activity_id: UUID, replaced_by: UUID | None, entry_id: UUID | None, by: UUID
     ) -> None:
         """Raises ActivityEnded."""
+
+    def first(self) -> date | None:
+        """The day of the earliest that is not ended."""
+
+    def any_since(self, day: date) -> bool: ...
 
     def closed_through(self) -> date | None:
         """The last day of the tenant's closed periods."""
@@ -114,7 +120,36 @@ class Observations(Protocol):
         """Oldest first."""
 
 
+class History(Protocol):
+    """The stored days."""
+
+    def pieces(
+        self, spans: Sequence[Span], since: date, through: date, base: str
+    ) -> Sequence[Piece]:
+        """What the spans were worth, by what their prices are in: the base, or else a hub."""
+
+    def store(
+        self, base: str, since: date, through: date, rows: Iterable[tuple[Scoped, DayValue]]
+    ) -> int:
+        """In place of what is there from `since` on; how many."""
+
+    def built(self, base: str) -> date | None:
+        """The last day that is there."""
+
+    def changed(self, base: str) -> date | None:
+        """The earliest day of which a price or a rate became known since."""
+
+    def on(self, base: str, day: date) -> Mapping[Scoped, DayValue]: ...
+
+    def read(
+        self, scope: Scoped, base: str, since: date | None, until: date | None
+    ) -> Sequence[DayValue]:
+        """By day."""
+
+
 class PortfolioWork(LedgerWork, Protocol):
+    @property
+    def history(self) -> History: ...
     @property
     def own_assets(self) -> OwnAssets: ...
     @property

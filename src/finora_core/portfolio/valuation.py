@@ -260,14 +260,16 @@ class Valuation:
 
     @property
     def total(self) -> Ok[Amount] | Partial[Amount]:
-        """The sum of the values as they are shown."""
+        """Exact, and rounded once: the same as the day's in the history."""
         gaps = [str(each.factor) for each in self.counted if each.value is None]
         gaps += [
             f"the price of {each.quantity.asset} is of {each.factor.effective_at:%Y-%m-%d}"
             for each in self.counted
             if isinstance(each.factor, Factor) and each.factor.stale
         ]
-        return self._told((each.value for each in self.counted), gaps)
+        exact = sum((each.exact_value or Fraction(0) for each in self.counted), Fraction(0))
+        total = Amount(round(exact * 10**self.base.scale), self.base)
+        return Partial(total, "; ".join(dict.fromkeys(gaps))) if gaps else Ok(total)
 
     @property
     def invested(self) -> Ok[Amount] | Partial[Amount]:

@@ -37,6 +37,8 @@ CREATE TABLE finora.portfolio_history (
 	tenant_id UUID NOT NULL,
 	base TEXT NOT NULL,
 	built_through DATE NOT NULL,
+	loads BIGINT NOT NULL,
+	rates BIGINT NOT NULL,
 	built_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
 	CONSTRAINT portfolio_history_pkey PRIMARY KEY (tenant_id, base),
 	CONSTRAINT portfolio_history_tenant_fkey FOREIGN KEY(tenant_id) REFERENCES finora.tenant (tenant_id)
@@ -205,11 +207,11 @@ grant select (tenant_id), delete on finora.portfolio_day to finora_eraser;
 
 grant select, insert, delete on finora.portfolio_day to finora_worker;
 
-grant select, insert (tenant_id, base, built_through), delete, update (built_through) on finora.portfolio_history to finora_api;
+grant select, insert (tenant_id, base, built_through, loads, rates), delete, update (built_through, loads, rates) on finora.portfolio_history to finora_api;
 
 grant select (tenant_id), delete on finora.portfolio_history to finora_eraser;
 
-grant select, insert (tenant_id, base, built_through), delete, update (built_through) on finora.portfolio_history to finora_worker;
+grant select, insert (tenant_id, base, built_through, loads, rates), delete, update (built_through, loads, rates) on finora.portfolio_history to finora_worker;
 
 create policy activity_migrator on finora.activity to finora_migrator using (tenant_id = (select finora.finora_tenant())) with check (tenant_id = (select finora.finora_tenant()));
 
