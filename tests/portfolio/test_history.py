@@ -13,9 +13,8 @@ from finora_core.portfolio.days import HistoryService
 from finora_core.portfolio.history import DayValue, end_of
 from finora_core.portfolio.model import ActivityKind
 from finora_core.portfolio.valuation import Coverage
-from portfolio.test_valuation import CHF, EUR, START, USD, Desk, desk, thing
+from portfolio.desk import CHF, EUR, START, USD, Desk, thing
 
-assert desk  # a fixture
 TODAY = datetime.now(UTC).date()
 
 

@@ -1,77 +1,28 @@
 """Value, cost, gain and fees, exactly; what is not known is nowhere nothing."""
 
 import json
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 
 from finora import Amount, Asset, Finora, Ok, Partial, Refusal, Scope, currency
-from finora_adapters.postgres.work import Postgres
-from finora_core.market.prices.model import Price, line
 from finora_core.portfolio.model import (
     ActivityKind,
     Observation,
     ObservationSource,
-    PortfolioAccount,
     balance_at,
 )
-from finora_core.portfolio.service import NewActivity
 from finora_core.portfolio.valuation import Coverage, Position, Valuation
+from portfolio.desk import CHF, EUR, START, USD, Desk, thing
 from shared_data import SHARED, needs_shared
 
-EUR, USD, CHF = currency("EUR"), currency("USD"), currency("CHF")
-START = datetime(2026, 1, 5, tzinfo=UTC)
 FOLDER = SHARED / "portfolio" / "ghostfolio"
-Told = Callable[..., None]
-
-
-def thing(name: str) -> Asset:
-    """A share that no other test has prices of."""
-    return Asset(f"ticker:{name}", 8)
-
-
-@attrs.frozen
-class Desk:
-    finora: Finora
-    scope: Scope
-    account: PortfolioAccount
-    database: Postgres
-
-    def trade(self, asset: Asset, quantity: str, price: str, at: datetime, quote: Asset = EUR,
-              fee: str = "0", **given: Any) -> None:  # fmt: skip
-        self.finora.ledger.register_asset(self.scope, asset)
-        counted = Amount.parse(quantity, asset)
-        kind = ActivityKind.SELL if counted.units < 0 else ActivityKind.BUY
-        plain: dict[str, Any] = {
-            "kind": kind, "quantity": counted, "price": Decimal(price), "quote": quote,
-            "fee": Amount.parse(fee, quote),
-        }  # fmt: skip
-        self.add(asset=asset.id, at=at, **(plain | given))
-
-    def add(self, **given: Any) -> None:
-        self.finora.portfolio.add(self.scope, NewActivity(account_id=self.account.id, **given))
-
-    def price(self, asset: Asset, value: str, at: datetime, quote: Asset = EUR) -> None:
-        self.finora.ledger.register_asset(self.scope, asset)
-        fact = Price(asset=asset.id, quote=quote.id, at=at, value=Decimal(value), source="test")
-        with self.database.begin(self.scope) as work:
-            work.prices.add("test", [line(fact)])
-
-    def worth(self, at: datetime, to: str = "EUR") -> Valuation:
-        return self.finora.portfolio.valuation(self.scope, at, to=to)
-
-
-@pytest.fixture
-def desk(finora: Finora, scope: Scope, database: Postgres) -> Desk:
-    return Desk(finora, scope, finora.portfolio.open_account(scope, "Main"), database)
 
 
 def day(text_: str) -> datetime:

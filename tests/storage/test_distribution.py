@@ -7,8 +7,8 @@ from sqlalchemy import Engine, text
 REFERENCE = {
     "asset", "schema_state", "seal_mark", "paused_queue", "person", "tenant", "alembic_version",
     "key_version", "signing_key", "identity", "session", "challenge", "guess", "nonce",
-    "address", "fx_rate", "price", "price_pair", "price_load", "price_absence", "price_action", "asset_identity",
-    "asset_name", "asset_verdict",
+    "address", "fx_rate", "price", "price_pair", "price_load", "price_absence", "price_action",
+    "asset_identity", "asset_name", "asset_verdict",
 }  # fmt: skip
 
 # What keeps this from being a configuration: Citus takes no statement triggers (beside these, every

@@ -216,7 +216,10 @@ class PgActivities:
         return Page(items, encode_cursor(rows[limit - 1].at.isoformat(), str(rows[limit - 1].id)))
 
     def standing(self, until: datetime | None = None) -> Sequence[Activity]:
-        rows = self.connection.execute(_STANDING, self._mine(until=until))
+        rows = self.connection.execute(_STANDING, self._mine(until=until)).all()
+        if len(rows) > 100:
+            # One question, and not one for each asset of them.
+            self.assets.all()
         return [self._activity(row) for row in rows]
 
     def end(

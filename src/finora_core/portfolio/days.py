@@ -86,7 +86,8 @@ def _rebuild(work: PortfolioWork, base_id: str, since: date | None) -> Mapping[s
     start = max(start, first)
     if start > through:
         return {"days": 0}
-    if start == through and built == through - DAY and not work.activities.any_since(through):
+    fresh = built is not None and built >= through - DAY
+    if start == through and fresh and not work.activities.any_since(through):
         rows = _today(work, base_id, through)
     else:
         rows = _anew(work, base_id, start, through)

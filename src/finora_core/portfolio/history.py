@@ -239,8 +239,13 @@ class Course:
                 for scope in scopes_of(account):
                     scopes[scope].append(book)
         factors = self._factors(prices, base)
+        # An institution's only account is all of it: what is of the same books is reckoned once.
+        made: dict[tuple[object, ...], list[DayValue]] = {}
         for scope, books in scopes.items():
-            for value in self._course(books, factors, base, before.get(scope)):
+            key = (*map(id, books), before.get(scope))
+            if key not in made:
+                made[key] = list(self._course(books, factors, base, before.get(scope)))
+            for value in made[key]:
                 yield scope, value
 
     def _factors(self, prices: PriceTable, base: Asset) -> Mapping[str, list[Factor | None]]:

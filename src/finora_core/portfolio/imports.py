@@ -27,6 +27,7 @@ from finora_core.plugins import (
 from finora_core.portfolio.booking import book, books_of, open_account
 from finora_core.portfolio.institutions import institution
 from finora_core.portfolio.model import (
+    SCALES,
     ActivitiesAdded,
     Activity,
     ActivityKind,
@@ -53,8 +54,6 @@ from finora_core.records.model import (
 
 MAX_LINES = 100_000
 MAX_SHOWN = 1_000
-SECURITY_SCALE, COIN_SCALE = 8, 18
-_SCALES = {"isin": SECURITY_SCALE, "ticker": SECURITY_SCALE, "crypto": COIN_SCALE}
 _MAIN = "Main"
 _BATCH = 2_000
 
@@ -271,9 +270,9 @@ class _Gate:
             return self._own(name.strip()[:200], quote)
         known = self.assets.get(said) or self.fresh.get(said)
         if known is None:
-            if kind not in _SCALES:
+            if kind not in SCALES:
                 raise BadAsset(f"{said[:40]!r} is no known asset")
-            known = self.fresh[said] = Asset(said, _SCALES[kind])
+            known = self.fresh[said] = Asset(said, SCALES[kind])
         return known
 
     def _own(self, name: str, quote: str | None) -> Asset:

@@ -30,6 +30,8 @@ MANUAL = "manual"
 RECONCILED = "reconciliation"
 """The source of opening balances that observations ask for."""
 OWN_SCALE = 8
+SCALES = {"isin": 8, "ticker": 8, "crypto": 18}
+"""Of assets that are known by the name which the world gives them, by what kind of name."""
 
 
 class BadActivity(Invalid):

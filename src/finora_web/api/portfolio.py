@@ -1,6 +1,6 @@
 """The portfolio: institutions, accounts there, activities, holdings with what they are worth."""
 
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal as Number
 from typing import Annotated, Any
 from uuid import UUID
@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field
 
 from finora_core.kernel.scope import Scope
 from finora_core.market.prices.model import Factor, NoPrice
+from finora_core.portfolio.history import DayValue
 from finora_core.portfolio.model import (
     AccountType,
     ActivityFilter,
@@ -23,6 +24,7 @@ from finora_web.api.auth import Done, done
 from finora_web.api.wallet import Known, known
 from finora_web.contract import (
     Code,
+    Day,
     Decimal,
     Id,
     In,
@@ -171,6 +173,27 @@ class ValuationOut(Out):
     holdings: list[HoldingOut]
 
 
+class HistoryQuery(In):
+    account_id: Id | None = Field(None, description="Of one account.")
+    institution: Code | None = Field(None, description="Of one institution.")
+    since: Day | None = None
+    until: Day | None = None
+
+
+class DayOut(Out):
+    """What has no price is in no value; `coverage` says how much of it that is."""
+
+    day: date
+    value: MoneyOut
+    cost: MoneyOut
+    realised: MoneyOut
+    unrealised: MoneyOut | None = Field(description="Null where not all has a price and a cost.")
+    coverage: Coverage
+    holdings: int
+    priced: int
+    stale: int
+
+
 class InclusionIn(In):
     account_id: Id
     asset: Code
@@ -214,12 +237,14 @@ class OwnAssetIn(In):
 
 
 class OwnAssetOut(Out):
-    asset: str
+    id: UUID
+    asset: str = Field(description="`own:` and its id.")
     name: str
     quote: str
 
 
 class OwnNameOut(Out):
+    id: UUID
     asset: str
     name: str
 
@@ -357,6 +382,21 @@ def list_holdings(app: Services, scope: Scope, query: ValueQuery) -> object:
     return found, dict(app.portfolio.own_assets(scope))
 
 
+@routes.get("/portfolio/history", "books:read", Listed[DayOut],
+            shape=lambda days: whole([_day(each) for each in days]))  # fmt: skip
+def list_portfolio_days(app: Services, scope: Scope, query: HistoryQuery) -> object:
+    """What it was worth at the end of each day, with how much of it is known."""
+    kind = "account" if query.account_id else "institution" if query.institution else "user"
+    of = (kind, str(query.account_id or query.institution or ""))
+    return app.portfolio_history.read(scope, of=of, since=query.since, until=query.until)
+
+
+def _day(each: DayValue) -> dict[str, Any]:
+    names = ("day", "value", "cost", "realised", "unrealised", "coverage", "holdings", "priced",
+             "stale")  # fmt: skip
+    return {name: getattr(each, name) for name in names}
+
+
 @routes.post("/holdings/inclusion", "books:write", Single[Done], shape=done)
 def include_holding(app: Services, scope: Scope, body: InclusionIn) -> None:
     """Count a holding in totals, or leave it out."""
@@ -390,7 +430,7 @@ def add_observation(app: Services, scope: Scope, body: ObservationIn) -> object:
 
 
 @routes.get("/own-assets", "books:read", Listed[OwnNameOut],
-            shape=lambda names: whole([{"asset": asset, "name": name}
+            shape=lambda names: whole([{"id": asset[4:], "asset": asset, "name": name}
                                        for asset, name in names.items()]))  # fmt: skip
 def list_own_assets(app: Services, scope: Scope) -> object:
     """Things of your own, by name."""
@@ -398,8 +438,8 @@ def list_own_assets(app: Services, scope: Scope) -> object:
 
 
 @routes.post("/own-assets", "books:write", Single[OwnAssetOut], status=201,
-             shape=lambda own: {"data": {"asset": own.asset.id, "name": own.name,
-                                         "quote": own.quote}})  # fmt: skip
+             shape=lambda own: {"data": {"id": own.asset.id[4:], "asset": own.asset.id,
+                                         "name": own.name, "quote": own.quote}})  # fmt: skip
 def add_own_asset(app: Services, scope: Scope, body: OwnAssetIn) -> object:
     """Make a thing of your own known: a flat, a share of a firm. The same name is the same one."""
     return app.portfolio.add_own(scope, body.name, body.quote)

@@ -19,6 +19,7 @@ from finora_web.api import (
     jobs,
     me,
     people,
+    portfolio,
     rates,
     receipts,
     records,
@@ -63,6 +64,7 @@ ENDPOINTS: tuple[Endpoint, ...] = tuple(
         reports,
         rates,
         closings,
+        portfolio,
     )
     for endpoint in module.routes
 )
