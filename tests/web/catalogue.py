@@ -257,9 +257,17 @@ class World:
         at = f"{DAY}T12:00:00Z"
         return self.holding("EUR", kind="deposit", quantity="9.00", at=at) | more
 
-    @property
+    @cached_property
     def activity_id(self) -> str:
-        """Standing: one that was ended is not ended again."""
+        return str(self.api.post("/activities", self.activity())["id"])
+
+    @cached_property
+    def wrong_activity(self) -> str:
+        """What is ended is not ended again: of each way to end one, one."""
+        return str(self.api.post("/activities", self.activity())["id"])
+
+    @cached_property
+    def spare_activity(self) -> str:
         return str(self.api.post("/activities", self.activity())["id"])
 
     @cached_property
@@ -755,6 +763,8 @@ SAMPLES: dict[tuple[str, str], str] = {
     ("dismiss_job", "job_id"): "refused_job",
     ("upload_file", "file_id"): "announced_file",
     ("bulk_records", "id"): "record_id",
+    ("correct_activity", "activity_id"): "wrong_activity",
+    ("delete_activity", "activity_id"): "spare_activity",
     ("detach_receipt", "receipt_id"): "attached_receipt",
     ("change_role", "user_id"): "member",
     ("remove_member", "user_id"): "member",
