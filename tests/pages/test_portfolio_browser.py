@@ -59,7 +59,9 @@ def test_the_course_is_drawn_and_told(
             page = sign_in(served, visitor(width, scheme), own)
             to(page, "/portfolio")
             expect(page.locator("[data-course] canvas")).to_be_visible()
-            expect(page.locator(".legend.course")).to_contain_text("2,505.00 EUR, some prices are old")
+            expect(page.locator(".legend.course")).to_contain_text(
+                "2,505.00 EUR, some prices are old"
+            )
             expect(page.get_by_role("region", name="Holdings")).to_contain_text("Share of a boat")
             table = page.get_by_text("The same as a table").first
             table.click()

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 
 import pytest
 from sqlalchemy import Engine, text
@@ -14,6 +15,7 @@ from finora_core.portfolio.history import DayValue, end_of
 from finora_core.portfolio.model import ActivityKind
 from finora_core.portfolio.valuation import Coverage
 from portfolio.desk import CHF, EUR, START, USD, Desk, thing
+from together import errors, together
 
 TODAY = datetime.now(UTC).date()
 
@@ -147,6 +149,16 @@ def test_what_has_no_price_is_in_no_day_and_none_is_nothing(desk: Desk, finora: 
     today = days(finora, desk.scope)[TODAY]
     assert (today.value, today.holdings, today.priced) == (Amount.parse("1000.00", EUR), 2, 1)
     assert finora.portfolio.valuation(desk.scope).total.value == today.value
+
+
+def test_two_that_make_the_days_at_once_make_them_once(desk: Desk, finora: Finora) -> None:
+    asset = thing(f"TW-{desk.account.id.hex[:8]}")
+    at = end_of(TODAY - timedelta(days=30))
+    desk.trade(asset, "1", "10", at)
+    desk.price(asset, "10", at)
+    rebuild = partial(finora.portfolio_history.rebuild, desk.scope, since=date.min)
+    assert errors(together(*[rebuild] * 4)) == []
+    assert len(days(finora, desk.scope)) == 31
 
 
 def test_another_base_is_kept_beside(desk: Desk, finora: Finora) -> None:

@@ -11,6 +11,7 @@ import attrs
 from sqlalchemy import Connection, bindparam, text
 from sqlalchemy.types import Date
 
+from finora_adapters.postgres.budgets import LOCK
 from finora_adapters.postgres.driver import run
 from finora_adapters.postgres.ledger import PgAssets
 from finora_core.kernel.amount import Amount
@@ -121,6 +122,9 @@ class PgHistory:
     connection: Connection
     tenant_id: UUID
     assets: PgAssets
+
+    def lock(self) -> None:
+        self.connection.execute(LOCK, {"what": "portfolio_day", "tenant": self.tenant_id})
 
     def pieces(self, spans: Sequence[Span], since: date, through: date, base: str) -> list[Piece]:
         own = [each for each in spans if each.asset.startswith("own:")]

@@ -71,6 +71,7 @@ class HistoryService:
 
 
 def _rebuild(work: PortfolioWork, base_id: str, since: date | None) -> Mapping[str, Plain]:
+    work.history.lock()
     through = work.now.date()
     built, first = work.history.built(base_id), work.activities.first()
     if first is None:

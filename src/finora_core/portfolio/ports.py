@@ -123,6 +123,9 @@ class Observations(Protocol):
 class History(Protocol):
     """The stored days."""
 
+    def lock(self) -> None:
+        """Until the transaction ends nobody else makes days of the tenant."""
+
     def pieces(
         self, spans: Sequence[Span], since: date, through: date, base: str
     ) -> Sequence[Piece]:
