@@ -47,6 +47,7 @@ from finora_adapters.postgres.outdated import PgOutdated
 from finora_adapters.postgres.secrets import PgKeyHolders
 from finora_adapters.postgres.signing import PgSigningKeys
 from finora_adapters.postgres.tenants import UPKEEP, PgTenants
+from finora_adapters.postgres.versions import PgVersions
 from finora_adapters.postgres.work import Limits, Postgres
 from finora_adapters.settings import Settings, check_production, production_problems, refusal
 from finora_adapters.signing import anchor_key, anchor_keys, verifies
@@ -123,6 +124,10 @@ from finora_core.market.prices.service import PriceService
 from finora_core.market.rates.service import RateService
 from finora_core.notices import reactions as notices_reactions
 from finora_core.notices.service import NoticeService
+from finora_core.portfolio import reactions as portfolio_reactions
+from finora_core.portfolio.days import HistoryService
+from finora_core.portfolio.imports import BrokerFiles
+from finora_core.portfolio.service import PortfolioService
 from finora_core.records import reactions as records_reactions
 from finora_core.records.imports import ImportService
 from finora_core.records.receipts.service import ReceiptService
@@ -138,7 +143,11 @@ class NotDurable(Unavailable):
     code = "DATABASE_NOT_DURABLE"
 
 
-SCHEDULES: tuple[Schedule, ...] = (*jobs_reactions.SCHEDULES, *market_reactions.SCHEDULES)
+SCHEDULES: tuple[Schedule, ...] = (
+    *jobs_reactions.SCHEDULES,
+    *market_reactions.SCHEDULES,
+    *portfolio_reactions.SCHEDULES,
+)
 SUBSCRIPTIONS: tuple[Subscription, ...] = (
     *records_reactions.SUBSCRIPTIONS,
     *pipeline_reactions.SUBSCRIPTIONS,
@@ -148,6 +157,7 @@ SUBSCRIPTIONS: tuple[Subscription, ...] = (
     *notices_reactions.SUBSCRIPTIONS,
     *insights_reactions.SUBSCRIPTIONS,
     *market_reactions.SUBSCRIPTIONS,
+    *portfolio_reactions.SUBSCRIPTIONS,
     *(schedule.subscription for schedule in SCHEDULES),
 )
 
@@ -528,7 +538,9 @@ class Capabilities(Module):
     @provider
     def imports(self, database: Postgres, objects: Objects, plugins: Plugins) -> ImportService:
         lines, size = self.settings.import_max_lines, self.settings.import_max_mb << 20
-        return ImportService(database.begin, objects, plugins.statement_formats, lines, size)
+        brokers = BrokerFiles(database.begin, plugins.activity_formats)
+        statements = plugins.statement_formats
+        return ImportService(database.begin, objects, statements, brokers, lines, size)
 
     @singleton
     @provider
@@ -603,6 +615,16 @@ class Capabilities(Module):
     @provider
     def identities(self, database: Postgres) -> IdentityService:
         return IdentityService(database.begin)
+
+    @singleton
+    @provider
+    def portfolio(self, database: Postgres) -> PortfolioService:
+        return PortfolioService(database.begin)
+
+    @singleton
+    @provider
+    def portfolio_history(self, database: Postgres) -> HistoryService:
+        return HistoryService(database.begin, PgVersions(database).tenants)
 
     @singleton
     @provider
@@ -734,6 +756,7 @@ class Capabilities(Module):
         auditor: Auditor,
         watch: Watch,
         market: ProviderOf[RefreshService],
+        history: HistoryService,
         upkeep: Scope,
     ) -> JobRunner:
         def audit() -> object:
@@ -758,6 +781,7 @@ class Capabilities(Module):
         )
         handlers |= market_reactions.handlers(market.get)
         handlers |= pipeline_reactions.handlers(pipeline) | rules_reactions.handlers(rules)
+        handlers |= portfolio_reactions.handlers(history)
         pauses = {each.job: each.pause_s for each in SUBSCRIPTIONS}
         limit_s = self.settings.job_limit_s
         return JobRunner(queue, PgSealer(database), handlers, limit_s, pauses)

@@ -15,6 +15,7 @@ from finora_core import plugins as contract
 from finora_core.manifest import HOOKS, BadManifest, Manifest, find_manifest, read_manifest
 from finora_core.plugins import (
     KINDS,
+    ActivityFormat,
     EmbeddingsProvider,
     LanguageModelProvider,
     Provider,
@@ -62,6 +63,7 @@ class Plugins:
     """What the installed plugins provide, and how each of them fared."""
 
     statement_formats: Mapping[str, StatementFormat]
+    activity_formats: Mapping[str, ActivityFormat]
     language_models: Mapping[str, LanguageModelProvider]
     embeddings: Mapping[str, EmbeddingsProvider]
     sources: Mapping[str, Mapping[str, Source]]
@@ -81,6 +83,7 @@ class _Kind:
 
 _KINDS = (
     _Kind("statement_formats", "statement format", ("recognises", "layout", "read")),
+    _Kind("activity_formats", "activity format", ("recognises", "read")),
     _Kind("language_models", "language model"),
     _Kind("embeddings", "embedding"),
     _Kind("prices", "price provider"),
@@ -141,6 +144,7 @@ def load_plugins(points: Iterable[EntryPoint] | None = None) -> Plugins:
         )
     return Plugins(
         statement_formats=every["statement_formats"],
+        activity_formats=every["activity_formats"],
         language_models=every["language_models"],
         embeddings=every["embeddings"],
         sources={

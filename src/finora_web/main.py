@@ -54,6 +54,8 @@ from finora_core.market.assets.service import IdentityService
 from finora_core.market.prices.refresh import RefreshService
 from finora_core.market.prices.service import PriceService
 from finora_core.market.rates.service import RateService
+from finora_core.portfolio.days import HistoryService
+from finora_core.portfolio.service import PortfolioService
 from finora_core.records.imports import MAX_PREVIEW, ImportService
 from finora_core.records.receipts.service import ReceiptService
 from finora_core.records.service import RecordService
@@ -97,6 +99,8 @@ def build(settings: Settings, opened: Opened, metrics_folder: Path | None = None
         goals=get(GoalService),
         recurring=get(RecurringService),
         forecasts=get(ForecastService),
+        portfolio=get(PortfolioService),
+        portfolio_history=get(HistoryService),
         receipts=get(ReceiptService),
         explain=get(ExplainService),
         jobs=get(JobService),

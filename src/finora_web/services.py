@@ -37,6 +37,8 @@ from finora_core.market.assets.service import IdentityService
 from finora_core.market.prices.refresh import RefreshService
 from finora_core.market.prices.service import PriceService
 from finora_core.market.rates.service import RateService
+from finora_core.portfolio.days import HistoryService
+from finora_core.portfolio.service import PortfolioService
 from finora_core.records.imports import ImportService
 from finora_core.records.receipts.service import ReceiptService
 from finora_core.records.service import RecordService
@@ -65,6 +67,8 @@ class Services:
     goals: GoalService
     recurring: RecurringService
     forecasts: ForecastService
+    portfolio: PortfolioService
+    portfolio_history: HistoryService
     receipts: ReceiptService
     explain: ExplainService
     jobs: JobService

@@ -28,6 +28,7 @@ PAGES = [
     "/goals",
     "/recurring",
     "/forecast",
+    "/portfolio",
     "/rules",
     "/rules/new",
     "/review",

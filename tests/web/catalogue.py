@@ -257,6 +257,34 @@ class World:
         return str(self.api.post("/goals", body)["id"])
 
     @cached_property
+    def portfolio_account_id(self) -> str:
+        return str(self.api.post("/portfolio/accounts", {"name": self.word})["id"])
+
+    def holding(self, asset: str, **more: Any) -> dict[str, Any]:
+        return {"account_id": self.portfolio_account_id, "asset": asset, **more}
+
+    def activity(self, **more: Any) -> dict[str, Any]:
+        at = f"{DAY}T12:00:00Z"
+        return self.holding("EUR", kind="deposit", quantity="9.00", at=at) | more
+
+    @cached_property
+    def activity_id(self) -> str:
+        return str(self.api.post("/activities", self.activity())["id"])
+
+    @cached_property
+    def wrong_activity(self) -> str:
+        """What is ended is not ended again: of each way to end one, one."""
+        return str(self.api.post("/activities", self.activity())["id"])
+
+    @cached_property
+    def spare_activity(self) -> str:
+        return str(self.api.post("/activities", self.activity())["id"])
+
+    @cached_property
+    def own_id(self) -> str:
+        return str(self.api.post("/own-assets", {"name": self.word})["id"])
+
+    @cached_property
     def recurring_id(self) -> str:
         """Of payments of the last three months: older ones are forgotten."""
         merchant = f"{self.word} gym"
@@ -637,6 +665,36 @@ REQUESTS: dict[str, Callable[[World], dict[str, Any]]] = {
         "name": "Ship", "target": euros("8.00"), "by": "2098-01-31",
         "shares": [{"account_id": w.second_account, "percent": 20}]}},
     "delete_goal": _nothing,
+    "list_institutions": _nothing,
+    "list_portfolio_accounts": _nothing,
+    "open_portfolio_account": _body(name="Depot", institution="degiro", type="brokerage"),
+    "change_portfolio_account": _body(hidden=True),
+    "list_activities": lambda w: {"query": {
+        "account_id": w.portfolio_account_id, "asset": "EUR", "kind": "deposit", "limit": "10",
+        "since": f"{DAY}T00:00:00Z", "until": "2099-01-31T00:00:00Z", "ended": "true"}},
+    "add_activity": lambda w: {"body": w.activity(
+        kind="buy", asset="USD", price="0.5", quote="EUR", counter=euros("-4.50"),
+        note="n", external_id=f"x-{uuid4()}", settled=True, fee=euros("1.00"),
+        tax=euros("1.00"))},
+    "get_activity": _nothing,
+    "correct_activity": lambda w: {"body": w.activity(
+        kind="buy", asset="USD", price="0.5", quote="EUR", counter=euros("-4.50"), note="n",
+        external_id=f"x-{uuid4()}", settled=True, fee=euros("1.00"), tax=euros("1.00"))},
+    "delete_activity": _nothing,
+    "list_holdings": lambda w: {"query": {
+        "at": "2099-01-31T00:00:00Z", "to": "EUR", "account_id": w.portfolio_account_id}},
+    "include_holding": lambda w: {"body": w.holding("EUR", included=False)},
+    "get_balance_at": lambda w: {"query": w.holding("EUR", at=f"{DAY}T00:00:00Z")},
+    "list_portfolio_days": lambda w: {"query": {
+        **_DAYS, "account_id": w.portfolio_account_id, "institution": "manual"}},
+    "list_observations": lambda w: {"query": w.holding("EUR")},
+    "add_observation": lambda w: {"body": {
+        "account_id": w.portfolio_account_id, "quantity": euros("99.00"),
+        "at": datetime.now(UTC).isoformat(timespec="microseconds"), "source": "screenshot"}},
+    "list_own_assets": _nothing,
+    "add_own_asset": lambda w: {"body": {"name": f"boat {uuid4()}", "quote": "EUR"}},
+    "list_own_prices": _nothing,
+    "set_own_price": _body(value="100.50", at=f"{DAY}T00:00:00Z", quote="EUR", reason="seen"),
     "list_recurring": _query(due_until="2099-01-31", ignored="true"),
     "judge_recurring": _body(verdict="confirmed"),
     "forecast_cashflow": _query(days="28"),
@@ -721,7 +779,11 @@ SAMPLES: dict[tuple[str, str], str] = {
         "account_id", "entry_id", "record_id", "import_id", "job_id", "file_id", "token_id",
         "credential_id", "session_id", "identity_id", "invite_id", "other", "user_id",
         "address_id", "report_id", "budget_id", "goal_id", "recurring_id", "receipt_id",
-        "rule_id", "group_id", "run_id",
+        "rule_id", "group_id", "run_id", "portfolio_account_id", "activity_id", "own_id",
+    )},
+    **{(name, "account_id"): "portfolio_account_id" for name in (
+        "list_activities", "add_activity", "correct_activity", "list_holdings", "include_holding",
+        "get_balance_at", "list_portfolio_days", "list_observations", "add_observation",
     )},
     ("", "account"): "account_id",
     ("", "budgetId"): "budget_id",
@@ -730,6 +792,8 @@ SAMPLES: dict[tuple[str, str], str] = {
     ("dismiss_job", "job_id"): "refused_job",
     ("upload_file", "file_id"): "announced_file",
     ("bulk_records", "id"): "record_id",
+    ("correct_activity", "activity_id"): "wrong_activity",
+    ("delete_activity", "activity_id"): "spare_activity",
     ("detach_receipt", "receipt_id"): "attached_receipt",
     ("change_role", "user_id"): "member",
     ("remove_member", "user_id"): "member",

@@ -21,6 +21,7 @@ from finora_web.api import (
     me,
     people,
     plugins,
+    portfolio,
     prices,
     rates,
     receipts,
@@ -69,6 +70,7 @@ ENDPOINTS: tuple[Endpoint, ...] = tuple(
         prices,
         assets,
         closings,
+        portfolio,
     )
     for endpoint in module.routes
 )

@@ -4,8 +4,8 @@ from alembic import op
 
 from finora_adapters.postgres.migrate import run_sql
 
-revision = "0015_taken_back"
-down_revision = "0014_market"
+revision = "0016_taken_back"
+down_revision = "0015_portfolio"
 
 
 def upgrade() -> None:
