@@ -1,26 +1,21 @@
 """A converted figure is the sum of its parts, each recomputed from the facts that it names."""
 
-import html
 import io
-import re
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 
 import pytest
-from flask.testing import FlaskClient
 
 from entered import Entered, eur
 from finora import Finora, Partial, Scope
 from finora_core.insights.explain.model import Conversion, Direction, Figure
 from finora_core.kernel.amount import Amount
-from market.test_converted import RATES, TODAY
-from pages.conftest import app as app
-from pages.conftest import client as client
-from pages.conftest import opened as opened
-from pages.conftest import token as token
 
-MARCH, APRIL = date(2014, 3, 1), date(2014, 4, 1)
+# Rates are of all tenants: these days are of tests of conversion alone.
+RATES = b"Date,USD,JPY\n2014-02-27,1.37,139.95\n2014-03-31,1.3788,142.42\n2014-04-09,1.25,140\n"
+TODAY = date(2014, 4, 10)
+MARCH = date(2014, 3, 1)
 
 
 @pytest.fixture
@@ -104,16 +99,3 @@ def test_what_is_held_is_the_wallets_total(books: Finora, scope: Scope) -> None:
     in_yen = books.explain.converted(scope, Figure(asset="JPY", until=date.max), on=TODAY)
     dollars = next(part for part in in_yen.parts if part.amount.asset.id == "USD")
     assert len(dollars.rates) == 2 and reckoned(dollars) == dollars.converted
-
-
-def test_the_pages_figures_lead_to_it(books: Finora, client: FlaskClient) -> None:
-    shown = client.get(f"/reports?since={MARCH}&until={TODAY}&asset=all").text
-    links = [html.unescape(each) for each in re.findall(r'href="(/explain/converted[^"]+)"', shown)]
-    assert len(links) > 8 and 'href="#rates"' not in re.sub(
-        r"<tfoot>.*?</tfoot>", "", shown, flags=re.S
-    )
-    for each in links:
-        answer = client.get(each)
-        assert answer.status_code == 200, each
-    said = client.get(next(each for each in links if "category=Food&" in f"{each}&")).text
-    assert "1 EUR = 1.3788 USD" in said and "ecb" in said.lower()

@@ -12,11 +12,8 @@ from uuid import UUID
 import attrs
 
 from finora_core.kernel.amount import Amount
-from finora_core.kernel.asset import Asset
 from finora_core.kernel.outcome import Ok, Partial
 from finora_core.kernel.page import Page, checked_limit, decode_cursor, encode_cursor
-from finora_core.market.rates.model import RateTable
-from finora_core.market.rates.ports import Rates
 
 Item = TypeVar("Item")
 
@@ -68,19 +65,6 @@ def rate_day(day: date, until: date) -> date:
     """The day whose rate converts what moved on `day`: the last of its month, or of what is asked
     for, where that ends earlier. So a month is converted alike wherever it is shown."""
     return min(last_day(day), until)
-
-
-def table_of(rates: Rates, amounts: Iterable[Amount], to: Asset, days: Iterable[date]) -> RateTable:
-    """The rates that convert these amounts on these days; nothing is read where all are in `to`."""
-    others = {amount.asset.id for amount in amounts if amount and amount.asset != to}
-    return rates.table(others, to.id, sorted(set(days))) if others else RateTable({})
-
-
-def as_one(
-    rates: Rates, amounts: Sequence[Amount], to: Asset, on: date
-) -> Ok[Amount] | Partial[Amount]:
-    """The amounts as one in `to` at the rates of a day; what has none is a gap and not a zero."""
-    return table_of(rates, amounts, to, [on]).sum(amounts, to, on).outcome
 
 
 def without_rates(amount: Amount, assets: Iterable[str]) -> Ok[Amount] | Partial[Amount]:

@@ -15,7 +15,8 @@ from finora_core.insights.budgets.model import (
     figures_of,
 )
 from finora_core.insights.budgets.ports import BudgetsWork
-from finora_core.insights.model import rate_day, table_of
+from finora_core.insights.conversion import table_of
+from finora_core.insights.model import rate_day
 from finora_core.insights.wallet.model import Moved
 from finora_core.kernel.amount import Amount
 from finora_core.market.rates.ports import Rates

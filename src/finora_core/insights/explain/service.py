@@ -7,6 +7,7 @@ from uuid import UUID
 
 import attrs
 
+from finora_core.insights.conversion import table_of
 from finora_core.insights.explain.model import (
     By,
     Conversion,
@@ -18,7 +19,7 @@ from finora_core.insights.explain.model import (
     Sum,
 )
 from finora_core.insights.explain.ports import ExplainWork
-from finora_core.insights.model import rate_day, table_of
+from finora_core.insights.model import rate_day
 from finora_core.kernel.amount import Amount
 from finora_core.kernel.page import DEFAULT_LIMIT, checked_limit, decode_cursor, encode_cursor
 from finora_core.kernel.scope import Scope

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import attrs
 
+from finora_core.insights.conversion import table_of
 from finora_core.insights.goals.model import (
     TRAILING,
     Goal,
@@ -18,7 +19,6 @@ from finora_core.insights.goals.model import (
     shared_out,
 )
 from finora_core.insights.goals.ports import GoalsWork
-from finora_core.insights.model import table_of
 from finora_core.kernel.amount import Amount
 from finora_core.kernel.asset import Asset
 from finora_core.market.rates.model import RateTable, Sum

@@ -7,7 +7,8 @@ from itertools import groupby
 
 import attrs
 
-from finora_core.insights.model import as_one, last_day, months_before
+from finora_core.insights.conversion import as_one
+from finora_core.insights.model import last_day, months_before
 from finora_core.insights.wallet.model import (
     BadPeriod,
     DayFlows,
