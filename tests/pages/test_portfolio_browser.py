@@ -62,7 +62,9 @@ def test_the_course_is_drawn_and_told(
             expect(page.locator(".legend.course")).to_contain_text(
                 "2,505.00 EUR, some prices are old"
             )
-            expect(page.get_by_role("region", name="Holdings")).to_contain_text("Share of a boat")
+            expect(page.get_by_role("region", name="Every holding")).to_contain_text(
+                "Share of a boat"
+            )
             table = page.get_by_text("The same as a table").first
             table.click()
             expect(page.get_by_role("region", name="Value by day")).to_contain_text("no price")
