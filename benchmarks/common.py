@@ -20,6 +20,7 @@ sys.path.append(sys.path.pop(0))
 from http.client import HTTPConnection as HTTPConnection
 from http.client import HTTPException as HTTPException
 
+CARDS = Path(__file__).parents[1].parent / "shared" / "data" / "categorise"
 FIRST_DAY = date(2015, 1, 1)
 DAYS = 3_650
 LAST_DAY = FIRST_DAY + timedelta(DAYS - 1)
@@ -67,6 +68,22 @@ def lines(count: int, seed: int = 1) -> Iterator[Line]:
                 counterparty=chance.choice(shops),
             )
         yield line
+
+
+def cards(count: int) -> list[Line]:
+    """The lines of a council's card purchases, which lie in ../shared/data: one file after another
+    until there are so many, over the ten years."""
+    found = []
+    for path in sorted(CARDS.glob("birmingham-*.csv")):
+        with path.open(encoding="utf-8", errors="replace", newline="") as file:
+            for row in csv.DictReader(file):
+                cents = -int(row["ORIGINAL GROSS AMT"].replace(",", "").replace(".", ""))
+                found.append((row["MERCHANT NAME"], cents))
+    return [
+        Line(FIRST_DAY + timedelta(n * DAYS // count), found[n % len(found)][1],
+             found[n % len(found)][0], "")
+        for n in range(count)
+    ]  # fmt: skip
 
 
 def write_csv(path: Path, written: Iterable[Line]) -> None:

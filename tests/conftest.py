@@ -48,6 +48,8 @@ def settings() -> Iterator[Settings]:
         rate_limits="all=1000000/60",
         password_memory_kib=64,
         password_rounds=1,
+        # No test asks anybody outside.
+        ask_sources=False,
     )
     shutil.rmtree(folder, ignore_errors=True)
 

@@ -117,13 +117,13 @@ def errors_page() -> str:
 
 def settings_page() -> str:
     try:
-        from finora_adapters.settings import Settings
+        from finora_adapters.settings import Settings, variable
     except ModuleNotFoundError as error:
         if error.name != "finora_adapters.settings":
             raise
         raise NotYet("finora_adapters.settings does not exist yet: no docs/settings.md") from None
     rows = [
-        f"| `{_variable(name)}` | {_cell(_shown_type(field.annotation))} "
+        f"| `{variable(name)}` | {_cell(_shown_type(field.annotation))} "
         f"| {_cell(_shown_default(field))} | {_cell(field.description or '')} |"
         for name, field in Settings.model_fields.items()
     ]
@@ -139,12 +139,6 @@ def settings_page() -> str:
             "",
         ]
     )
-
-
-def _variable(name: str) -> str:
-    if name == "plugin_settings":
-        return "FINORA_PLUGIN_<NAME>_<FIELD>"
-    return f"FINORA_{name.upper()}"
 
 
 def settings_problems() -> list[Problem]:

@@ -13,6 +13,7 @@ from finora.commands import (
     backup,
     books,
     explain,
+    holdings,
     keys,
     mail,
     new_provider,
@@ -41,6 +42,7 @@ app.command("accounts")(books.accounts)
 app.command("records")(books.records)
 app.command("review")(review.review)
 app.command("wallet")(books.wallet)
+app.command("holdings")(holdings.holdings)
 app.command("explain")(explain.explain)
 app.command("export")(books.export)
 app.command("report")(reports.report)
@@ -58,6 +60,7 @@ app.command("data-provider")(serving.data_provider)
 app.command("worker")(serving.worker)
 app.add_typer(plans.budget, name="budget")
 app.add_typer(plans.goals, name="goals")
+app.add_typer(holdings.activity, name="activity")
 app.add_typer(serving.token, name="token")
 app.add_typer(serving.queue, name="queue")
 app.add_typer(admin.admin, name="admin")

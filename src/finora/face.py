@@ -48,6 +48,8 @@ from finora_core.market.assets.service import IdentityService
 from finora_core.market.prices.refresh import RefreshService
 from finora_core.market.prices.service import PriceService
 from finora_core.market.rates.service import RateService
+from finora_core.portfolio.days import HistoryService
+from finora_core.portfolio.service import PortfolioService
 from finora_core.records.imports import ImportService
 from finora_core.records.model import ImportRequest
 from finora_core.records.receipts.service import ReceiptService
@@ -85,6 +87,8 @@ class Finora:
         self.goals = services.get(GoalService)
         self.recurring = services.get(RecurringService)
         self.forecasts = services.get(ForecastService)
+        self.portfolio = services.get(PortfolioService)
+        self.portfolio_history = services.get(HistoryService)
         self.receipts = services.get(ReceiptService)
         self.explain = services.get(ExplainService)
         self.jobs = services.get(JobService)

@@ -1,7 +1,7 @@
 """The composition root: the only module that knows every concrete class."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from importlib.util import find_spec
@@ -47,13 +47,14 @@ from finora_adapters.postgres.outdated import PgOutdated
 from finora_adapters.postgres.secrets import PgKeyHolders
 from finora_adapters.postgres.signing import PgSigningKeys
 from finora_adapters.postgres.tenants import UPKEEP, PgTenants
+from finora_adapters.postgres.versions import PgVersions
 from finora_adapters.postgres.work import Limits, Postgres
 from finora_adapters.settings import Settings, check_production, production_problems, refusal
 from finora_adapters.signing import anchor_key, anchor_keys, verifies
 from finora_adapters.storage.anchors import FOLDER, DirectoryAnchors, S3Anchors
 from finora_adapters.storage.directory import DirectoryObjects
 from finora_adapters.storage.s3 import S3Objects
-from finora_adapters.upstream.sources import Sources, sources_of
+from finora_adapters.upstream.sources import PluginList, Sources, sources_of
 from finora_core.audit.ports import Anchors
 from finora_core.audit.service import AnchorService, Auditor, AuditService
 from finora_core.categories.approvals.service import ReviewService
@@ -102,6 +103,7 @@ from finora_core.jobs.model import Handler, Progress, Schedule, Subscription
 from finora_core.jobs.operators import OperatorService
 from finora_core.jobs.ports import Queue
 from finora_core.jobs.service import JobRunner, JobService, Scheduler
+from finora_core.jobs.watch import Watch
 from finora_core.kernel.breaker import Breaker
 from finora_core.kernel.clock import SystemClock
 from finora_core.kernel.errors import Unavailable
@@ -110,7 +112,9 @@ from finora_core.kernel.nonces import Nonces
 from finora_core.kernel.scope import Scope
 from finora_core.ledger.closing.service import ClosingService
 from finora_core.ledger.service import LedgerService
+from finora_core.mail.model import MailAddress
 from finora_core.mail.ports import Letters, Mailer
+from finora_core.manifest import InstalledPlugins, PluginState
 from finora_core.market import reactions as market_reactions
 from finora_core.market.assets.service import IdentityService
 from finora_core.market.prices.chain import IdentityChain, PriceChain, RateChain
@@ -121,6 +125,10 @@ from finora_core.market.provision.service import DataService
 from finora_core.market.rates.service import RateService
 from finora_core.notices import reactions as notices_reactions
 from finora_core.notices.service import NoticeService
+from finora_core.portfolio import reactions as portfolio_reactions
+from finora_core.portfolio.days import HistoryService
+from finora_core.portfolio.imports import BrokerFiles
+from finora_core.portfolio.service import PortfolioService
 from finora_core.records import reactions as records_reactions
 from finora_core.records.imports import ImportService
 from finora_core.records.receipts.service import ReceiptService
@@ -136,7 +144,11 @@ class NotDurable(Unavailable):
     code = "DATABASE_NOT_DURABLE"
 
 
-SCHEDULES: tuple[Schedule, ...] = (*jobs_reactions.SCHEDULES, *market_reactions.SCHEDULES)
+SCHEDULES: tuple[Schedule, ...] = (
+    *jobs_reactions.SCHEDULES,
+    *market_reactions.SCHEDULES,
+    *portfolio_reactions.SCHEDULES,
+)
 SUBSCRIPTIONS: tuple[Subscription, ...] = (
     *records_reactions.SUBSCRIPTIONS,
     *pipeline_reactions.SUBSCRIPTIONS,
@@ -146,6 +158,7 @@ SUBSCRIPTIONS: tuple[Subscription, ...] = (
     *notices_reactions.SUBSCRIPTIONS,
     *insights_reactions.SUBSCRIPTIONS,
     *market_reactions.SUBSCRIPTIONS,
+    *portfolio_reactions.SUBSCRIPTIONS,
     *(schedule.subscription for schedule in SCHEDULES),
 )
 
@@ -460,7 +473,11 @@ class Doors(Module):
     ) -> NoticeService:
         links, invitations = Links(tokens), Invitations(tokens)
         site = self.settings.site
-        return NoticeService(database.begin, mailer, letters, links, invitations, site, send)
+        to = self.settings.operator_email
+        operator = None if to is None else MailAddress(to)
+        return NoticeService(
+            database.begin, mailer, letters, links, invitations, site, send, operator
+        )
 
 
 @attrs.define(slots=False)  # injector writes to it
@@ -485,6 +502,11 @@ class Providers(Module):
 
             asker = Asker(connect(self.opened.redis_url))
         return sources_of(self.settings, plugins, SystemClock(), asker)
+
+    @singleton
+    @provider
+    def installed(self, plugins: Plugins, sources: Sources) -> InstalledPlugins:
+        return PluginList(plugins, sources)
 
     @singleton
     @provider
@@ -517,7 +539,9 @@ class Capabilities(Module):
     @provider
     def imports(self, database: Postgres, objects: Objects, plugins: Plugins) -> ImportService:
         lines, size = self.settings.import_max_lines, self.settings.import_max_mb << 20
-        return ImportService(database.begin, objects, plugins.statement_formats, lines, size)
+        brokers = BrokerFiles(database.begin, plugins.activity_formats)
+        statements = plugins.statement_formats
+        return ImportService(database.begin, objects, statements, brokers, lines, size)
 
     @singleton
     @provider
@@ -575,7 +599,7 @@ class Capabilities(Module):
         first = [name for name in self.settings.source_order.split(",") if name]
 
         def ordered(kind: str) -> list[DataSource]:
-            found = sources.by_kind[kind]
+            found = sources.by_kind[kind] if self.settings.ask_sources else {}
             named = [name for name in first if name in found]
             return [found[name] for name in (*named, *sorted(set(found) - set(named)))]
 
@@ -597,6 +621,16 @@ class Capabilities(Module):
     @provider
     def identities(self, database: Postgres) -> IdentityService:
         return IdentityService(database.begin)
+
+    @singleton
+    @provider
+    def portfolio(self, database: Postgres) -> PortfolioService:
+        return PortfolioService(database.begin)
+
+    @singleton
+    @provider
+    def portfolio_history(self, database: Postgres) -> HistoryService:
+        return HistoryService(database.begin, PgVersions(database).tenants)
 
     @singleton
     @provider
@@ -726,7 +760,9 @@ class Capabilities(Module):
         anchors: Anchors,
         anchoring: AnchorService,
         auditor: Auditor,
+        watch: Watch,
         market: ProviderOf[RefreshService],
+        history: HistoryService,
         upkeep: Scope,
     ) -> JobRunner:
         def audit() -> object:
@@ -741,6 +777,7 @@ class Capabilities(Module):
             anchoring.require,
             audit,
             PgOutdated(database, timedelta(hours=self.settings.replies_kept_h)).forget,
+            watch,
         )
         handlers |= {REWRAP: keys.rewrap, RESEAL: keys.reseal, ERASE: _erase(erasure)}
         handlers |= reports_reactions.handlers(reports)
@@ -750,6 +787,7 @@ class Capabilities(Module):
         )
         handlers |= market_reactions.handlers(market.get)
         handlers |= pipeline_reactions.handlers(pipeline) | rules_reactions.handlers(rules)
+        handlers |= portfolio_reactions.handlers(history)
         pauses = {each.job: each.pause_s for each in SUBSCRIPTIONS}
         limit_s = self.settings.job_limit_s
         return JobRunner(queue, PgSealer(database), handlers, limit_s, pauses)
@@ -758,6 +796,12 @@ class Capabilities(Module):
     @provider
     def scheduler(self, database: Postgres) -> Scheduler:
         return Scheduler(database.begin, SCHEDULES, periods_between)
+
+    @singleton
+    @provider
+    def watch(self, database: Postgres, queue: Queue) -> Watch:
+        many = self.settings.dead_letters_alarm
+        return Watch(database.begin, queue, SCHEDULES, periods_between, many)
 
     @singleton
     @provider
@@ -836,6 +880,18 @@ def open_database(settings: Settings, *, redis: bool = False) -> Opened:
         if engines is not None:
             engines.close()
         raise
+
+
+def installed_plugins(settings: Settings, *, tiers: bool = False) -> Sequence[PluginState]:
+    """Without a database; what other processes set aside is known where Redis is named."""
+    plugins, asker = load_plugins(), None
+    if settings.redis_url is not None:
+        from finora_adapters.redis.asking import Asker
+        from finora_adapters.redis.client import connect
+
+        asker = Asker(connect(settings.redis_url.get_secret_value()))
+    sources = sources_of(settings, plugins, SystemClock(), asker)
+    return PluginList(plugins, sources, tiers).list()
 
 
 def migrate_database(settings: Settings) -> str:

@@ -15,6 +15,7 @@ from finora_core import plugins as contract
 from finora_core.manifest import HOOKS, BadManifest, Manifest, find_manifest, read_manifest
 from finora_core.plugins import (
     KINDS,
+    ActivityFormat,
     EmbeddingsProvider,
     LanguageModelProvider,
     Provider,
@@ -41,6 +42,8 @@ class PluginInfo:
     sources: tuple[Provides, ...] = ()
     """What it says of the sources that it reaches."""
     reason: str | None
+    own: bool = False
+    """Whether it came with Finora."""
 
     @property
     def works(self) -> bool:
@@ -60,6 +63,7 @@ class Plugins:
     """What the installed plugins provide, and how each of them fared."""
 
     statement_formats: Mapping[str, StatementFormat]
+    activity_formats: Mapping[str, ActivityFormat]
     language_models: Mapping[str, LanguageModelProvider]
     embeddings: Mapping[str, EmbeddingsProvider]
     sources: Mapping[str, Mapping[str, Source]]
@@ -79,6 +83,7 @@ class _Kind:
 
 _KINDS = (
     _Kind("statement_formats", "statement format", ("recognises", "layout", "read")),
+    _Kind("activity_formats", "activity format", ("recognises", "read")),
     _Kind("language_models", "language model"),
     _Kind("embeddings", "embedding"),
     _Kind("prices", "price provider"),
@@ -134,10 +139,12 @@ def load_plugins(points: Iterable[EntryPoint] | None = None) -> Plugins:
                 provides=() if reason else provides,
                 sources=sources,
                 reason=reason,
+                own=point.value.startswith(OWN),
             )
         )
     return Plugins(
         statement_formats=every["statement_formats"],
+        activity_formats=every["activity_formats"],
         language_models=every["language_models"],
         embeddings=every["embeddings"],
         sources={

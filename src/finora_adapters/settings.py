@@ -23,7 +23,7 @@ from finora_adapters.auth.urls import is_loopback, is_safe
 from finora_adapters.mail.server import SmtpServer, check_jmap
 from finora_adapters.plugins import installed, manifest_of
 from finora_core.kernel.errors import Invalid
-from finora_core.mail.model import BadAddress, Sender
+from finora_core.mail.model import BadAddress, MailAddress, Sender
 from finora_core.manifest import BadManifest
 
 PREFIX = "FINORA_"
@@ -285,6 +285,14 @@ class Settings(BaseModel):
         description="Whom letters come from, and what they call this installation: "
         "Acme Money <post@acme.example>.",
     )
+    operator_email: str | None = Field(
+        None,
+        description="Who is written to, once a day while it lasts, when dead letters pile up or a "
+        "schedule is silent.",
+    )
+    dead_letters_alarm: int = Field(
+        100, ge=1, le=1_000_000, description="So many dead letters are a fault."
+    )
     mail_smtp_url: SecretStr | None = Field(
         None,
         description="Mail server: smtp://user:password@host:587 with STARTTLS, or smtps://. "
@@ -345,6 +353,11 @@ class Settings(BaseModel):
         le=10**6,
         description="Most US dollars that requests to providers may cost in one hour, by what "
         "their manifests say; 0 for no limit.",
+    )
+    ask_sources: bool = Field(
+        True,
+        description="Whether sources of prices, rates and identities are asked at all. Without, "
+        "nothing is asked of anybody outside, and prices come from files.",
     )
     source_order: str = Field(
         "",
@@ -409,6 +422,16 @@ class Settings(BaseModel):
         try:
             if value is not None:
                 Sender.read(value)
+        except BadAddress as error:
+            raise ValueError(error.message) from None
+        return value
+
+    @field_validator("operator_email")
+    @classmethod
+    def _an_address(cls, value: str | None) -> str | None:
+        try:
+            if value is not None:
+                MailAddress(value)
         except BadAddress as error:
             raise ValueError(error.message) from None
         return value
@@ -496,6 +519,11 @@ def oidc_clients(value: SecretStr | None) -> tuple[OidcClient, ...]:
 def _key(text: str) -> None:
     if not re.fullmatch("[0-9a-fA-F]{64}", text):
         raise ValueError("a key of Ed25519 is written as 64 hexadecimal digits")
+
+
+def variable(name: str) -> str:
+    """What a setting is called in the environment."""
+    return f"{PLUGIN_PREFIX}<NAME>_<FIELD>" if name == "plugin_settings" else PREFIX + name.upper()
 
 
 def sizes(text: str) -> dict[str, int]:

@@ -7,14 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Protocol
 
 import attrs
 
 from finora_core.plugins import CONTRACT_VERSION, KINDS, Credential, Limit, Provides
 
 MANIFEST = "finora-plugin.toml"
-HOOKS = ("statement_formats", "language_models", "embeddings", *KINDS)
+HOOKS = ("statement_formats", "activity_formats", "language_models", "embeddings", *KINDS)
 """What a plugin can be of: each is a hook, `register_<kind>`."""
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
 _HOST = re.compile(r"(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}")
@@ -41,6 +41,44 @@ class Manifest:
     def sources(self) -> frozenset[tuple[str, str]]:
         """Kind and name of everything that reaches outside."""
         return frozenset((kind, each.name) for each in self.provides for kind in each.kinds)
+
+
+@attrs.frozen(kw_only=True)
+class SourceState:
+    """One source as it fares."""
+
+    declared: Provides
+    unset: tuple[str, ...]
+    """Fields of credentials that are not set."""
+    aside: str | None
+    """Why it is not asked any more, of late."""
+    tier: str | None = None
+    """What the conformance kit makes of it; None where that is unknown."""
+
+
+@attrs.frozen(kw_only=True)
+class PluginState:
+    """One installed plugin as it fares."""
+
+    name: str
+    package: str
+    version: str
+    trust: Literal["built_in", "in_process"]
+    """Whether it came with Finora; what did not runs in its process all the same."""
+    provides: tuple[str, ...]
+    """What it registered, in words."""
+    sources: tuple[SourceState, ...]
+    reason: str | None
+    """Why it was set aside when it was loaded."""
+
+    @property
+    def works(self) -> bool:
+        return self.reason is None
+
+
+class InstalledPlugins(Protocol):
+    def list(self) -> Sequence[PluginState]:
+        """All of them, those that were set aside too."""
 
 
 def find_manifest(module: str) -> Path:

@@ -172,6 +172,71 @@ def register_statement_formats(register: Callable[[StatementFormat], None]) -> N
     """Call `register` once for each statement format."""
 
 
+# --- broker files --------------------------------------------------------------------------------
+
+
+ActivityName = Literal[
+        "buy", "sell", "deposit", "withdraw", "transfer_in", "transfer_out", "swap_in", "swap_out",
+        "fee", "tax", "reward", "interest", "dividend", "airdrop", "opening_balance", "unknown",
+    ]  # fmt: skip
+"""What an activity is."""
+
+
+@attrs.frozen(kw_only=True)
+class ActivityLine:
+    """What a broker says happened to a holding. Numbers are plain decimals, signed as the holding
+    saw them; the host's gate reads them, and rounds money to its units."""
+
+    place: int
+    """As a StatementLine's."""
+    kind: ActivityName
+    at: datetime
+    """With its zone; midnight UTC of a day that has no time."""
+    asset: str
+    """`EUR`, `isin:IE00BK5BQT80`, `ticker:VWCE.DE`, `crypto:BTC`, or `own:` and the name of a thing
+    of the person's own. Empty is the money of the account, where the file does not say which."""
+    quantity: str = "0"
+    price: str | None = None
+    """Of one whole, in whole units of `quote`."""
+    quote: str | None = None
+    counter: tuple[str, str] | None = None
+    """Amount and asset of the other leg, before fees and taxes."""
+    net: tuple[str, str] | None = None
+    """The same after fees and taxes, where the file has that: the host adds them."""
+    fee: tuple[str, str] | None = None
+    """Positive where it was paid."""
+    tax: tuple[str, str] | None = None
+    shares: str | None = None
+    """What a dividend was paid on."""
+    external_id: str | None = None
+    """The broker's own, where it stays."""
+    note: str = ""
+    raw: object = None
+
+
+class ActivityFormat(Protocol):
+    """One format of files that brokers write. Stateless, as a StatementFormat."""
+
+    name: ClassVar[str]
+    """Stable, lower case. The source of its activities."""
+    institution: ClassVar[str]
+    """Whose files these are: an id of the catalogue, or `manual` where anybody writes them."""
+    settles: ClassVar[bool]
+    """Whether it tells of all money of the account. Else the money of a trade is nobody's balance:
+    it would be below zero for ever."""
+
+    def recognises(self, head: bytes, filename: str) -> int:
+        """As a StatementFormat's."""
+
+    def read(self, file: BinaryIO) -> Iterator[ActivityLine | FaultyLine]:
+        """The file's activities, in any order. Raises StatementRefused."""
+
+
+@hookspec
+def register_activity_formats(register: Callable[[ActivityFormat], None]) -> None:
+    """Call `register` once for each format of broker files."""
+
+
 # --- models --------------------------------------------------------------------------------------
 
 

@@ -44,16 +44,20 @@ from finora_core.insights.wallet.service import WalletService
 from finora_core.jobs.operators import OperatorService
 from finora_core.jobs.ports import Queue
 from finora_core.jobs.service import JobService
+from finora_core.jobs.watch import Watch
 from finora_core.kernel.clock import SystemClock
 from finora_core.kernel.nonces import Nonces
 from finora_core.kernel.scope import Scope
 from finora_core.ledger.closing.service import ClosingService
 from finora_core.ledger.service import LedgerService
+from finora_core.manifest import InstalledPlugins
 from finora_core.market.assets.service import IdentityService
 from finora_core.market.prices.refresh import RefreshService
 from finora_core.market.prices.service import PriceService
 from finora_core.market.provision.service import DataService
 from finora_core.market.rates.service import RateService
+from finora_core.portfolio.days import HistoryService
+from finora_core.portfolio.service import PortfolioService
 from finora_core.records.imports import MAX_PREVIEW, ImportService
 from finora_core.records.receipts.service import ReceiptService
 from finora_core.records.service import RecordService
@@ -81,6 +85,7 @@ def build(
     opened = opened.telling(cache.publish)
     get = compose(settings, opened).get
     queue: Queue = get(Queue)  # type: ignore[type-abstract]  # its key in the container
+    plugins: InstalledPlugins = get(InstalledPlugins)  # type: ignore[type-abstract]  # as above
     services = Services(
         ledger=get(LedgerService),
         records=get(RecordService),
@@ -92,6 +97,7 @@ def build(
         wallet=get(WalletService),
         reports=get(ReportService),
         rates=get(RateService),
+        plugins=plugins,
         prices=get(PriceService),
         market=lambda: get(RefreshService),
         assets=get(IdentityService),
@@ -101,6 +107,8 @@ def build(
         goals=get(GoalService),
         recurring=get(RecurringService),
         forecasts=get(ForecastService),
+        portfolio=get(PortfolioService),
+        portfolio_history=get(HistoryService),
         receipts=get(ReceiptService),
         explain=get(ExplainService),
         jobs=get(JobService),
@@ -137,7 +145,10 @@ def build(
     health = Health(
         needed={"database": database, "schema": schema},
         wanted={"redis": redis},
-        extra={"storage": lambda: next(iter(objects.pages()), None)},
+        extra={
+            "storage": lambda: next(iter(objects.pages()), None),
+            "jobs": lambda: get(Watch).require(get(Scope)),
+        },
         stores={
             "books": opened.database.engine.dialect.name,
             "files": "directory" if settings.storage_s3_bucket is None else "s3",

@@ -32,11 +32,14 @@ from finora_core.jobs.ports import Queue
 from finora_core.jobs.service import JobService
 from finora_core.ledger.closing.service import ClosingService
 from finora_core.ledger.service import LedgerService
+from finora_core.manifest import InstalledPlugins
 from finora_core.market.assets.service import IdentityService
 from finora_core.market.prices.refresh import RefreshService
 from finora_core.market.prices.service import PriceService
 from finora_core.market.provision.service import DataService
 from finora_core.market.rates.service import RateService
+from finora_core.portfolio.days import HistoryService
+from finora_core.portfolio.service import PortfolioService
 from finora_core.records.imports import ImportService
 from finora_core.records.receipts.service import ReceiptService
 from finora_core.records.service import RecordService
@@ -55,6 +58,7 @@ class Services:
     wallet: WalletService
     reports: ReportService
     rates: RateService
+    plugins: InstalledPlugins
     prices: PriceService
     market: Callable[[], RefreshService]
     """Asked for when it is needed, since it needs sources."""
@@ -65,6 +69,8 @@ class Services:
     goals: GoalService
     recurring: RecurringService
     forecasts: ForecastService
+    portfolio: PortfolioService
+    portfolio_history: HistoryService
     receipts: ReceiptService
     explain: ExplainService
     jobs: JobService

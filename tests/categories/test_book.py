@@ -2,7 +2,7 @@
 
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -25,6 +25,7 @@ from finora_core.categories.rules.conditions import (
 from finora_core.categories.rules.model import Rule, RuleBook
 from finora_core.categories.rules.patterns import MAX_NODES, Pattern
 from finora_core.kernel.ids import new_id
+from finora_core.records.model import Part
 
 EUR = currency("EUR")
 FACTS = RecordFacts(
@@ -54,7 +55,71 @@ def to(category: str) -> dict[str, object]:
     return {"op": "set", "field": "category", "value": category}
 
 
-@pytest.mark.spec("S3-18", partial=True)
+LOOKS = st.sampled_from(["description", "note", "merchant", "category", "tags", "account"])
+TESTS = st.one_of(
+    st.builds(
+        lambda field, value: {"field": field, "op": "contains", "value": value},
+        LOOKS, st.sampled_from(["a", "food", "trip", "new"]),
+    ),
+    st.just({"field": "amount", "op": "lt", "value": "0"}),
+    st.just({"field": "date", "op": "equals", "value": "2026-01"}),
+    st.just({"all": []}),
+)  # fmt: skip
+ACTIONS = st.one_of(
+    st.sampled_from(["Food", "Fun:Film", ""]).map(to),
+    st.sampled_from(["note", "merchant", "description"]).map(
+        lambda field: {"op": "set", "field": field, "value": f"new {field}"}
+    ),
+    st.just({"op": "append", "field": "note", "value": "!"}),
+    st.just({"op": "add_tags", "value": ["a"]}),
+    st.just({"op": "clear_tags"}),
+    st.just({"op": "skip_review"}),
+    st.just(
+        {"op": "split", "value": [
+            {"category": "P", "method": "percent", "value": "30"},
+            {"category": "R", "method": "remainder"}]}
+    ),
+)  # fmt: skip
+
+
+@pytest.mark.spec("S3-19", partial=True)
+@given(
+    drawn=st.lists(
+        st.tuples(TESTS, st.lists(ACTIONS, min_size=1, max_size=3), st.booleans()),
+        min_size=1, max_size=16,
+    ),
+    locked=st.sets(st.sampled_from(["category", "note", "tags", "merchant"])),
+    booked=st.booleans(),
+    split=st.booleans(),
+)  # fmt: skip
+def test_what_a_book_does_not_look_at_changes_nothing(
+    drawn: Sequence[tuple[object, Sequence[object], bool]],
+    locked: set[str],
+    booked: bool,
+    split: bool,
+) -> None:
+    book = RuleBook.of(
+        rule(condition, *does, continues=goes, priority=place)
+        for place, (condition, does, goes) in enumerate(drawn)
+    )
+    parts = (Part("A", Amount(-34, EUR)), Part("B", Amount(-12_00, EUR)))
+    facts = attrs.evolve(
+        FACTS, locked=frozenset(locked), booked=booked, parts=parts if split else (),
+        category="" if split else FACTS.category,
+    )  # fmt: skip
+    unseen = RecordFacts(
+        id=UUID(int=0), account="", account_id=UUID(int=0), on_date=date.min,
+        amount=Amount(0, EUR), description="",
+    )  # fmt: skip
+
+    def seen(names: Iterable[str]) -> RecordFacts:
+        return attrs.evolve(unseen, **{name: getattr(facts, name) for name in names})
+
+    matching = book.matching(View(seen(book.asks)))
+    assert book.effect(seen(book.touches), matching) == book.apply(facts)
+
+
+@pytest.mark.spec("S3-18")
 @pytest.mark.parametrize(
     ("field", "op", "value", "holds"),
     [

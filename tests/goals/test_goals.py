@@ -96,9 +96,9 @@ def test_a_goal_has_the_shares_of_its_accounts(finora: Finora, scope: Scope, gir
 
 def test_what_has_no_rate_is_partial(finora: Finora, scope: Scope) -> None:
     dollars = Entered.into(finora, scope, "Dollars", "USD")
-    dollars.add("2026-04-01", "5.00", asset="USD")
+    dollars.add("2026-04-01", "5.000", asset="KWD")
     boat = make(finora, scope, Share(dollars.id, 100))
-    assert boat.current == Partial(eur("0.00"), "no rate for USD")
+    assert boat.current == Partial(eur("0.00"), "no rate for KWD on 2026-04-10")
 
 
 @pytest.mark.parametrize("percent", [0, 101, -1])

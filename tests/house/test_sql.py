@@ -28,6 +28,7 @@ LISTED = {
     ("finora_adapters/postgres/outdated.py", "statement"): "of the source: no request reaches it",
     ("finora_adapters/postgres/migrate.py", "role"): "of access.py",
     ("finora_adapters/postgres/migrate.py", "_before(revision)"): "a name of our own migrations",
+    ("finora_adapters/postgres/rules.py", "_COLUMNS[name][0]"): "of the columns beside it",
     (
         "finora_adapters/postgres/records.py",
         "condition",

@@ -120,7 +120,7 @@ def test_without_categories_nothing_is_asked(database: Postgres, scope: Scope) -
 # --- what leaves ---------------------------------------------------------------------------------
 
 
-@pytest.mark.spec("S3-25", partial=True)
+@pytest.mark.spec("S3-25")
 def test_what_is_sent_holds_nothing_of_people(
     database: Postgres, scope: Scope, caplog: pytest.LogCaptureFixture, admin: Engine
 ) -> None:

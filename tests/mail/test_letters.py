@@ -34,6 +34,9 @@ VALUES = {
     "spent": "400.00 EUR",
     "available": "500.00 EUR",
     "since": "2026-11-01",
+    "task": "records.import <b>",
+    "reason": "INTERNAL",
+    "said": "there are 120 dead letters & <more>",
     "way": "SMTP through mail.example.com:587",
 }  # fmt: skip
 ABOUT = UUID(int=7)

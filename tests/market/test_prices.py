@@ -281,7 +281,7 @@ def test_a_history_is_mended_by_facts_beside_its_own(
                 scope, file, source="yahoo", asset=share.id, quote="SEK", repair=repair
             )
 
-    assert taken(False).prices.added == 16  # type: ignore[attr-defined]  # a TakenIn
+    assert taken(False).prices.added == 16  # type: ignore[attr-defined]  # it is TakenIn
     tried = finora.prices.repair(scope, share.id, "SEK", source="yahoo", dry_run=True)
     [fix] = tried.fixes
     assert (fix.fault, fix.at) == (Fault.SPLIT, midnight(date(2023, 5, 22)))
@@ -299,7 +299,7 @@ def test_a_history_is_mended_by_facts_beside_its_own(
     # is mended again.
     assert finora.prices.repair(scope, share.id, "SEK", source="yahoo").fixes == ()
     again = taken(True)
-    assert len(again.mended.fixes) == 1  # type: ignore[attr-defined]  # a TakenIn
+    assert len(again.mended.fixes) == 1  # type: ignore[attr-defined]  # it is TakenIn
     assert finora.prices.list(scope, share.id, since=day, until=day).items[0].value == kept[0].value
 
 

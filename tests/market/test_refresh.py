@@ -178,7 +178,7 @@ def test_a_tenant_asks_for_its_prices_and_its_caches_are_old_from_then_on(
         rates=RateChain([]), identities=IdentityChain([]), now=lambda: NOW,
     )  # fmt: skip
     result = service.update(scope, {"source": "one"}, lambda *done: None)
-    assert result["priced"] == 1 and result["sources"] == {"one": {"ok": 1}}  # type: ignore[index]  # a dict
+    assert result["priced"] == 1 and result["sources"] == {"one": {"ok": 1}}  # type: ignore[index]  # it is one
     with admin.connect() as connection:
         assert connection.scalar(version, {"t": scope.tenant_id}) > before
         kinds = connection.scalars(

@@ -28,6 +28,7 @@ PAGES = [
     "/goals",
     "/recurring",
     "/forecast",
+    "/portfolio",
     "/rules",
     "/rules/new",
     "/review",
@@ -247,7 +248,9 @@ def test_the_queue_is_worked_off_by_keys(served: Served, visitor: Visitor, own: 
     page.keyboard.press("r")
     expect(done).to_contain_text("the rule is made")
     page.keyboard.press("u")
-    expect(done).to_contain_text("judged again")
+    expect(page.locator("#queue > li:focus")).to_contain_text("it is as it was")
+    expect(page.locator("#said")).to_contain_text("it is as it was")
+    expect(done).to_have_count(0)
     page.keyboard.press("o")
     page.keyboard.press("Escape")
     expect(page.locator("#queue > li:focus")).to_have_count(1)

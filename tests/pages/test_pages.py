@@ -31,6 +31,7 @@ PAGES = (
     "/goals",
     "/recurring",
     "/forecast",
+    "/portfolio",
     "/rules",
     "/rules/new",
     "/review",

@@ -4,6 +4,7 @@ import re
 from datetime import date
 from uuid import UUID, uuid4
 
+import attrs
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -79,14 +80,22 @@ def test_a_suggestion_is_approved_and_taken_back(
     path = f"/review/{waiting[0]}"
     none = send(client, f"{path}/approve")
     assert none.status_code == 409 and "override it with one" in none.text
-    send(client, f"{path}/override", category="Snacks")
-    back = send(client, f"{path}/back")
-    assert back.status_code == 200 and "judged again" in back.text
-    finora.run_jobs()
-    assert finora.records.get(scope, waiting[0]).status is not Status.OVERRIDDEN
-    approved = send(client, f"{path}/approve")
-    assert approved.status_code == 200 and "Approved." in approved.text
-    assert finora.records.get(scope, waiting[0]).status is Status.APPROVED
+    before = client.get("/review").text
+    was = finora.records.get(scope, waiting[0])
+    said = send(client, f"{path}/override", category="Snacks", seen=str(was.decisions))
+    assert f'name="before" value="{was.decisions}"' in said.text
+    # With the rule made of it, too: one step back is to where it waited.
+    seen = str(finora.records.get(scope, waiting[0]).decisions)
+    again = {"seen": seen, "before": str(was.decisions), "make_rule": "1"}
+    assert "Take back" in send(client, f"{path}/override", category="Snacks", **again).text
+    back = send(client, f"{path}/back", before=str(was.decisions))
+    assert back.status_code == 200 and "it is as it was" in back.text and "waiting" in back.text
+    now = finora.records.get(scope, waiting[0])
+    assert attrs.evolve(now, decisions=was.decisions, flow=was.flow) == was
+    shown = client.get("/review").text
+    assert words(shown) == words(before)
+    assert not re.search(r"[A-Z]+_[A-Z]+", words(shown))
+    assert send(client, f"{path}/back", before=str(was.decisions)).status_code == 409
 
 
 def test_without_script_one_comes_back_to_the_queue(
@@ -103,7 +112,8 @@ def test_all_that_are_ticked_are_approved(
     finora: Finora, scope: Scope, client: FlaskClient, waiting: list[UUID]
 ) -> None:
     finora.records.categorise(scope, waiting[0], "Snacks")
-    send(client, f"/review/{waiting[0]}/back")
+    finora.records.unlock(scope, waiting[0], ("category",))
+    finora.pipeline.reprocess(scope, ids=[waiting[0]])
     finora.run_jobs()
     data = {"id": [str(each) for each in waiting[:2]]}
     shown = client.post("/review/bulk", data=data, headers=OURS)

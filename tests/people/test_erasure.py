@@ -51,6 +51,15 @@ insert into finora.budget_alert (tenant_id, budget_id, since, level, units, avai
 select tenant_id, id, cast(:d as date), 80, 80, 100 from finora.budget, mine
 where tenant_id = cast(:t as uuid)
 """).bindparams(d=DAY)
+ROLLED = text("""
+with mine as (select set_config('finora.tenant', :t, true)),
+made as (
+  insert into finora.portfolio_history (tenant_id, base, built_through, loads, rates)
+  select cast(:t as uuid), 'EUR', cast(:d as date), 0, 0 from mine)
+insert into finora.portfolio_day (tenant_id, scope, scope_id, base, day, units, cost, realised,
+  holdings, priced, stale, costless)
+select cast(:t as uuid), 'user', '', 'EUR', cast(:d as date), 1, 1, 0, 1, 1, 0, 0 from mine
+""").bindparams(d=DAY)
 CHANGED = text("""
 with mine as (select set_config('finora.tenant', :t, true))
 insert into finora.rule_change (tenant_id, run_id, record_id, field, rule_id, before, after, kind)
@@ -142,6 +151,7 @@ def fill(caller: Caller, tenant: UUID, word: str) -> None:
     caller.get("/wallet/summary", tenant=tenant)
     plans(caller, tenant, one, word)
     ruled(caller, tenant, one, word)
+    holding(caller, tenant, word)
     caller.good("PATCH", "/review/settings", {"similar_auto": 9_300}, tenant=tenant)
     caller.good("POST", "/records/reprocess", {"text": word}, tenant=tenant)
     caller.good("POST", "/closings", {"through": "1999-12-31"}, tenant=tenant)
@@ -167,6 +177,23 @@ def plans(caller: Caller, tenant: UUID, account: str, word: str) -> None:
                 tenant=tenant)  # fmt: skip
 
 
+def holding(caller: Caller, tenant: UUID, word: str) -> None:
+    """An account at an institution, a thing of one's own in it, seen, priced, and corrected."""
+    account = caller.good("POST", "/portfolio/accounts", {"name": word}, tenant=tenant)["id"]
+    own = caller.good("POST", "/own-assets", {"name": word}, tenant=tenant)
+    bought = {"account_id": account, "asset": own["asset"], "kind": "buy", "quantity": "1",
+              "at": f"{DAY}T12:00:00Z", "price": "5", "quote": "EUR", "note": word}  # fmt: skip
+    made = caller.good("POST", "/activities", bought, tenant=tenant)
+    caller.good("PATCH", f"/activities/{made['id']}", bought | {"quantity": "2"}, tenant=tenant)
+    counted = {"account_id": account, "asset": own["asset"], "included": True}
+    caller.good("POST", "/holdings/inclusion", counted, tenant=tenant)
+    caller.good("POST", f"/own-assets/{own['id']}/prices", {"value": "6", "reason": word},
+                tenant=tenant)  # fmt: skip
+    seen = {"account_id": account, "quantity": {"amount": "2", "asset": own["asset"]},
+            "at": f"{DAY}T13:00:00Z"}  # fmt: skip
+    caller.good("POST", "/observations", seen, tenant=tenant)
+
+
 def ruled(caller: Caller, tenant: UUID, account: str, word: str) -> None:
     """A group, a rule, a run that waits, and a split."""
     caller.good("POST", "/rules/groups", {"name": word}, tenant=tenant)
@@ -185,6 +212,7 @@ def worked(admin: Engine, tenant: UUID) -> None:
     with admin.begin() as connection:
         connection.execute(ALERTED, {"t": str(tenant)})
         connection.execute(CHANGED, {"t": str(tenant)})
+        connection.execute(ROLLED, {"t": str(tenant)})
 
 
 def modelled(finora: Finora, scope: Scope, word: str) -> None:

@@ -32,7 +32,7 @@ def refused(code: str, act: object, *args: object, **given: object) -> None:
     assert refusal.value.code == code
 
 
-@pytest.mark.spec("S3-36", partial=True)
+@pytest.mark.spec("S3-36")
 def test_a_receipt_is_put_to_a_record_listed_read_and_taken_off(
     finora: Finora, scope: Scope, giro: Entered
 ) -> None:

@@ -108,6 +108,12 @@ def test_records_are_listed_by_date_and_filtered(
     assert found(least=Amount.parse("-5.00", EUR)) == [3, 1]
     assert found(most=Amount.parse("-5.00", EUR)) == [2]
     assert found(status=Status.RECEIVED, source="manual") == [3, 2, 1]
+    enter(4, "-4.00", "Out", category="food:out")
+    enter(5, "-5.00", "Foodie", category="foodie")
+    assert found(category="food") == [3]
+    assert found(category="food", below=True) == [4, 3]
+    assert found(category="food:out", below=True) == [4]
+    assert 4 not in found(category="", below=True)
 
 
 def test_paging_shows_every_record_once(finora: Finora, scope: Scope, enter: Enter) -> None:

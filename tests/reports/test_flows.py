@@ -12,7 +12,7 @@ from sqlalchemy import Engine, text
 
 from finora import AccountKind, Amount, Finora, NewRecord, RecordChange, Scope, currency
 from finora_core.insights.explain.model import Direction, Figure
-from finora_core.insights.reports.model import last_day
+from finora_core.insights.model import last_day
 from finora_core.records.model import Part, SplitStands
 
 EUR = currency("EUR")

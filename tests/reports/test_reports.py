@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 
 from finora import AccountKind, Amount, Finora, NewRecord, Posting, RecordChange, Scope, currency
-from finora_core.insights.reports.model import ProfitLoss, last_day, months_of, prefixes
+from finora_core.insights.model import last_day
+from finora_core.insights.reports.model import ProfitLoss, months_of, prefixes
 from finora_core.insights.wallet.model import BadPeriod
 from finora_core.kernel.plain import canonical, to_plain
 from finora_core.ledger.closing.model import ClosingNotFound

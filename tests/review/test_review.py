@@ -7,7 +7,7 @@ import attrs
 import pytest
 from sqlalchemy import Engine, text
 
-from finora import Amount, Finora, Record, RecordFilter, Refusal, Scope, currency
+from finora import Amount, Finora, Record, RecordChange, RecordFilter, Refusal, Scope, currency
 from finora_adapters.postgres.work import Postgres
 from finora_core.categories.approvals.model import BulkAction, Proposal
 from finora_core.categories.pipeline.model import Guess
@@ -353,3 +353,92 @@ def test_the_report_says_by_week_and_source_what_people_made_of_it(
     assert finora.review.accuracy(scope, date(2020, 1, 1), date(2020, 2, 1)) == []
     with pytest.raises(Refusal):
         finora.review.accuracy(scope, date(2020, 1, 1), date(2019, 1, 1))
+
+
+def state(finora: Finora, scope: Scope, record: Record) -> tuple[object, ...]:
+    """All that a decision changes, and the last reason."""
+    now = finora.records.get(scope, record.id)
+    trace = finora.records.detail(scope, record.id).reasoning_trace
+    last = trace[-1] if trace else None
+    said = last and attrs.evolve(last, number=0, decided_at=None)
+    return attrs.evolve(now, decisions=0, flow=None), said
+
+
+@pytest.mark.spec("S3-30", partial=True)
+def test_a_decision_is_taken_back_to_the_state_before_it(
+    finora: Finora, scope: Scope, enter: Enter, process: Process
+) -> None:
+    """Suggested, sure, unknown, divided or decided before; other fields stay as they are by now."""
+    suggested, sure, nothing = enter("a"), enter("b", day=2), enter("c", day=3)
+    process(similar=hints(a=8_200, b=9_500))
+    review, records = finora.review, finora.records
+    cent = Amount(-1, sure.amount.asset)
+    acts = {
+        "approve": lambda r: review.approve(scope, r.id),
+        "override": lambda r: review.override(scope, r.id, "Else"),
+        "divide": lambda r: records.split(
+            scope, r.id, [Part("X", cent), Part("Y", r.amount - cent)]
+        ),
+        "categorise": lambda r: records.categorise(scope, r.id, "Mine"),
+    }
+    for record in (suggested, sure, nothing):
+        for name, act in acts.items():
+            if name == "approve" and record is nothing:
+                continue
+            was = state(finora, scope, record)
+            act(record)
+            assert state(finora, scope, record) != was
+            back = review.take_back(scope, record.id)
+            assert state(finora, scope, record) == was, name
+            trace = records.detail(scope, record.id).reasoning_trace
+            assert trace[-2].rationale == "TAKEN_BACK" and trace[-2].decided_by == scope.user_id
+            assert [each.number for each in trace] == list(range(1, back.decisions + 1))
+    # A person's word that another follows: one step, or all of one's own.
+    first = records.get(scope, nothing.id).decisions
+    clean = state(finora, scope, nothing)
+    review.override(scope, nothing.id, "One")
+    one = state(finora, scope, nothing)
+    review.override(scope, nothing.id, "Two", seen=first + 1)
+    review.take_back(scope, nothing.id)
+    assert state(finora, scope, nothing) == one
+    # What else was set since stays.
+    records.change(scope, nothing.id, RecordChange(note="mine"))
+    with pytest.raises(Refusal) as refusal:
+        review.take_back(scope, nothing.id, before=first)
+    assert refusal.value.code == "CHANGED_SINCE"  # what was taken back lies between
+    review.take_back(scope, nothing.id)
+    now, said = state(finora, scope, nothing)
+    assert isinstance(now, Record) and isinstance(clean[0], Record)
+    assert (now.note, now.status, now.category, said) == ("mine", Status.NEEDS_REVIEW, "", clean[1])
+    assert "note" in now.locked and "category" not in now.locked
+
+
+def test_what_somebody_else_said_is_not_taken_back(
+    finora: Finora, scope: Scope, colleague: Scope, enter: Enter, process: Process
+) -> None:
+    record = enter("a")
+    process(similar=hints(a=8_200))
+    for act in (lambda: None, lambda: finora.review.approve(colleague, record.id)):
+        act()
+        with pytest.raises(Refusal) as refusal:
+            finora.review.take_back(scope, record.id)
+        assert refusal.value.code == "CHANGED_SINCE"
+    finora.review.take_back(colleague, record.id)
+    finora.review.approve(scope, record.id)
+    finora.closings.close(scope, record.on_date)
+    with pytest.raises(Refusal) as refusal:
+        finora.review.take_back(scope, record.id)
+    assert refusal.value.code == "PERIOD_CLOSED"
+
+
+def test_of_two_who_take_back_one_does(
+    finora: Finora, scope: Scope, enter: Enter, process: Process
+) -> None:
+    record = enter("a")
+    process(similar=hints(a=8_200))
+    finora.review.approve(scope, record.id)
+    found = together(*[lambda: finora.review.take_back(scope, record.id)] * 4)
+    assert [getattr(each, "code", each) for each in errors(found)] == ["CHANGED_SINCE"] * 3
+    [week] = [each for each in finora.review.accuracy(
+        scope, date(2020, 1, 1), date(2029, 12, 31)) if each.source == "similar"]  # fmt: skip
+    assert (week.decided, week.reviewed) == (1, 0)

@@ -337,6 +337,7 @@ def test_money_is_whole_units_of_one_domain_and_nothing_is_a_float(catalogue: Ca
     assert {name for name, kind in kinds.items() if kind == "finora.rate"} == {
         "entry.rate",
         "fx_rate.value",
+        "own_price.value",
         "price.value",
         "price_action.value",
     }

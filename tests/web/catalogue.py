@@ -257,6 +257,34 @@ class World:
         return str(self.api.post("/goals", body)["id"])
 
     @cached_property
+    def portfolio_account_id(self) -> str:
+        return str(self.api.post("/portfolio/accounts", {"name": self.word})["id"])
+
+    def holding(self, asset: str, **more: Any) -> dict[str, Any]:
+        return {"account_id": self.portfolio_account_id, "asset": asset, **more}
+
+    def activity(self, **more: Any) -> dict[str, Any]:
+        at = f"{DAY}T12:00:00Z"
+        return self.holding("EUR", kind="deposit", quantity="9.00", at=at) | more
+
+    @cached_property
+    def activity_id(self) -> str:
+        return str(self.api.post("/activities", self.activity())["id"])
+
+    @cached_property
+    def wrong_activity(self) -> str:
+        """What is ended is not ended again: of each way to end one, one."""
+        return str(self.api.post("/activities", self.activity())["id"])
+
+    @cached_property
+    def spare_activity(self) -> str:
+        return str(self.api.post("/activities", self.activity())["id"])
+
+    @cached_property
+    def own_id(self) -> str:
+        return str(self.api.post("/own-assets", {"name": self.word})["id"])
+
+    @cached_property
     def recurring_id(self) -> str:
         """Of payments of the last three months: older ones are forgotten."""
         merchant = f"{self.word} gym"
@@ -597,11 +625,13 @@ REQUESTS: dict[str, Callable[[World], dict[str, Any]]] = {
                                     ask_model=False, separate_duties=False),
     "approve_record": _body(seen=0),
     "override_record": _body(category="c", note="n", seen=0, make_rule=True),
+    "take_back_record": _body(before=0),
     "bulk_records": lambda w: {"body": {"action": "override", "ids": [w.record_id],
                                         "category": "c", "note": "n"}},
     "reprocess_record": _body(dry_run=True),
     "reprocess_records": lambda w: {"body": {
-        "account_id": w.account_id, "dry_run": True, **_DAYS, "category": "c", "merchant": "m",
+        "account_id": w.account_id, "dry_run": True, **_DAYS, "category": "c", "below": True,
+        "merchant": "m",
         "tag": "t", "text": "x", "asset": "EUR", "least": "-5.00", "most": "5.00",
         "status": "needs_review", "source": "csv", "bank_state": "booked", "least_confidence": 0,
         "most_confidence": 9000, "with_void": True}},
@@ -638,10 +668,41 @@ REQUESTS: dict[str, Callable[[World], dict[str, Any]]] = {
         "name": "Ship", "target": euros("8.00"), "by": "2098-01-31",
         "shares": [{"account_id": w.second_account, "percent": 20}]}},
     "delete_goal": _nothing,
+    "list_institutions": _nothing,
+    "list_portfolio_accounts": _nothing,
+    "open_portfolio_account": _body(name="Depot", institution="degiro", type="brokerage"),
+    "change_portfolio_account": _body(hidden=True),
+    "list_activities": lambda w: {"query": {
+        "account_id": w.portfolio_account_id, "asset": "EUR", "kind": "deposit", "limit": "10",
+        "since": f"{DAY}T00:00:00Z", "until": "2099-01-31T00:00:00Z", "ended": "true"}},
+    "add_activity": lambda w: {"body": w.activity(
+        kind="buy", asset="USD", price="0.5", quote="EUR", counter=euros("-4.50"),
+        note="n", external_id=f"x-{uuid4()}", settled=True, fee=euros("1.00"),
+        tax=euros("1.00"))},
+    "get_activity": _nothing,
+    "correct_activity": lambda w: {"body": w.activity(
+        kind="buy", asset="USD", price="0.5", quote="EUR", counter=euros("-4.50"), note="n",
+        external_id=f"x-{uuid4()}", settled=True, fee=euros("1.00"), tax=euros("1.00"))},
+    "delete_activity": _nothing,
+    "list_holdings": lambda w: {"query": {
+        "at": "2099-01-31T00:00:00Z", "to": "EUR", "account_id": w.portfolio_account_id}},
+    "include_holding": lambda w: {"body": w.holding("EUR", included=False)},
+    "get_balance_at": lambda w: {"query": w.holding("EUR", at=f"{DAY}T00:00:00Z")},
+    "list_portfolio_days": lambda w: {"query": {
+        **_DAYS, "account_id": w.portfolio_account_id, "institution": "manual"}},
+    "list_observations": lambda w: {"query": w.holding("EUR")},
+    "add_observation": lambda w: {"body": {
+        "account_id": w.portfolio_account_id, "quantity": euros("99.00"),
+        "at": datetime.now(UTC).isoformat(timespec="microseconds"), "source": "screenshot"}},
+    "list_own_assets": _nothing,
+    "add_own_asset": lambda w: {"body": {"name": f"boat {uuid4()}", "quote": "EUR"}},
+    "list_own_prices": _nothing,
+    "set_own_price": _body(value="100.50", at=f"{DAY}T00:00:00Z", quote="EUR", reason="seen"),
     "list_recurring": _query(due_until="2099-01-31", ignored="true"),
     "judge_recurring": _body(verdict="confirmed"),
     "forecast_cashflow": _query(days="28"),
     "explain_figure": _query(asset="EUR", until=DAY),
+    "explain_converted": _query(asset="EUR", until=DAY, on=DAY),
     "explain_entry": _nothing,
     "list_jobs": _query(state="waiting"),
     "get_job": _nothing,
@@ -693,6 +754,7 @@ REQUESTS: dict[str, Callable[[World], dict[str, Any]]] = {
     "list_rates": _query(base="EUR", quote="USD", **_DAYS),
     "convert_amount": _query(amount="1.00", asset="EUR", to="EUR", on=DAY),
     "import_rates": lambda w: {"content": b"Date,USD\n1997-01-31,1.1\n"},
+    "list_plugins": _nothing,
     "list_prices": _query(asset="EUR"),
     "convert_by_prices": _query(amount="1.00", asset="EUR", to="EUR", at=f"{DAY}T00:00:00Z"),
     "convert_many_by_prices": _body(
@@ -727,7 +789,11 @@ SAMPLES: dict[tuple[str, str], str] = {
         "account_id", "entry_id", "record_id", "import_id", "job_id", "file_id", "token_id",
         "credential_id", "session_id", "identity_id", "invite_id", "other", "user_id",
         "address_id", "report_id", "budget_id", "goal_id", "recurring_id", "receipt_id",
-        "rule_id", "group_id", "run_id",
+        "rule_id", "group_id", "run_id", "portfolio_account_id", "activity_id", "own_id",
+    )},
+    **{(name, "account_id"): "portfolio_account_id" for name in (
+        "list_activities", "add_activity", "correct_activity", "list_holdings", "include_holding",
+        "get_balance_at", "list_portfolio_days", "list_observations", "add_observation",
     )},
     ("", "account"): "account_id",
     ("", "budgetId"): "budget_id",
@@ -736,6 +802,8 @@ SAMPLES: dict[tuple[str, str], str] = {
     ("dismiss_job", "job_id"): "refused_job",
     ("upload_file", "file_id"): "announced_file",
     ("bulk_records", "id"): "record_id",
+    ("correct_activity", "activity_id"): "wrong_activity",
+    ("delete_activity", "activity_id"): "spare_activity",
     ("detach_receipt", "receipt_id"): "attached_receipt",
     ("change_role", "user_id"): "member",
     ("remove_member", "user_id"): "member",

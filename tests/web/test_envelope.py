@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import attrs
 import pytest
 from flask import Flask
+from sqlalchemy import Engine, text
 
 from finora_core.kernel.errors import Refusal
 from finora_web.app import Shell, create_app
@@ -77,10 +78,15 @@ def test_a_request_keeps_its_id_or_gets_one(api: Api) -> None:
     assert one != two
 
 
-def test_a_request_id_goes_with_the_job(api: Api) -> None:
+@pytest.mark.spec("S3-6")
+def test_a_request_id_goes_with_the_job_and_the_event(api: Api, admin: Engine) -> None:
     headers = {"X-Request-Id": "upload-1", "Content-Type": "application/octet-stream"}
     taken = api.ask("POST", "/imports", raw=b"Date,Amount\n", headers=headers).json["data"]
     assert api.get(f"/jobs/{taken['job_id']}")["request_id"] == "upload-1"
+    query = text("select request_id from finora.event where payload ->> 'import' = :import")
+    with admin.connect() as connection:
+        told = connection.scalars(query, {"import": taken["import_id"]}).all()
+    assert told == ["upload-1"]
 
 
 @attrs.frozen

@@ -60,7 +60,10 @@ def test_all_is_well(fresh: Flask) -> None:
     for path in ("/ready", "/readyz"):
         assert probe(fresh, path) == (200, {"status": "ok", "checks": checks})
     status, body = probe(fresh, "/health/deep")
-    assert (status, body["checks"]) == (200, checks | {"redis": "ok", "storage": "ok"})
+    assert (status, body["checks"]) == (
+        200,
+        checks | {"redis": "ok", "storage": "ok", "jobs": "ok"},
+    )
 
 
 @pytest.mark.spec("S2-55", partial=True)

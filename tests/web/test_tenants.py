@@ -108,7 +108,7 @@ def secrets_of(world: World) -> list[str]:
 
 
 @pytest.mark.spec("S3-2")
-@pytest.mark.spec("S2-6", partial=True)
+@pytest.mark.spec("S2-6")
 @pytest.mark.invariant("I-36")
 @pytest.mark.invariant("T-01")
 def test_no_id_of_another_is_there_by_any_parameter(

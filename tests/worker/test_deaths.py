@@ -36,6 +36,7 @@ def test_a_worker_killed_at_any_point_of_a_job_is_made_up_for(
     assert [row.attempts for row in load.rows().values()] == [attempts]
 
 
+@pytest.mark.spec("S0-30", partial=True)
 @pytest.mark.invariant("F-02")
 @pytest.mark.invariant("F-03")
 @pytest.mark.invariant("I-22")
@@ -97,6 +98,7 @@ def test_a_worker_that_stood_still_meets_the_fence_and_works_on(load: Load, star
     assert stalled.lives
 
 
+@pytest.mark.spec("S0-30")
 @pytest.mark.invariant("F-05")
 @pytest.mark.invariant("I-21")
 @pytest.mark.invariant("I-22")

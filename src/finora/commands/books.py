@@ -62,7 +62,10 @@ def records(
     since: Day = None,
     until: Day = None,
     text: Annotated[str | None, typer.Option(help="Part of description or counterparty.")] = None,
-    category: Annotated[str | None, typer.Option(help="Exactly this category.")] = None,
+    category: Annotated[str | None, typer.Option(help="This category.")] = None,
+    below: Annotated[
+        bool, typer.Option("--below", help="With --category: and all that is below it.")
+    ] = False,
     least: Annotated[
         str | None, typer.Option(help="Smallest amount; money out is below 0.")
     ] = None,
@@ -94,6 +97,7 @@ def records(
             until=until.date() if until else None,
             text=text,
             category=category,
+            below=below,
         )
         found, more = _pages(finora, scope, wanted, cursor, limit, every)
     if as_json:

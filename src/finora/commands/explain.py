@@ -1,6 +1,6 @@
 """`finora explain`: what a figure is the sum of."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -21,6 +21,10 @@ def explain(
     ] = None,
     category: Annotated[str | None, typer.Option(help="With all that is below it.")] = None,
     exactly: Annotated[bool, typer.Option(help="Without what is below the category.")] = False,
+    converted: Annotated[
+        bool,
+        typer.Option("--converted", help="All assets as one in --asset, by dated rates."),
+    ] = False,
     limit: Annotated[int, typer.Option(help="How many parts, at most 1000.")] = 50,
     cursor: Annotated[str | None, typer.Option(help="Where the page before ended.")] = None,
     data: Data = None,
@@ -55,6 +59,12 @@ def explain(
             category=category,
             exactly=exactly,
         )
+        if converted:
+            today = datetime.now(UTC).date()
+            day = None if until else today
+            told = finora.explain.converted(scope, figure, on=day, cursor=cursor, limit=limit)
+            _conversions(told, as_json)
+            return
         found = finora.explain.explain(scope, figure, cursor=cursor, limit=limit)
     if as_json:
         put({"explanation": to_plain(found)})
@@ -65,6 +75,34 @@ def explain(
     ]
     table((found.by.value, "postings", "amount", "entry"), rows, right={1, 2})
     say(f"{found.amount} from {found.postings} postings")
+    if found.next:
+        say(f"more: --cursor {found.next}")
+
+
+def _conversions(found: Any, as_json: bool) -> None:
+    from finora_core.kernel.plain import to_plain
+
+    if as_json:
+        put({"converted": to_plain(found)})
+        return
+    rows = [
+        (
+            part.figure.since.isoformat()[:7] if part.figure.since else "",
+            part.figure.category or "",
+            str(part.amount),
+            "; ".join(
+                f"1 {rate.base} = {rate.value} {rate.quote} ({rate.source}, {rate.on_date}, "
+                f"revision {rate.revision})"
+                for rate in part.rates
+            ),
+            str(part.missing) if part.converted is None else str(part.converted),
+        )
+        for part in found.parts
+    ]
+    table(("month", "category", "amount", "rate", "converted"), rows, right={2, 4})
+    say(f"{found.amount} in all")
+    for each in found.missing:
+        say(f"without what has {each}")
     if found.next:
         say(f"more: --cursor {found.next}")
 

@@ -21,6 +21,9 @@ def review(
     rule: Annotated[
         bool, typer.Option("--rule", help="With --override: make it a rule for the merchant.")
     ] = False,
+    take_back: Annotated[
+        UUID | None, typer.Option(metavar="ID", help="Undo what you decided about it last.")
+    ] = None,
     again: Annotated[
         bool, typer.Option(help="Look again at every record that no person decided about.")
     ] = False,
@@ -37,6 +40,7 @@ def review(
     Example: finora review
              finora review --approve 0197... --approve 0198...
              finora review --override 0197... --category Household:Rent
+             finora review --take-back 0197...
     """
     if (override is None) != (category is None):
         raise typer.BadParameter("--override and --category go together")
@@ -46,6 +50,8 @@ def review(
             finora.review.approve(scope, record_id)
         if override is not None:
             finora.review.override(scope, override, category or "", note=note, make_rule=rule)
+        if take_back is not None:
+            finora.review.take_back(scope, take_back)
         told: dict[str, Any] = {}
         if again:
             _, job_id = finora.pipeline.reprocess(scope, dry_run=dry_run)

@@ -1,11 +1,14 @@
 """`finora demo`, `migrate`, `doctor`, `plugins`: running it."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from finora.commands.common import AsJson, Data, books, put, refusals, say, screen, settings_of
+
+if TYPE_CHECKING:
+    from finora_core.manifest import SourceState
 
 
 def demo(
@@ -79,18 +82,26 @@ def doctor(data: Data = None, as_json: AsJson = False) -> None:
         raise typer.Exit(1)
 
 
-def plugins(data: Data = None, as_json: AsJson = False) -> None:
+def plugins(
+    tiers: Annotated[
+        bool, typer.Option("--tiers", help="Run the conformance kit on what packages ship.")
+    ] = False,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
     """List the plugins.
 
-    What each provides, and which were set aside for what reason.
+    What each provides and reaches, what its sources need, and which were set
+    aside for what reason.
 
     \b
     Example: finora plugins --json
     """
-    from finora_adapters.plugins import load_plugins
+    from finora_adapters.compose import installed_plugins
     from finora_core.kernel.plain import to_plain
 
-    found = load_plugins().found
+    with refusals(as_json):
+        found = installed_plugins(settings_of(data), tiers=tiers)
     if as_json:
         put({"plugins": [{**_fields(to_plain(plugin)), "works": plugin.works} for plugin in found]})
         return
@@ -98,8 +109,23 @@ def plugins(data: Data = None, as_json: AsJson = False) -> None:
         say(f"{plugin.name} ({plugin.package} {plugin.version})")
         for provided in plugin.provides:
             say(f"  {provided}")
+        for source in plugin.sources:
+            say(f"  source {source.declared.name}: {_said(source)}")
         if plugin.reason:
             say(f"  set aside: {plugin.reason}")
+
+
+def _said(source: "SourceState") -> str:
+    declared = source.declared
+    said = [", ".join(declared.hosts)]
+    said += [f"{each.requests} requests in {each.seconds} s" for each in declared.limits]
+    for each in declared.credentials:
+        if each.field in source.unset:
+            name = f"FINORA_PLUGIN_{declared.name}_{each.field}".upper()
+            said.append(f"{'needs' if each.required else 'takes'} {name}")
+    said += [source.tier] if source.tier else []
+    said += [f"set aside: {source.aside}"] if source.aside else []
+    return "; ".join(said)
 
 
 def _fields(plain: object) -> dict[str, object]:

@@ -35,7 +35,7 @@ EVERY = "true"
 # The database says when, and in which transaction, a row was written; its writer cannot.
 _STAMPS = frozenset({
     "tx", "recorded_at", "opened_at", "created_at", "taken_at", "paused_at", "first_used_at",
-    "erased_at", "decided_at",
+    "erased_at", "decided_at", "built_at",
 })  # fmt: skip
 
 _READ_ADD = "select, insert"
@@ -121,6 +121,15 @@ _RUNTIME_GRANTS = {
     "model_use": "select, insert, update (state, model, tokens_in, tokens_out, cost_micros, "
     "settled_at)",
     "embedding": _READ_ADD,
+    "portfolio_account": "select, insert, update (hidden)",
+    "activity": _READ_ADD,
+    "activity_end": _READ_ADD,
+    "holding_choice": "select, insert, update (included)",
+    "holding_observation": _READ_ADD,
+    "own_asset": _READ_ADD,
+    "own_price": _READ_ADD,
+    "portfolio_day": "select, insert, delete",
+    "portfolio_history": "select, insert, delete, update (built_through, loads, rates)",
 }
 _CONTROL_GRANTS = {
     "schema_state": "select",

@@ -59,6 +59,13 @@ EXPORTED: Mapping[str, frozenset[str]] = {
     "goal": frozenset(),
     "goal_share": frozenset(),
     "recurring_verdict": frozenset(),
+    "portfolio_account": frozenset(),
+    "activity": frozenset(),
+    "activity_end": frozenset(),
+    "holding_choice": frozenset(),
+    "holding_observation": frozenset(),
+    "own_asset": frozenset(),
+    "own_price": frozenset(),
     "event": frozenset({"tx"}),
     "job": frozenset({"error", "epoch", "lease_until", "announced_at"}),
 }
@@ -69,6 +76,8 @@ KEPT_BACK: Mapping[str, str] = {
     "seal": "the chain over events, which proves something only beside the anchors",
     "total": "sums of postings, which are here",
     "version": "a counter",
+    "portfolio_day": "figures made of activities and prices, which are here",
+    "portfolio_history": "how far those figures are made",
     "embedding": "numbers made of texts of records, which are here",
     "period": "schedules, which no person has",
 }

@@ -22,13 +22,19 @@ from finora_core.records.model import (
 # their sizes: see functions.py.
 _APPEND = text("""
 insert into finora.decision (tenant_id, record_id, number, source, verdict, category, confidence,
-  rationale, rule_id, neighbours, model, note, decided_by)
+  rationale, rule_id, neighbours, model, note, decided_by, was)
 select :tenant, g.record, r.decisions + g.step, g.source, g.verdict, g.category, g.confidence,
-  g.rationale, g.rule, g.neighbours, g.model, g.note, g.person
+  g.rationale, g.rule, g.neighbours, g.model, g.note, g.person,
+  case when g.verdict in ('approved', 'overridden') then jsonb_build_object(
+    'status', r.status, 'suggested', r.suggested, 'confidence', r.confidence, 'locked', r.locked,
+    'reviewed_at', r.reviewed_at, 'decision', r.decisions, 'entry', r.entry_id, 'label', (
+      select max(l.number) from finora.label l
+      where l.tenant_id = :tenant and l.entry_id = r.entry_id)) end
 from jsonb_to_recordset(cast(:rows as jsonb)) as g (record uuid, step int, source text,
   verdict text, category text, confidence int, rationale text, rule uuid, neighbours jsonb,
   model text, note text, person uuid)
-cross join lateral (select decisions from finora.record r
+cross join lateral (select r.decisions, r.status, r.suggested, r.confidence, r.locked,
+    r.reviewed_at, r.entry_id from finora.record r
   where r.tenant_id = :tenant and r.id = g.record offset 0) r
 """)
 # Parts come before their label.
@@ -69,10 +75,67 @@ from jsonb_to_recordset(cast(:rows as jsonb)) as g (record uuid, status text, su
   confidence int, steps int)
 where r.tenant_id = :tenant and r.id = g.record
 """)
+# Taking back: the label that was there is said again, by whom it was said; a link that somebody
+# made since stays. The person's step, and the one that holds again, are the trace's next two.
+_WAS = text("""
+select d.was from finora.decision d
+join finora.record r on r.tenant_id = d.tenant_id and r.id = d.record_id
+where d.tenant_id = :tenant and d.record_id = :record and d.number = :before + 1
+  and d.was ->> 'entry' = r.entry_id::text
+""")
+_BACK_PARTS = text("""
+insert into finora.label_part (tenant_id, entry_id, number, part, category, units)
+select :tenant, p.entry_id, l.number + 1, p.part, p.category, p.units
+from finora.label_part p
+cross join lateral (select max(number) as number from finora.label l
+  where l.tenant_id = :tenant and l.entry_id = p.entry_id) l
+where p.tenant_id = :tenant and p.entry_id = :entry and p.number = :label and l.number > :label
+""")
+_BACK_LABEL = text("""
+insert into finora.label (tenant_id, entry_id, number, category, flow, source, set_by, rule_id)
+select :tenant, l.entry_id, l.number + 1, coalesce(w.category, ''), l.flow,
+  coalesce(w.source, 'human'), coalesce(w.set_by, :by), w.rule_id
+from (select * from finora.label where tenant_id = :tenant and entry_id = :entry
+  order by number desc limit 1) l
+left join finora.label w on w.tenant_id = :tenant and w.entry_id = :entry and w.number = :label
+where l.number > :label
+""")
+_BACK_SAID = text("""
+insert into finora.decision (tenant_id, record_id, number, source, verdict, category, confidence,
+  rationale, decided_by)
+select :tenant, r.id, r.decisions + 1, 'human', 'none', '', 0, 'TAKEN_BACK', :by
+from finora.record r where r.tenant_id = :tenant and r.id = :record
+""")
+_BACK_AGAIN = text("""
+insert into finora.decision (tenant_id, record_id, number, source, verdict, category, confidence,
+  rationale, rule_id, neighbours, model, note, decided_by, was)
+select :tenant, r.id, r.decisions + 2, d.source, d.verdict, d.category, d.confidence, d.rationale,
+  d.rule_id, d.neighbours, d.model, d.note, d.decided_by, d.was
+from finora.record r join finora.decision d on d.tenant_id = :tenant and d.record_id = r.id
+  and d.number = :last
+where r.tenant_id = :tenant and r.id = :record
+""")
+_BACK_MOVE = text("""
+update finora.record r set status = w.status, suggested = w.suggested, confidence = w.confidence,
+  reviewed_at = w.reviewed_at,
+  decisions = r.decisions + case when :last = 0 then 1 else 2 end,
+  locked = case when 'category' = any(string_to_array(w.locked, ',')) then r.locked
+    else array_to_string(array_remove(string_to_array(r.locked, ','), 'category'), ',') end
+from jsonb_to_record(cast(:was as jsonb)) as w (status text, suggested text, confidence smallint,
+  locked text, reviewed_at timestamptz)
+where r.tenant_id = :tenant and r.id = :record
+""")
 _OF = text("""
 select source, verdict, category, confidence, rationale, rule_id, neighbours, model, note, number,
   decided_by, decided_at
 from finora.decision where tenant_id = :tenant and record_id = :record order by number
+""")
+_LAST = text("""
+select d.source, d.verdict, d.category, d.confidence, d.rationale, d.rule_id, d.neighbours, d.model,
+  d.note, d.number, d.decided_by, d.decided_at, r.id as record_id
+from finora.record r join finora.decision d on d.tenant_id = :tenant and d.record_id = r.id
+  and d.number = r.decisions
+where r.tenant_id = :tenant and r.id = any(cast(:ids as uuid[]))
 """)
 _BARRED = text("""
 select r.id from finora.record r
@@ -124,6 +187,22 @@ class PgDecisions:
         self._run(_LABEL, labels, by=self.person)
         self._run(_MOVE, moves)
 
+    def take_back(self, record_id: UUID, before: int) -> bool:
+        asked = {"tenant": self.tenant_id, "record": record_id, "before": before}
+        was = self.connection.scalar(_WAS, asked)
+        if was is None:
+            return False
+        given = asked | {
+            "entry": was["entry"],
+            "label": was["label"] or 0,
+            "last": was["decision"],
+            "by": self.person,
+        }
+        for statement in (_BACK_PARTS, _BACK_LABEL, _BACK_SAID, _BACK_AGAIN):
+            self.connection.execute(statement, given)
+        self.connection.execute(_BACK_MOVE, given | {"was": json.dumps(was)})
+        return True
+
     def _step(self, record_id: UUID, step: int, said: Decision) -> dict[str, object]:
         person = said.decided_by or self.person
         return {
@@ -143,17 +222,12 @@ class PgDecisions:
 
     def of(self, record_id: UUID) -> Sequence[Decision]:
         rows = self.connection.execute(_OF, {"tenant": self.tenant_id, "record": record_id})
-        return [
-            Decision(
-                **dict(row._mapping)
-                | {
-                    "source": DecisionSource(row.source),
-                    "verdict": DecisionVerdict(row.verdict),
-                    "neighbours": tuple(UUID(each) for each in row.neighbours or ()),
-                }
-            )
-            for row in rows
-        ]
+        return [_decision(dict(row._mapping)) for row in rows]
+
+    def last(self, ids: Collection[UUID]) -> Mapping[UUID, Decision]:
+        rows = self.connection.execute(_LAST, {"tenant": self.tenant_id, "ids": list(ids)})
+        found = (dict(row._mapping) for row in rows)
+        return {row.pop("record_id"): _decision(row) for row in found}
 
     def barred(self, person: UUID, ids: Collection[UUID]) -> Set[UUID]:
         if not self.settings().separate_duties:
@@ -186,6 +260,17 @@ class PgDecisions:
         if rows:
             values = {"tenant": self.tenant_id, "rows": json.dumps(rows)} | more
             self.connection.execute(statement, values)
+
+
+def _decision(row: dict[str, Any]) -> Decision:
+    return Decision(
+        **row
+        | {
+            "source": DecisionSource(row["source"]),
+            "verdict": DecisionVerdict(row["verdict"]),
+            "neighbours": tuple(UUID(each) for each in row["neighbours"] or ()),
+        }
+    )
 
 
 def _label(ruling: Ruling) -> dict[str, object]:

@@ -15,6 +15,7 @@ from finora_core.kernel.amount import BadAmount
 from finora_core.kernel.errors import Refusal, Unavailable
 from finora_core.kernel.work import Contended
 from finora_core.ledger import model as ledger
+from finora_core.portfolio import model as portfolio
 from finora_core.records import model as records
 
 
@@ -68,6 +69,9 @@ _BY_NAME: dict[str, Callable[[str], Refusal]] = {
     "label_part_label_fkey": records.BadSplit,
     "rule_rule_group_fkey": rules.GroupNotFound,
     "rule_group_tenant_id_name_key": rules.GroupExists,
+    "activity_end_pkey": portfolio.ActivityEnded,
+    "activity_tenant_id_account_id_source_external_id_key": portfolio.ActivityExists,
+    "portfolio_account_tenant_id_institution_name_key": ledger.AccountExists,
     "entry_pkey": ledger.EntryExists,
     "posting_pkey": ledger.EntryExists,
     "money_units_check": BadAmount,
@@ -104,6 +108,9 @@ _SAID = {
     "rule_rule_group_fkey": "there is no such group, or there are rules in it",
     "rule_group_tenant_id_name_key": "a group of this name exists",
     "BAD_REVERSAL": "a reversal is its original's mirror image, at its date, and never reversed",
+    "activity_end_pkey": "the activity was corrected or deleted before",
+    "activity_tenant_id_account_id_source_external_id_key": "the account has this activity already",
+    "portfolio_account_tenant_id_institution_name_key": "an account of this name is there already",
     "entry_pkey": "an entry with this id was posted before",
     "posting_pkey": "an entry with this id was posted before",
     "money_units_check": "the amount, or a balance with it, is larger than the ledger can hold",

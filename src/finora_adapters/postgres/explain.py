@@ -161,6 +161,10 @@ class PgExplained:
         parts = tuple(Part(name, self.assets.amount(n, asset)) for name, n in row.parts or ())
         return Said(**{**row._mapping, "parts": parts})
 
+    def every_asset(self) -> Sequence[str]:
+        query = text("select distinct asset from finora.total where tenant_id = :tenant order by 1")
+        return self.connection.scalars(query, {"tenant": self.tenant_id}).all()
+
     def amount(self, units: int, asset: str) -> Amount:
         return self.assets.amount(units, asset)
 

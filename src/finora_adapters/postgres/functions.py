@@ -11,6 +11,8 @@ DOMAINS = (
     f"create domain {SCHEMA}.money_units as numeric "
     "check (value = trunc(value) and value > -1e78 and value < 1e78)",
     f"create domain {SCHEMA}.rate as numeric check (value > 0 and value < 'Infinity'::numeric)",
+    f"create domain {SCHEMA}.unit_price as numeric "
+    "check (value >= 0 and value < 'Infinity'::numeric)",
 )
 
 _SAFE = f"set search_path = {SCHEMA}, pg_temp"
@@ -518,7 +520,8 @@ FUNCTIONS = (
 _FACTS = ("entry", "posting", "hold", "hold_end", "label", "label_part", "event", "seal",
           "sighting", "observation", "revision", "asset", "opening", "decision", "fx_rate",
           "closing", "price", "price_pair", "price_load", "price_absence", "price_action",
-          "asset_identity", "asset_name", "asset_verdict")  # fmt: skip
+          "asset_identity", "asset_name", "asset_verdict",
+          "activity", "activity_end", "holding_observation", "own_price")  # fmt: skip
 
 
 def _trigger(name: str, when: str, table: str, body: str, function: str) -> str:

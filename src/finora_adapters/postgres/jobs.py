@@ -14,6 +14,7 @@ from finora_adapters.postgres.access import CONTROL
 from finora_adapters.postgres.events import Control
 from finora_core.jobs.model import (
     Claimed,
+    DeadJob,
     Failure,
     Job,
     JobNotFound,
@@ -215,6 +216,15 @@ class PgPeriods:
         row = self.connection.execute(query, values).first()
         return None if row is None else (row[0], row[1])
 
+    def before(self, schedule: str, due_at: datetime) -> datetime | None:
+        query = text(
+            "select max(due_at) from finora.period "
+            "where tenant_id = :tenant and schedule = :schedule and due_at < :due"
+        )
+        values = {"tenant": self.tenant_id, "schedule": schedule, "due": due_at}
+        found: datetime | None = self.connection.scalar(query, values)
+        return found
+
     def take(self, schedule: str, due_at: datetime, job_id: UUID) -> bool:
         statement = text(
             "insert into finora.period (tenant_id, schedule, due_at, job_id) "
@@ -291,6 +301,11 @@ from (
   where state in ('waiting', 'running', 'dead')
   union all select queue, true, null, null from finora.paused_queue
 ) q group by queue order by queue
+""")
+_DIED = text("""
+select tenant_id, id, user_id, name, coalesce(reason, '') as reason, finished_at from finora.job
+where state = 'dead' and finished_at >= :since and finished_at < :until and user_id is not null
+  and queue <> 'mail' order by finished_at, id
 """)
 _MINE = "where tenant_id = :tenant and id = :job and epoch = :epoch and state = 'running'"
 # Not for update: a job's transaction that refers to its row does not keep it from being renewed.
@@ -393,6 +408,11 @@ class PgQueue:
     def status(self) -> Sequence[QueueStatus]:
         with self.database.control() as connection:
             return [QueueStatus(**row) for row in connection.execute(_STATUS).mappings()]
+
+    def died(self, since: datetime, until: datetime) -> Sequence[DeadJob]:
+        with self.database.control() as connection:
+            rows = connection.execute(_DIED, {"since": since, "until": until}).mappings()
+            return [DeadJob(**row) for row in rows]
 
     def _change(self, statement: Any, job: Claimed, **values: object) -> bool:
         mine = {"tenant": job.tenant_id, "job": job.id, "epoch": job.epoch}

@@ -12,7 +12,8 @@ from finora_core.identity.sessions.model import IDLE_LASTS, KEPT_AFTER
 MONEY = (
     "open_account", "post_entry", "reverse_entry", "import_statement", "create_record",
     "change_record", "delete_record", "categorise_record", "split_record",
-    "unlock_record", "link_transfer",
+    "unlock_record", "link_transfer", "add_activity", "correct_activity", "delete_activity",
+    "add_observation",
 )  # fmt: skip
 """Routes that write books: done again after a year, one of them would count twice."""
 

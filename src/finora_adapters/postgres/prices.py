@@ -413,7 +413,8 @@ def _price(row: Any) -> Price:
     return Price(
         asset=asset,
         quote=quote,
-        at=at,
+        # The driver's zone is another object: comparing two of them asks both for their offsets.
+        at=at.astimezone(UTC),
         value=value,
         source=source,
         granularity=_KINDS[granularity],

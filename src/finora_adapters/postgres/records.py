@@ -306,11 +306,15 @@ def conditions_of(wanted: RecordFilter) -> tuple[list[str], dict[str, Any]]:
     ask("r.on_date >= :since", since=wanted.since)
     ask("r.on_date <= :until", until=wanted.until)
     ask(
-        "(coalesce(l.category, '') = :category or exists (select from finora.label_part s "
-        "where s.tenant_id = r.tenant_id and s.entry_id = r.entry_id and s.number = l.number "
-        "and s.category = :category))",
+        "(coalesce(l.category, '') = :category or starts_with(l.category, cast(:below as text)) "
+        "or exists (select from finora.label_part s where s.tenant_id = r.tenant_id "
+        "and s.entry_id = r.entry_id and s.number = l.number and (s.category = :category "
+        "or starts_with(s.category, cast(:below as text)))))",
         category=wanted.category,
     )
+    if wanted.category is not None:
+        # Nothing begins with null.
+        values["below"] = f"{wanted.category}:" if wanted.category and wanted.below else None
     ask("position(',' || :tag || ',' in ',' || r.tags || ',') > 0", tag=wanted.tag)
     if wanted.merchant is not None:
         ask("coalesce(r.merchant, r.merchant_key) ilike :merchant",

@@ -20,7 +20,8 @@ _AFTER = (
     "cast(:last as uuid))"
 )
 # What a person said next of the record is what a step's answer is held to. A step that knew of no
-# category cannot be overridden.
+# category cannot be overridden. What was taken back
+# was said again after it, and counts once.
 _ACCURACY = text("""
 select date_trunc('week', d.decided_at at time zone 'UTC')::date as week, d.source,
   count(*) as decided, count(*) filter (where d.verdict = 'auto') as auto,
@@ -31,7 +32,9 @@ left join lateral (select h.category from finora.decision h
   where h.tenant_id = d.tenant_id and h.record_id = d.record_id and h.number > d.number
     and h.source = 'human' and d.category <> ''
   order by h.number limit 1) h on true
-where d.tenant_id = :tenant and d.source <> 'human'
+where d.tenant_id = :tenant and d.source <> 'human' and not exists (
+    select from finora.decision b where b.tenant_id = d.tenant_id and b.record_id = d.record_id
+      and b.number > d.number and b.rationale = 'TAKEN_BACK')
   and d.decided_at >= cast(:since as date)::timestamp at time zone 'UTC'
   and d.decided_at < (cast(:until as date) + 1)::timestamp at time zone 'UTC'
 group by 1, 2 order by 1, 2

@@ -60,6 +60,15 @@ class Rate(UserDefinedType[Any]):
         return f"{SCHEMA}.rate"
 
 
+class UnitPrice(UserDefinedType[Any]):
+    """The domain unit_price: as rate, and zero for what was given away."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: object) -> str:
+        return f"{SCHEMA}.unit_price"
+
+
 class Vector(UserDefinedType[Any]):
     """pgvector's, of any dimension: a row says which it has. Python sees its text."""
 
@@ -110,11 +119,11 @@ def _one_of(column: str, *values: str) -> CheckConstraint:
 
 
 def _to(
-    parent: str, *columns: str, deferred: bool = False, gone_with: bool = False
+    parent: str, column: str, *, key: str = "id", deferred: bool = False, gone_with: bool = False
 ) -> ForeignKeyConstraint:
     return ForeignKeyConstraint(
-        ["tenant_id", *columns],
-        [f"{SCHEMA}.{parent}.tenant_id", *(f"{SCHEMA}.{parent}.{'id'}" for _ in columns)],
+        ["tenant_id", column],
+        [f"{SCHEMA}.{parent}.tenant_id", f"{SCHEMA}.{parent}.{key}"],
         ondelete="CASCADE" if gone_with else None,
         deferrable=deferred or None,
         initially="DEFERRED" if deferred else None,
@@ -1160,6 +1169,8 @@ decision = Table(
     Column("note", Text),
     _id("decided_by"),
     _at("decided_at"),
+    # Of a person's: how the record was before, for when it is taken back. None: from before that.
+    Column("was", JSONB),
     PrimaryKeyConstraint("tenant_id", "record_id", "number"),
     _to("record", "record_id"),
     _one_of("source", "statement", "match", "rule", "similar", "model", "human"),
@@ -1561,4 +1572,194 @@ embedding = Table(
     _at(),
     PrimaryKeyConstraint("tenant_id", "model", "key"),
     CheckConstraint("vector_dims(vector) = dimension", name="dimension"),
+)
+
+# --- portfolio ---
+
+# An account of the ledger, and where in the world it is. Institutions are part of the release.
+portfolio_account = Table(
+    "portfolio_account",
+    metadata,
+    _tenant(),
+    _id("account_id"),
+    Column("institution", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    _id("owner"),
+    Column("hidden", Boolean, nullable=False, server_default="false"),
+    _at("created_at"),
+    PrimaryKeyConstraint("tenant_id", "account_id"),
+    _to("account", "account_id"),
+    UniqueConstraint("tenant_id", "institution", "name"),
+    CheckConstraint("length(name) between 1 and 100", name="name"),
+)
+
+# One thing that happened to holdings. Never changed: what was wrong has an end, and maybe another
+# in its place.
+activity = Table(
+    "activity",
+    metadata,
+    _tenant(),
+    _id(),
+    _id("account_id"),
+    Column("kind", Text, nullable=False),
+    Column("asset", Text, nullable=False),
+    Column("units", MoneyUnits, nullable=False),
+    Column("at", INSTANT, nullable=False),
+    # Of one whole, as it was told.
+    Column("price", UnitPrice),
+    Column("quote", Text),
+    Column("counter_units", MoneyUnits),
+    Column("counter_asset", Text),
+    Column("fee_units", MoneyUnits),
+    Column("fee_asset", Text),
+    Column("tax_units", MoneyUnits),
+    Column("tax_asset", Text),
+    Column("settled", Boolean, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("external_id", Text),
+    Column("note", Text, nullable=False),
+    Column("entry_id", Uuid),
+    Column("import_id", Uuid),
+    _id("created_by"),
+    _at(),
+    PrimaryKeyConstraint("tenant_id", "id"),
+    # Nulls are distinct: what was entered by hand has no id of a source.
+    UniqueConstraint("tenant_id", "account_id", "source", "external_id"),
+    _to("portfolio_account", "account_id", key="account_id"),
+    _to("entry", "entry_id"),
+    _one_of("kind", "buy", "sell", "deposit", "withdraw", "transfer_in", "transfer_out", "swap_in",
+            "swap_out", "fee", "tax", "reward", "interest", "dividend", "airdrop",
+            "opening_balance", "unknown"),
+    CheckConstraint("(price is null) = (quote is null)", name="quote"),
+    CheckConstraint("(counter_units is null) = (counter_asset is null)", name="counter"),
+    CheckConstraint("(fee_units is null) = (fee_asset is null)", name="fee"),
+    CheckConstraint("(tax_units is null) = (tax_asset is null)", name="tax"),
+    CheckConstraint("length(note) <= 1000", name="note"),
+    Index(None, "tenant_id", "at", "id"),
+)  # fmt: skip
+
+# An activity was corrected or deleted; the key is what makes it end once.
+activity_end = Table(
+    "activity_end",
+    metadata,
+    _tenant(),
+    _id("activity_id"),
+    Column("replaced_by", Uuid),
+    # The reversal; null where the activity had moved nothing.
+    Column("entry_id", Uuid),
+    _id("ended_by"),
+    _at(),
+    PrimaryKeyConstraint("tenant_id", "activity_id"),
+    _to("activity", "activity_id"),
+    _to("entry", "entry_id"),
+)
+
+# What a person says of a holding: that it counts in totals, or not.
+holding_choice = Table(
+    "holding_choice",
+    metadata,
+    _tenant(),
+    _id("account_id"),
+    Column("asset", Text, nullable=False),
+    Column("included", Boolean, nullable=False),
+    PrimaryKeyConstraint("tenant_id", "account_id", "asset"),
+    _to("portfolio_account", "account_id", key="account_id"),
+    ForeignKeyConstraint(["asset"], [f"{SCHEMA}.asset.id"]),
+)
+
+# How much of an asset somebody saw in an account at that time.
+holding_observation = Table(
+    "holding_observation",
+    metadata,
+    _tenant(),
+    _id("account_id"),
+    Column("asset", Text, nullable=False),
+    Column("at", INSTANT, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("units", MoneyUnits, nullable=False),
+    _id("observed_by"),
+    _at(),
+    PrimaryKeyConstraint("tenant_id", "account_id", "asset", "at", "source"),
+    _to("portfolio_account", "account_id", key="account_id"),
+    ForeignKeyConstraint(["asset"], [f"{SCHEMA}.asset.id"]),
+    _one_of("source", "sync-capture", "statement-close", "screenshot", "user-entered",
+            "manual-correction"),
+)  # fmt: skip
+
+# A thing of the tenant's own: a flat, a share of a firm. Its id is global, its name is not.
+own_asset = Table(
+    "own_asset",
+    metadata,
+    _tenant(),
+    Column("asset", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("quote", Text, nullable=False),
+    _id("created_by"),
+    _at("created_at"),
+    PrimaryKeyConstraint("tenant_id", "asset"),
+    UniqueConstraint("tenant_id", "name"),
+    ForeignKeyConstraint(["tenant_id"], [f"{SCHEMA}.tenant.tenant_id"]),
+    ForeignKeyConstraint(["asset"], [f"{SCHEMA}.asset.id"]),
+    ForeignKeyConstraint(["quote"], [f"{SCHEMA}.asset.id"], name="own_asset_quote_fkey"),
+    CheckConstraint("length(name) between 1 and 200", name="name"),
+)
+
+# Its prices. A correction is a further revision; the highest holds.
+own_price = Table(
+    "own_price",
+    metadata,
+    _tenant(),
+    Column("asset", Text, nullable=False),
+    Column("quote", Text, nullable=False),
+    Column("at", INSTANT, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("value", Rate, nullable=False),
+    Column("reason", Text, nullable=False),
+    _id("set_by"),
+    _at(),
+    PrimaryKeyConstraint("tenant_id", "asset", "quote", "at", "revision"),
+    ForeignKeyConstraint(
+        ["tenant_id", "asset"], [f"{SCHEMA}.own_asset.tenant_id", f"{SCHEMA}.own_asset.asset"]
+    ),
+    ForeignKeyConstraint(["quote"], [f"{SCHEMA}.asset.id"], name="own_price_quote_fkey"),
+    CheckConstraint("revision > 0", name="revision"),
+    CheckConstraint("length(reason) <= 500", name="reason"),
+)
+
+# What a scope was worth at the end of a day: made of facts, made anew when they change.
+portfolio_day = Table(
+    "portfolio_day",
+    metadata,
+    _tenant(),
+    Column("scope", Text, nullable=False),
+    # Empty for all of the portfolio, else an institution's or an account's id.
+    Column("scope_id", Text, nullable=False),
+    Column("base", Text, nullable=False),
+    Column("day", Date, nullable=False),
+    Column("units", MoneyUnits, nullable=False),
+    Column("cost", MoneyUnits, nullable=False),
+    Column("realised", MoneyUnits, nullable=False),
+    Column("holdings", Integer, nullable=False),
+    Column("priced", Integer, nullable=False),
+    Column("stale", Integer, nullable=False),
+    # Of how many it is not known what they cost.
+    Column("costless", Integer, nullable=False),
+    PrimaryKeyConstraint("tenant_id", "scope", "scope_id", "base", "day"),
+    ForeignKeyConstraint(["tenant_id"], [f"{SCHEMA}.tenant.tenant_id"]),
+    _one_of("scope", "user", "institution", "account"),
+)
+
+# How far the days above are made, and from which facts.
+portfolio_history = Table(
+    "portfolio_history",
+    metadata,
+    _tenant(),
+    Column("base", Text, nullable=False),
+    Column("built_through", Date, nullable=False),
+    Column("loads", BigInteger, nullable=False),
+    Column("rates", BigInteger, nullable=False),
+    _at("built_at"),
+    PrimaryKeyConstraint("tenant_id", "base"),
+    ForeignKeyConstraint(["tenant_id"], [f"{SCHEMA}.tenant.tenant_id"]),
 )

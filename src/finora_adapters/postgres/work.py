@@ -28,6 +28,7 @@ from finora_adapters.postgres.explain import PgExplained
 from finora_adapters.postgres.files import PgFiles
 from finora_adapters.postgres.goals import PgGoals
 from finora_adapters.postgres.guesses import PgGuesses
+from finora_adapters.postgres.holdings_history import PgHistory
 from finora_adapters.postgres.identities import PgIdentities
 from finora_adapters.postgres.jobs import PgEveryJob, PgJobs, PgPeriods, dump
 from finora_adapters.postgres.ledger import PgAccounts, PgAssets, PgHolds, PgJournal
@@ -35,6 +36,13 @@ from finora_adapters.postgres.members import PgMembers
 from finora_adapters.postgres.models import PgModelUse, PgVectors
 from finora_adapters.postgres.people import PgPeople
 from finora_adapters.postgres.pipeline import PgLines, PgMemory, PgReprocesses
+from finora_adapters.postgres.portfolio import (
+    PgActivities,
+    PgHoldings,
+    PgObservations,
+    PgOwnAssets,
+    PgPortfolioAccounts,
+)
 from finora_adapters.postgres.prices import PgPrices
 from finora_adapters.postgres.rates import PgRates
 from finora_adapters.postgres.receipts import PgReceipts
@@ -291,6 +299,30 @@ class PgWork:
     @cached_property
     def receipts(self) -> PgReceipts:
         return PgReceipts(self.connection, self.scope.tenant_id, self.assets, self.records)
+
+    @cached_property
+    def portfolio_accounts(self) -> PgPortfolioAccounts:
+        return PgPortfolioAccounts(self.connection, self.scope.tenant_id)
+
+    @cached_property
+    def activities(self) -> PgActivities:
+        return PgActivities(self.connection, self.scope.tenant_id, self.assets)
+
+    @cached_property
+    def holdings(self) -> PgHoldings:
+        return PgHoldings(self.connection, self.scope.tenant_id, self.assets)
+
+    @cached_property
+    def history(self) -> PgHistory:
+        return PgHistory(self.connection, self.scope.tenant_id, self.assets)
+
+    @cached_property
+    def observations(self) -> PgObservations:
+        return PgObservations(self.connection, self.scope.tenant_id, self.assets)
+
+    @cached_property
+    def own_assets(self) -> PgOwnAssets:
+        return PgOwnAssets(self.connection, self.scope.tenant_id, self.assets)
 
     def version(self) -> int:
         """The number that every write of the tenant raises: what this transaction reads is true as

@@ -7,7 +7,7 @@ then is told so at once, and everybody else's provider works.
 import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -62,6 +62,8 @@ class Guarded:
     """Of one question, whatever it asks over Http."""
     most_requests: int = 200
     """Of one question."""
+    told: Callable[[str, str], None] = lambda name, reason: None
+    """Told when it is set aside."""
     aside: str | None = attrs.field(default=None, init=False)
     """Why it was set aside, until this process ends."""
     _breaker: Breaker = attrs.field(init=False)
@@ -189,6 +191,7 @@ class Guarded:
         if self.aside is None:
             self.aside = reason
             _log.error("source %s is set aside: %s", self.provides.name, reason)
+            self.told(self.provides.name, reason)
         return Down(f"{self.provides.name} was set aside: {self.aside}")
 
     def _logged(self, text: str) -> None:

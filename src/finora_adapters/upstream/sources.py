@@ -1,12 +1,12 @@
 """Every source of the installed plugins, ready to be asked."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import attrs
 
-from finora_adapters.plugins import Plugins
+from finora_adapters.plugins import PluginInfo, Plugins
 from finora_adapters.settings import Settings
 from finora_adapters.upstream.cost import HourlyCost
 from finora_adapters.upstream.guard import Guarded
@@ -14,22 +14,93 @@ from finora_adapters.upstream.http import Exchange, UpstreamHttp, credentials_of
 from finora_adapters.upstream.limiter import Limiter, LocalLimiter
 from finora_adapters.upstream.remote import DataProvider, RemoteSource
 from finora_core.kernel.clock import Clock
+from finora_core.manifest import PluginState, SourceState
 from finora_core.market.provision.ports import DataSource
-from finora_core.plugins import KINDS
+from finora_core.plugins import KINDS, Provides
 
 if TYPE_CHECKING:
     from finora_adapters.redis.asking import Asker
+
+
+class Told(Protocol):
+    """What processes tell each other of sources that were set aside."""
+
+    def tell(self, name: str, reason: str) -> None: ...
+
+    def told(self, names: Sequence[str]) -> Mapping[str, str]:
+        """By name, for some time after it was told."""
 
 
 @attrs.frozen
 class Sources:
     by_kind: Mapping[str, Mapping[str, DataSource]]
     """By kind, as in KINDS, then by name. What is of two kinds is one object."""
+    told: Told | None = None
 
     def __iter__(self) -> Iterator[DataSource]:
         """Each once, by name."""
         every = {name: each for kind in self.by_kind.values() for name, each in kind.items()}
         return (every[name] for name in sorted(every))
+
+    def aside(self) -> Mapping[str, str]:
+        """Why a source is not asked any more: here, or in another process of late."""
+        here = {each.provides.name: each.aside for each in self if each.aside is not None}
+        names = [each.provides.name for each in self]
+        there = self.told.told(names) if self.told is not None and names else {}
+        return {**there, **here}
+
+
+@attrs.frozen
+class PluginList:
+    """The installed plugins and their sources, for whoever wants to look."""
+
+    plugins: Plugins
+    sources: Sources
+    tiers: bool = False
+    """Whether to run the conformance kit on what packages ship."""
+
+    def list(self) -> Sequence[PluginState]:
+        aside = self.sources.aside()
+        return [self._state(each, aside) for each in self.plugins.found]
+
+    def _state(self, plugin: PluginInfo, aside: Mapping[str, str]) -> PluginState:
+        return PluginState(
+            name=plugin.name,
+            package=plugin.package,
+            version=plugin.version,
+            trust="built_in" if plugin.own else "in_process",
+            provides=plugin.provides,
+            sources=tuple(self._source(plugin, each, aside) for each in plugin.sources),
+            reason=plugin.reason,
+        )
+
+    def _source(
+        self, plugin: PluginInfo, declared: Provides, aside: Mapping[str, str]
+    ) -> SourceState:
+        made = {each.provides.name: each for each in self.sources}.get(declared.name)
+        # Of one that the data provider asks, the credentials are there.
+        fields = () if isinstance(made, RemoteSource) else declared.credentials
+        given = made.http.credentials if isinstance(made, Guarded) else {}
+        unset = tuple(each.field for each in fields if each.field not in given)
+        tier = self._tier(declared) if self.tiers and plugin.works else None
+        # Of a plugin that was set aside another one may have the name.
+        why = aside.get(declared.name) if plugin.works else None
+        return SourceState(declared=declared, unset=unset, aside=why, tier=tier)
+
+    def _tier(self, declared: Provides) -> str | None:
+        """The lowest of its kinds, by the recordings that it ships."""
+        from finora_core.testing import RECORDINGS, failures, subject_of, tier_of
+
+        found = []
+        for kind in declared.kinds:
+            subject = subject_of(
+                kind, self.plugins.sources[kind][declared.name].provider, recordings=()
+            )
+            path = subject.source.parent / RECORDINGS
+            if not path.is_file():
+                return None
+            found.append(tier_of(failures(subject_of(kind, subject.provider, path))))
+        return min(found).name.lower()
 
 
 def sources_of(
@@ -57,11 +128,13 @@ def sources_of(
             }
         )
     limiter: Limiter = LocalLimiter()
+    told: Told | None = None
     if asker is not None:
         # The library does without Redis, and may not have its client.
         from finora_adapters.redis.rolling import SharedLimiter
+        from finora_adapters.redis.standing import SharedStanding
 
-        limiter = SharedLimiter(asker)
+        limiter, told = SharedLimiter(asker), SharedStanding(asker)
     most_micros = int(settings.upstream_hourly_cost * 10**6)
     cost = HourlyCost(most_micros, clock.now, asker)
     made: dict[str, Guarded] = {}
@@ -78,7 +151,9 @@ def sources_of(
                 servers={} if url is None else {provides.hosts[0]: url.get_secret_value()},
                 record=record,
             )
-            made.setdefault(name, Guarded({}, provides, http, clock)).providers[kind] = (
-                source.provider
-            )
-    return Sources({kind: {name: made[name] for name in plugins.sources[kind]} for kind in KINDS})
+            guarded = made.setdefault(name, Guarded({}, provides, http, clock))
+            guarded.providers[kind] = source.provider
+            if told is not None:
+                guarded.told = told.tell
+    by_kind = {kind: {name: made[name] for name in plugins.sources[kind]} for kind in KINDS}
+    return Sources(by_kind, told)

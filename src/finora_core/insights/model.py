@@ -61,9 +61,15 @@ def last_day(day: date) -> date:
     return months_before(day, -1) - timedelta(days=1)
 
 
+def rate_day(day: date, until: date) -> date:
+    """The day whose rate converts what moved on `day`: the last of its month, or of what is asked
+    for, where that ends earlier. So a month is converted alike wherever it is shown."""
+    return min(last_day(day), until)
+
+
 def without_rates(amount: Amount, assets: Iterable[str]) -> Ok[Amount] | Partial[Amount]:
-    """The amount, in which what is in these other assets is a gap and not a zero: nothing here
-    converts."""
+    """The amount, in which what is in these other assets, for which there is no rate, is a gap and
+    not a zero."""
     names = ", ".join(sorted(set(assets)))
     return Partial(amount, f"no rate for {names}") if names else Ok(amount)
 

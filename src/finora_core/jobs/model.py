@@ -1,7 +1,7 @@
 """Jobs and their states."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import ClassVar, Protocol
 from uuid import UUID
@@ -141,6 +141,59 @@ class JobDismissed:
         return {"job": str(self.job_id)}
 
 
+@attrs.frozen
+class JobFailed:
+    """A job that somebody waits for has failed for good; recorded some minutes later."""
+
+    type: ClassVar[str] = "job.failed"
+
+    job_id: UUID
+    user_id: UUID
+    name: str
+    at: datetime
+    reason: str
+
+    def payload(self) -> Mapping[str, Plain]:
+        return {
+            "failed": str(self.job_id),
+            "user": str(self.user_id),
+            "name": self.name,
+            "at": self.at.isoformat(),
+            "reason": self.reason,
+        }
+
+
+@attrs.frozen
+class Fault:
+    """What an operator should look at. `what` is `dead_letters` or `silent`."""
+
+    what: str
+    where: str
+    """The schedule that is silent; empty for dead letters."""
+    said: str
+    """For people."""
+
+
+@attrs.frozen
+class FaultSeen:
+    """A fault lasts. Told once a day for as long as it does."""
+
+    type: ClassVar[str] = "operations.fault"
+
+    fault: Fault
+    day: date
+
+    def payload(self) -> Mapping[str, Plain]:
+        subject = f"{self.fault.what}:{self.fault.where}:{self.day.isoformat()}"
+        return {"fault": subject, "said": self.fault.said}
+
+
+class FaultFound(Unavailable):
+    """The work goes on, and something of it should be looked at; the message says what."""
+
+    code = "FAULT"
+
+
 class OperatorAction(StrEnum):
     RETRY = "job.retry"
     DELETE = "job.delete"
@@ -192,6 +245,18 @@ class OperatedJob:
     state: JobState
     attempts: int
     max_attempts: int
+
+
+@attrs.frozen(kw_only=True)
+class DeadJob:
+    """A dead letter that has somebody who waits for it."""
+
+    tenant_id: UUID
+    id: UUID
+    user_id: UUID
+    name: str
+    reason: str
+    finished_at: datetime
 
 
 class Progress(Protocol):

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from finora_core.jobs.model import (
     Claimed,
+    DeadJob,
     Failure,
     Job,
     JobState,
@@ -45,6 +46,9 @@ class Periods(Protocol):
 
     def last(self, schedule: str) -> tuple[datetime, bool] | None:
         """The latest period that was started, and whether its job is over; None for none."""
+
+    def before(self, schedule: str, due_at: datetime) -> datetime | None:
+        """The period that was started before this one."""
 
     def take(self, schedule: str, due_at: datetime, job_id: UUID) -> bool:
         """Start the period; False when it was started before, or is at this moment."""
@@ -118,6 +122,10 @@ class Queue(Protocol):
 
     def status(self) -> Sequence[QueueStatus]:
         """Every queue that has jobs or is paused, by name."""
+
+    def died(self, since: datetime, until: datetime) -> Sequence[DeadJob]:
+        """People's jobs that died from `since` on, before `until`; none of the queue `mail`, for
+        a letter that cannot be sent is not told of by letter."""
 
 
 class Sealer(Protocol):

@@ -1,10 +1,12 @@
 """What the clock starts for every installation."""
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 
 from finora_core.identity.erasure.model import ErasureAsked
 from finora_core.jobs.model import Handler, Progress, Schedule, Subscription
 from finora_core.jobs.ports import JobWork, Queue
+from finora_core.jobs.watch import WATCH, Watch
 from finora_core.kernel.events import Plain
 from finora_core.kernel.scope import Scope
 from finora_core.kernel.work import Begin
@@ -17,6 +19,7 @@ SCHEDULES = (
     Schedule(name="audit.anchor", cron="3 * * * *"),
     Schedule(name="audit.verify", cron="23 3 * * *"),
     Schedule(name="people.tidy", cron="29 * * * *"),
+    Schedule(name=WATCH, cron="*/5 * * * *"),
 )
 
 # Of slices that know no jobs; their services have the handlers.
@@ -48,11 +51,13 @@ def handlers(
     anchor: Callable[[Scope], object],
     audit: Callable[[], object],
     outdated: Callable[[], object],
+    watch: Watch,
 ) -> dict[str, Handler]:
     """`verify` raises when the books are broken, and else says how many tenants it looked at;
     `sweep` takes away what is left of files, and says how much; `forget` deletes nonces whose time
     is over, `outdated` sessions, links, guesses and invitations; `anchor` writes one and ends its
-    job, `audit` checks the logs, and both raise where they are not as they were."""
+    job, `audit` checks the logs, and both raise where they are not as they were; `watch` tells of
+    what failed."""
 
     def purge(scope: Scope, payload: Mapping[str, Plain], progress: Progress) -> object:
         return {"forgotten": queue.purge(), "nonces": forget()}
@@ -72,6 +77,9 @@ def handlers(
     def note(scope: Scope, payload: Mapping[str, Plain], progress: Progress) -> object:
         return anchor(scope)
 
+    def heed(scope: Scope, payload: Mapping[str, Plain], progress: Progress) -> object:
+        return watch.look(scope, datetime.fromisoformat(str(payload["due_at"])))
+
     found = {
         "jobs.purge": purge,
         "books.verify": check,
@@ -80,7 +88,8 @@ def handlers(
         "people.tidy": part,
     }
     return {name: _ended(begin, handler) for name, handler in found.items()} | {
-        "audit.anchor": note
+        "audit.anchor": note,
+        WATCH: heed,
     }
 
 

@@ -144,6 +144,8 @@ KINDS: Mapping[str, tuple[str, ...]] = MappingProxyType({
     "email_changed": ("when", "address"),
     "password_changed": ("when",),
     "budget_reached": ("budget", "level", "spent", "available", "since"),
+    "job_failed": ("task", "when", "reason", "link"),
+    "fault": ("said", "link"),
     "test": ("way",),
 })  # fmt: skip
 """Every letter there is, with the values it needs, no more and no fewer. `link`, `code` and numbers

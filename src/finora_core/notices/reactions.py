@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from finora_core.identity.people.model import ChallengeMade, LetterAsked, PersonChanged
 from finora_core.identity.sessions.model import SessionEnded, SessionOpened, SignInFailed
 from finora_core.identity.tenants.model import MemberInvited
-from finora_core.jobs.model import Handler, Progress, Subscription
+from finora_core.jobs.model import FaultSeen, Handler, JobFailed, Progress, Subscription
 from finora_core.kernel.events import Plain
 from finora_core.kernel.scope import Scope
 from finora_core.notices.service import NoticeService
@@ -29,6 +29,12 @@ SUBSCRIPTIONS = (
     ),
     Subscription(
         event=MemberInvited.type, job="mail.invite", queue=QUEUE, pause_s=PAUSE_S, subject="invite"
+    ),
+    Subscription(
+        event=JobFailed.type, job="mail.failed", queue=QUEUE, pause_s=PAUSE_S, subject="failed"
+    ),
+    Subscription(
+        event=FaultSeen.type, job="mail.fault", queue=QUEUE, pause_s=PAUSE_S, subject="fault"
     ),
     *(
         Subscription(event=event, job=f"mail.{kind}", queue=QUEUE, pause_s=PAUSE_S, only=only)
@@ -57,4 +63,16 @@ def handlers(notices: Callable[[], NoticeService]) -> dict[str, Handler]:
     def asked(scope: Scope, payload: Mapping[str, Plain], progress: Progress) -> object:
         return notices().asked(scope, payload, progress)
 
-    return found | {"mail.asked": asked, "mail.challenge": challenge, "mail.invite": invite}
+    def failed(scope: Scope, payload: Mapping[str, Plain], progress: Progress) -> object:
+        return notices().failed(scope, payload)
+
+    def fault(scope: Scope, payload: Mapping[str, Plain], progress: Progress) -> object:
+        return notices().fault(scope, payload)
+
+    return found | {
+        "mail.asked": asked,
+        "mail.challenge": challenge,
+        "mail.invite": invite,
+        "mail.failed": failed,
+        "mail.fault": fault,
+    }

@@ -17,7 +17,7 @@ from finora_core.kernel.events import Plain
 from finora_core.kernel.ids import derived_id
 from finora_core.kernel.scope import Scope
 from finora_core.kernel.work import Begin
-from finora_core.mail.model import Letter
+from finora_core.mail.model import Letter, MailAddress
 from finora_core.mail.ports import Letters, Mailer
 
 _NEW = timedelta(hours=1)
@@ -35,6 +35,8 @@ class NoticeService:
     """URL that links begin with."""
     make: Callable[[IdentityWork, UUID, UUID, Purpose], None]
     """Lets a link or code be sent, if the last one was not just now."""
+    operator: MailAddress | None = None
+    """Who is told of faults."""
 
     def asked(self, scope: Scope, payload: Mapping[str, Plain], progress: Progress) -> object:
         """Make the link or code that somebody asked for, if the address is somebody's still."""
@@ -108,6 +110,31 @@ class NoticeService:
         return self._send(
             scope, kind, found[0], found[1], values, derived_id("notice", kind, about)
         )
+
+    def failed(self, scope: Scope, payload: Mapping[str, Plain]) -> object:
+        """Tell somebody that a job has failed for good."""
+        when = _when(datetime.fromisoformat(str(payload["at"])))
+        values = {
+            "task": str(payload["name"]),
+            "when": when,
+            "reason": str(payload["reason"]),
+            "link": f"{self.site}/",
+        }
+        user_id = UUID(str(payload["user"]))
+        return self.tell(scope, "job_failed", user_id, values, f"{payload['failed']} {when}")
+
+    def fault(self, scope: Scope, payload: Mapping[str, Plain]) -> object:
+        """Tell the operator what should be looked at, where one is named."""
+        if self.operator is None:
+            return self._done(scope, sent=False)
+        letter = Letter(
+            kind="fault",
+            to=self.operator,
+            values={"said": str(payload["said"]), "link": f"{self.site}/health/deep"},
+            about=derived_id("fault", str(payload["fault"])),
+        )
+        self.mailer.send(self.letters.write(letter))
+        return self._done(scope, sent=True)
 
     def invite(self, scope: Scope, payload: Mapping[str, Plain], progress: Progress) -> object:
         """Send an invitation, unless it was used or taken back."""

@@ -31,7 +31,7 @@ from finora_core.records.model import (
     RecordsIngested,
     UnknownFormat,
 )
-from finora_core.records.ports import RecordsWork, Staged
+from finora_core.records.ports import OtherFiles, RecordsWork, Staged
 from finora_core.records.service import OPENING, OUTSIDE, system_account
 
 RANKS = {"camt": 50, "ofx": 40, "mt940": 30, "qif": 20, "csv": 10}
@@ -45,8 +45,14 @@ class ImportService:
     begin: Begin[RecordsWork]
     objects: Objects
     formats: Mapping[str, StatementFormat]
+    others: OtherFiles | None = None
     max_lines: int = 2_000_000
     max_bytes: int = 1 << 30
+
+    @property
+    def names(self) -> list[str]:
+        """Of all formats that are read."""
+        return sorted([*self.formats, *(self.others.names if self.others else ())])
 
     @retried
     def submit(
@@ -93,6 +99,8 @@ class ImportService:
             raise StatementTooLarge(f"a preview reads at most {MAX_PREVIEW >> 20} MB")
         file.seek(0)
         head = head_of(file)
+        if self.others is not None and (source := self._other(head, name, asked.format)):
+            return self.others.preview(scope, file, name, source, asked)
         reader = self._format(head, name, asked.format)
         with self.begin(scope) as work:
             answers, kept = _profile(work, reader.name, reader.layout(head))
@@ -133,6 +141,8 @@ class ImportService:
         progress: Progress,
     ) -> ImportResult:
         head = head_of(file)
+        if self.others is not None and (source := self._other(head, name, request.format)):
+            return self.others.bring(scope, import_id, file, name, source, request)
         reader = self._format(head, name, request.format)
         layout = reader.layout(head)
         with self.begin(scope) as work:
@@ -191,11 +201,21 @@ class ImportService:
         )
         return result
 
+    def _other(self, head: bytes, name: str, wanted: str | None) -> str | None:
+        """The format's name, where the file is no statement."""
+        if self.others is None:
+            return None
+        if wanted is not None:
+            return wanted if wanted in self.others.names else None
+        sure, source = self.others.recognises(head, name)
+        statement = max((each.recognises(head, name) for each in self.formats.values()), default=0)
+        return source if sure > statement else None
+
     def _format(self, head: bytes, name: str, wanted: str | None) -> StatementFormat:
         if wanted is None:
             return pick_format(self.formats, head, name)
         if wanted not in self.formats:
-            raise UnknownFormat(f"no format {wanted!r}; there are {', '.join(self.formats)}")
+            raise UnknownFormat(f"no format {wanted!r}; there are {', '.join(self.names)}")
         return self.formats[wanted]
 
     def _intake(

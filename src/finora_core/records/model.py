@@ -53,6 +53,13 @@ class AlreadyReviewed(Conflict):
     code = "ALREADY_REVIEWED"
 
 
+class ChangedSince(Conflict):
+    """What is to be taken back is not the last thing that you said of the record, or nobody knows
+    what was before."""
+
+    code = "CHANGED_SINCE"
+
+
 class NothingSuggested(Conflict):
     """The record has no category that could be approved: override it with one."""
 
@@ -410,6 +417,8 @@ class RecordFilter:
     since: date | None = None
     until: date | None = None
     category: str | None = None
+    below: bool = False
+    """The category with all that is below it: Food with Food:Market."""
     text: str | None = None
     """Contained in description or counterparty, whatever the case."""
     merchant: str | None = None

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from datetime import date
-from typing import Protocol
+from typing import BinaryIO, Protocol
 from uuid import UUID
 
 import attrs
@@ -10,6 +10,7 @@ import attrs
 from finora_core.files.ports import Stored
 from finora_core.kernel.amount import Amount
 from finora_core.kernel.page import Page
+from finora_core.kernel.scope import Scope
 from finora_core.ledger.ports import LedgerWork
 from finora_core.records.model import (
     BankState,
@@ -19,6 +20,7 @@ from finora_core.records.model import (
     ImportResult,
     Merged,
     Part,
+    Preview,
     Record,
     RecordDetail,
     RecordFilter,
@@ -98,8 +100,16 @@ class Decisions(Protocol):
         """Append the decisions, label the entries, move the statuses: three statements, however
         many records. Their rows must be locked."""
 
+    def take_back(self, record_id: UUID, before: int) -> bool:
+        """Undo what people decided after its decision of number `before`: status, category, parts,
+        suggestion, lock and the last decision are as they were, and the trace says so. False where
+        that is not known, or the record's entry is another by now. Its row must be locked."""
+
     def of(self, record_id: UUID) -> Sequence[Decision]:
         """A record's reasoning trace, oldest first."""
+
+    def last(self, ids: Collection[UUID]) -> Mapping[UUID, Decision]:
+        """The last decision about each of these records that has one."""
 
     def barred(self, person: UUID, ids: Collection[UUID]) -> Set[UUID]:
         """Those that the person imported or entered, where the tenant separates duties."""
@@ -189,3 +199,30 @@ class RecordsWork(LedgerWork, Protocol):
     def imports(self) -> Imports: ...
     @property
     def staging(self) -> Staging: ...
+
+
+class OtherFiles(Protocol):
+    """Who imports files that are no statements, by the same way in."""
+
+    def recognises(self, head: bytes, filename: str) -> tuple[int, str]:
+        """How sure its surest format is, as a StatementFormat says it, and that format's name."""
+
+    @property
+    def names(self) -> Collection[str]:
+        """Of its formats."""
+
+    def preview(
+        self, scope: Scope, file: BinaryIO, name: str, source: str, request: ImportRequest
+    ) -> Preview:
+        """As ImportService.preview."""
+
+    def bring(
+        self,
+        scope: Scope,
+        import_id: UUID,
+        file: BinaryIO,
+        name: str,
+        source: str,
+        request: ImportRequest,
+    ) -> ImportResult:
+        """Import it, and end the job: the whole file in one transaction, or nothing of it."""

@@ -257,6 +257,10 @@ def another_shape_is_no_number(subject: Subject) -> None:
             assert not alone or not any(_numbers(getattr(value, "movements", value) or ())), (
                 f"{ask.method} reads {value} from {shape!r}"
             )
+    # What is there may be empty.
+    for kind, empty in ((list, []), (dict, {})):
+        for ask, number, emptied in _changed(subject, kind, partial(_instead, new=empty)):
+            subject.judged(ask, subject.ask(ask, {number: emptied}, otherwise=b"{}").outcome)
 
 
 def unheard_of_words_do_no_harm(subject: Subject) -> None:
@@ -429,11 +433,11 @@ def _changed(
 
 
 def _leaves(value: Any, kind: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    if isinstance(value, kind) and not isinstance(value, bool):
+        yield path
     if isinstance(value, dict | list):
         for key, each in value.items() if isinstance(value, dict) else enumerate(value):
             yield from _leaves(each, kind, (*path, key))
-    elif isinstance(value, kind) and not isinstance(value, bool):
-        yield path
 
 
 def _replaced(value: Any, path: Sequence[Any], change: Callable[[Any], Any]) -> Any:

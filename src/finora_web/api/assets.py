@@ -17,7 +17,7 @@ Source = Annotated[str, Field(pattern=r"^[a-z][a-z0-9._-]{0,63}$", examples=["co
 Scam = Annotated[int, Field(ge=0, le=10_000)]
 
 
-class IdentityOut(Out):
+class AssetIdentityOut(Out):
     asset: str
     symbol: str
     kind: Kind
@@ -39,7 +39,7 @@ class NameQuery(In):
     name: Name
 
 
-class IdentityIn(In):
+class AssetIdentityIn(In):
     asset: Code
     scale: Annotated[int, Field(ge=0, le=36)]
     symbol: Annotated[str, Field(min_length=1, max_length=64)]
@@ -57,20 +57,20 @@ class VerdictIn(In):
     source: Source
 
 
-@routes.get("/assets", "books:read", Listed[IdentityOut], shape=listed)
+@routes.get("/assets", "books:read", Listed[AssetIdentityOut], shape=listed)
 def search_assets(app: Services, scope: Scope, query: AssetQuery) -> object:
     """Assets by symbol, name in a namespace, id or part of the title; what pretends comes last."""
     return app.assets.search(scope, query.words, cursor=query.cursor, limit=query.limit)
 
 
-@routes.get("/assets/named", "books:read", Single[IdentityOut])
+@routes.get("/assets/named", "books:read", Single[AssetIdentityOut])
 def get_named_asset(app: Services, scope: Scope, query: NameQuery) -> object:
     """The asset that a namespace calls so."""
     return app.assets.named(scope, query.namespace, query.name)
 
 
-@routes.post("/assets", "platform:write", Single[IdentityOut])
-def identify_asset(app: Services, scope: Scope, body: IdentityIn) -> object:
+@routes.post("/assets", "platform:write", Single[AssetIdentityOut])
+def identify_asset(app: Services, scope: Scope, body: AssetIdentityIn) -> object:
     """Say who an asset is. Symbol, kind and segment are for good, and so is a namespace's name."""
     said = Identity(
         asset=body.asset,
@@ -84,7 +84,7 @@ def identify_asset(app: Services, scope: Scope, body: IdentityIn) -> object:
     return app.assets.identify(scope, Asset(body.asset, body.scale), said, source=body.source)
 
 
-@routes.post("/assets/verdicts", "platform:write", Single[IdentityOut])
+@routes.post("/assets/verdicts", "platform:write", Single[AssetIdentityOut])
 def judge_asset(app: Services, scope: Scope, body: VerdictIn) -> object:
     """Say how likely an asset is a scam; from 3500 on it is in no total."""
     return app.assets.judge(scope, body.asset, body.scam, source=body.source)

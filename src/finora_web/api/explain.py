@@ -1,15 +1,24 @@
 """Any figure as the sum that it is, level by level, down to the lines that were received."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any
 from urllib.parse import urlencode
 from uuid import UUID
 
 from pydantic import BeforeValidator, Field
 
-from finora_core.insights.explain.model import By, Direction, Explanation, Figure, Part
+from finora_core.insights.explain.model import (
+    By,
+    ConvertedFigure,
+    Direction,
+    Explanation,
+    Figure,
+    Part,
+)
+from finora_core.kernel.outcome import Partial
 from finora_core.kernel.scope import Scope
 from finora_web.api.entries import EntryOut
+from finora_web.api.rates import RateOut
 from finora_web.api.records import SplitPartOut
 from finora_web.contract import Code, Day, Id, MoneyOut, Out, Paged, Routes, Single
 from finora_web.services import Services
@@ -127,6 +136,72 @@ def explain_figure(app: Services, scope: Scope, query: FigureQuery) -> object:
     """What the figure is the sum of: accounts, else categories, else months, else postings."""
     figure = query.figure
     return _shown(app.explain.explain(scope, figure, cursor=query.cursor, limit=query.limit))
+
+
+class ConvertedQuery(FigureQuery):
+    """`asset` is what all are converted into."""
+
+    on: Day | None = Field(
+        None, description="The day of the rates, where it is not `until`: of what is held now."
+    )
+
+    @property
+    def figure(self) -> Figure:
+        return Figure(**self.model_dump(exclude={"cursor", "limit", "on"}))
+
+
+class ConversionPartOut(Out):
+    amount: MoneyOut = Field(description="In its own asset.")
+    category: str | None
+    since: date | None
+    until: date
+    on: date = Field(description="The day whose rate holds.")
+    rates: list[RateOut] = Field(
+        description="The facts: multiply by the value of a rate whose base is what one has, divide "
+        "by one whose quote it is; rounded once, half to even."
+    )
+    converted: MoneyOut | None = Field(description="Null where a rate is missing: never 0.")
+    gap: str | None
+    path: str = Field(description="Explains `amount` in turn.")
+
+
+class ConvertedOut(Out):
+    amount: MoneyOut = Field(description="The sum of all parts that could be converted.")
+    gap: str | None = Field(description="What it leaves out.")
+    parts: list[ConversionPartOut]
+    next: str | None
+
+
+def _converted(found: ConvertedFigure) -> dict[str, object]:
+    outcome = found.outcome
+    return {
+        "amount": found.amount,
+        "gap": outcome.gap if isinstance(outcome, Partial) else None,
+        "parts": [
+            {
+                "amount": part.amount,
+                "category": part.figure.category,
+                "since": part.figure.since,
+                "until": part.figure.until,
+                "on": part.on,
+                "rates": part.rates,
+                "converted": part.converted,
+                "gap": None if part.missing is None else str(part.missing),
+                "path": path_of(part.figure),
+            }
+            for part in found.parts
+        ],
+        "next": found.next,
+    }
+
+
+@routes.get("/explain/converted", "books:read", Single[ConvertedOut])
+def explain_converted(app: Services, scope: Scope, query: ConvertedQuery) -> object:
+    """A figure over all assets as one: each amount with the dated rate that converts it."""
+    found = app.explain.converted(
+        scope, query.figure, on=query.on, cursor=query.cursor, limit=query.limit
+    )
+    return _converted(found)
 
 
 @routes.get("/explain/entries/{entry_id}", "books:read", Single[OriginOut])

@@ -118,13 +118,13 @@ class PriceConversionQuery(In):
     display: Code | None = Field(None, description="One more asset to go through.")
 
 
-class ConversionIn(In):
+class PriceConversionIn(In):
     money: MoneyIn
     at: Instant
 
 
-class ConversionsIn(In):
-    amounts: Annotated[list[ConversionIn], Field(min_length=1, max_length=1_000)]
+class PriceConversionsIn(In):
+    amounts: Annotated[list[PriceConversionIn], Field(min_length=1, max_length=1_000)]
     to: Code
     display: Code | None = None
 
@@ -208,7 +208,7 @@ def convert_by_prices(app: Services, scope: Scope, query: PriceConversionQuery) 
 
 
 @routes.post("/prices/convert", "books:read", Single[ConversionsOut], shape=_all)
-def convert_many_by_prices(app: Services, scope: Scope, body: ConversionsIn) -> object:
+def convert_many_by_prices(app: Services, scope: Scope, body: PriceConversionsIn) -> object:
     """Many amounts, each at its time, in their order, by one look at the prices."""
     asked = [
         (Amount.parse(each.money.amount, app.ledger.asset(scope, each.money.asset)), each.at)
@@ -275,7 +275,7 @@ def import_prices(app: Services, scope: Scope, query: PriceFileQuery, file: Bina
     )
 
 
-class RefreshIn(In):
+class PriceRefreshIn(In):
     source: Source | None = Field(None, description="Of this one only, and not of all.")
 
 
@@ -284,7 +284,7 @@ class RefreshAskedOut(Out):
 
 
 @routes.post("/prices/refresh", "books:write", Single[RefreshAskedOut], status=202)
-def refresh_prices(app: Services, scope: Scope, body: RefreshIn) -> object:
+def refresh_prices(app: Services, scope: Scope, body: PriceRefreshIn) -> object:
     """Let a job price what this tenant holds. 412 where the named source is not ready for it."""
     return {"job_id": app.market().ask(scope, body.source)}
 

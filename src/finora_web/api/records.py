@@ -178,6 +178,7 @@ class Wanted(In):
     since: Day | None = None
     until: Day | None = None
     category: Name | None = None
+    below: bool = Field(False, description="The category with all that is below it.")
     merchant: Name | None = Field(None, description="In its name, or its key.")
     tag: Tag | None = None
     text: Name | None = Field(None, description="In description or counterparty.")
@@ -210,6 +211,7 @@ def filter_of(app: Services, scope: Scope, query: Wanted) -> RecordFilter:
         since=query.since,
         until=query.until,
         category=query.category,
+        below=query.below,
         merchant=query.merchant,
         tag=query.tag,
         text=query.text,

@@ -48,6 +48,14 @@ class OverrideIn(In):
     make_rule: bool = Field(False, description="Also make the rule that the correction proposes.")
 
 
+class TakeBackIn(In):
+    before: Seen | None = Field(
+        None,
+        description="Take back all your decisions after the one of this number; just the last one, "
+        "if not given.",
+    )
+
+
 class RuleProposalOut(Out):
     merchant_key: str
     direction: str
@@ -161,6 +169,12 @@ def override_record(app: Services, scope: Scope, record_id: UUID, body: Override
         seen=body.seen,
         make_rule=body.make_rule,
     )
+
+
+@routes.post("/records/{record_id}/take-back", "books:write", Single[RecordOut])
+def take_back_record(app: Services, scope: Scope, record_id: UUID, body: TakeBackIn) -> object:
+    """Undo what you decided last: the record is as it was before. A rule made with it stays."""
+    return app.review.take_back(scope, record_id, before=body.before)
 
 
 @routes.post("/records/bulk", "books:write", Listed[ItemOut], shape=whole)

@@ -20,6 +20,8 @@ from finora_web.api import (
     jobs,
     me,
     people,
+    plugins,
+    portfolio,
     prices,
     rates,
     receipts,
@@ -64,11 +66,13 @@ ENDPOINTS: tuple[Endpoint, ...] = tuple(
         events,
         exports,
         reports,
+        plugins,
         rates,
         prices,
         assets,
         sources,
         closings,
+        portfolio,
     )
     for endpoint in module.routes
 )

@@ -12,12 +12,14 @@ from pydantic import Field
 
 from finora_core.insights.explain.model import By, Direction, Explanation, Figure
 from finora_core.kernel.amount import Amount
+from finora_core.kernel.outcome import Partial
 from finora_core.kernel.scope import Scope
 from finora_web.contract import Code, Day, Paged
 from finora_web.gate import Gate
 from finora_web.pages.account.frame import frame
 from finora_web.pages.caller import caller
 from finora_web.pages.forms import query as read_query
+from finora_web.pages.reasons import SOURCES, reason
 from finora_web.pages.show import day
 from finora_web.services import Services
 
@@ -53,9 +55,24 @@ class Why(Paged):
     category: Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")] | None = None
     exactly: bool = False
 
-    def figure(self, direction: Direction | None) -> Figure:
+    def of(self, direction: Direction | None) -> Figure:
         named = self.model_dump(exclude={"cursor", "limit", "direction"})
         return Figure(**named, direction=direction)
+
+
+class Converted(Why):
+    """A figure over all currencies; `asset` is what they are converted into."""
+
+    direction: Direction | None = None
+    on: Day | None = None
+
+    @property
+    def asks(self) -> dict[str, Any]:
+        return self.model_dump(exclude={"cursor", "limit"})
+
+    @property
+    def figure(self) -> Figure:
+        return Figure(**self.model_dump(exclude={"cursor", "limit", "on"}))
 
 
 def explained(
@@ -68,6 +85,8 @@ def explained(
     category: str | None = None,
     exactly: bool = False,
     cursor: str | None = None,
+    on: date | None = None,
+    path: str = PATH,
 ) -> str:
     """Where a figure is explained."""
     said = {
@@ -78,9 +97,10 @@ def explained(
         "direction": direction,
         "category": category,
         "exactly": "1" if exactly else None,
+        "on": on,
         "cursor": cursor,
     }
-    return f"{PATH}?{urlencode({name: value for name, value in said.items() if value is not None})}"
+    return f"{path}?{urlencode({name: value for name, value in said.items() if value is not None})}"
 
 
 def why(amount: Amount, **asks: Any) -> str:
@@ -92,7 +112,16 @@ def of(figure: Figure) -> str:
     return explained(**attrs.asdict(figure))
 
 
-FILTERS = {"why": why}
+def converted(asset: str, **asks: Any) -> str:
+    """Where a figure over all currencies is explained."""
+    return explained(asset, path=f"{PATH}/converted", **asks)
+
+
+def why_converted(amount: Amount, **asks: Any) -> str:
+    return converted(amount.asset.id, **asks)
+
+
+FILTERS = {"why": why, "why_converted": why_converted}
 
 
 @attrs.frozen
@@ -118,6 +147,26 @@ class Explain:
             **shown,
         )
 
+    def converted(self) -> str:
+        """A figure over all currencies, with the rate of each of its parts."""
+        scope = caller(self.gate, "books:read")
+        app = self.gate.services
+        query = read_query(Converted, empty=("category",))
+        found = app.explain.converted(
+            scope, query.figure, on=query.on, cursor=query.cursor, limit=query.limit
+        )
+        outcome = found.outcome
+        more = found.next and converted(**query.asks | {"cursor": found.next})
+        return render_template(
+            "explain_converted.html",
+            frame=frame(app, scope),
+            said=_said(app, scope, query),
+            found=found,
+            gap=outcome.gap if isinstance(outcome, Partial) else None,
+            parts=[(part, of(part.figure)) for part in found.parts],
+            more=more,
+        )
+
     def entry(self, entry_id: UUID) -> str:
         """An entry, the line that it came of, and all that was said of it since."""
         scope = caller(self.gate, "books:read")
@@ -129,14 +178,14 @@ class Explain:
             frame=frame(app, scope),
             origin=origin,
             names=names,
+            sources=SOURCES,
+            reason=reason,
             raw=_raw(origin.received.raw if origin.received else None),
         )
 
 
 def _one(app: Services, scope: Scope, query: Why, direction: Direction | None) -> dict[str, Any]:
-    found = app.explain.explain(
-        scope, query.figure(direction), cursor=query.cursor, limit=query.limit
-    )
+    found = app.explain.explain(scope, query.of(direction), cursor=query.cursor, limit=query.limit)
     one, many = _PARTS[found.by]
     return {
         "amount": found.amount,
@@ -159,7 +208,7 @@ def _one(app: Services, scope: Scope, query: Why, direction: Direction | None) -
 
 def _both(app: Services, scope: Scope, query: Why) -> dict[str, Any]:
     """What came in and what went out, as the two parts of what was left."""
-    figures = [query.figure(direction) for direction in (Direction.IN, Direction.OUT)]
+    figures = [query.of(direction) for direction in (Direction.IN, Direction.OUT)]
     income, spending = (app.explain.explain(scope, figure, limit=1) for figure in figures)
     return {
         "amount": income.amount + spending.amount,

@@ -32,6 +32,8 @@ class Asked(Paged):
     since: date | None = None
     until: date | None = None
     category: Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f]*$")] | None = None
+    exactly: bool = False
+    """Without what is below the category."""
     uncategorised: bool = False
     with_void: bool = False
 
@@ -42,6 +44,7 @@ class Asked(Paged):
             since=self.since,
             until=self.until,
             category="" if self.uncategorised else self.category,
+            below=not self.exactly,
             text=self.text,
             with_void=self.with_void,
         )

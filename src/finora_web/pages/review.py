@@ -1,6 +1,6 @@
 """The queue of what waits for a person: approved, overridden, taken back; by key or by button."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -11,13 +11,14 @@ from werkzeug.wrappers import Response as Answer
 from finora_core.categories.approvals.model import BulkAction, ItemOutcome, Proposal
 from finora_core.kernel.errors import Refusal
 from finora_core.kernel.scope import Scope
-from finora_core.records.model import Decision, Record
+from finora_core.records.model import Decision, Record, Status
 from finora_web.contract import Paged
 from finora_web.errors import BadRequest, status_of
 from finora_web.gate import Gate
 from finora_web.pages.account.frame import framed
 from finora_web.pages.caller import caller
 from finora_web.pages.forms import query, sent
+from finora_web.pages.reasons import SOURCES, reason
 from finora_web.services import Services
 
 _SHOWN = 25
@@ -25,16 +26,9 @@ _SAID = {
     "approved": "Approved.",
     "overridden": "The category is changed.",
     "rule": "The category is changed, and the rule is made.",
-    "back": "Taken back: it is judged again.",
+    "back": "Taken back: it is as it was.",
 }
-SOURCES = {
-    "statement": "the statement",
-    "match": "its other end",
-    "rule": "a rule",
-    "similar": "records like it",
-    "model": "the language model",
-    "human": "a person",
-}
+_WORDS: dict[str, Any] = {"sources": SOURCES, "reason": reason}
 
 
 @attrs.frozen(kw_only=True)
@@ -85,12 +79,11 @@ class Review:
         return self._act(record_id, act)
 
     def take_back(self, record_id: UUID) -> Answer:
-        """Automation judges it again, and it may come back into the queue."""
+        """Everything is as it was before one said something; it waits again, where it waited."""
 
         def act(app: Services, scope: Scope) -> dict[str, Any]:
-            app.records.unlock(scope, record_id, ("category",))
-            app.pipeline.reprocess(scope, ids=(record_id,))
-            return {"record": app.records.get(scope, record_id), "done": "back"}
+            before = _number("before")
+            return {"record": app.review.take_back(scope, record_id, before=before), "done": "back"}
 
         return self._act(record_id, act)
 
@@ -121,11 +114,17 @@ class Review:
             g.code = refusal.code
             item = self._item(scope, app.records.get(scope, record_id))
             text = render_template("_review_item.html", item=item, refusal=refusal,
-                                   may=scope.permissions, sources=SOURCES)  # fmt: skip
+                                   may=scope.permissions, **_WORDS)  # fmt: skip
             return make_response(text, status_of(refusal))
         if not part:
             return redirect(f"/review?said={shown['done']}", 303)
-        return make_response(render_template("_reviewed.html", said=_SAID, **shown))
+        if shown["done"] == "back" and shown["record"].status is Status.NEEDS_REVIEW:
+            item = self._item(scope, shown["record"])
+            text = render_template("_review_item.html", item=item, refusal=None, back=True,
+                                   may=scope.permissions, **_WORDS)  # fmt: skip
+            return make_response(text)
+        before = _number("before", _number("seen"))
+        return make_response(render_template("_reviewed.html", said=_SAID, before=before, **shown))
 
     def _page(
         self,
@@ -141,18 +140,25 @@ class Review:
             "review.html",
             refusal,
             said=_SAID,
-            items=[self._item(scope, each) for each in found.items],
+            items=self._items(scope, found.items),
             next=found.next,
             approved=sum(1 for each in outcomes if each.ok),
             left=[each for each in outcomes if not each.ok],
-            sources=SOURCES,
+            **_WORDS,
         )
 
     def _item(self, scope: Scope, record: Record) -> Item:
-        trace = self.gate.services.records.detail(scope, record.id).reasoning_trace
-        return Item(record=record, last=trace[-1] if trace else None)
+        return self._items(scope, [record])[0]
+
+    def _items(self, scope: Scope, records: Sequence[Record]) -> list[Item]:
+        reasons = self.gate.services.review.reasons(scope, [each.id for each in records])
+        return [Item(record=each, last=reasons.get(each.id)) for each in records]
+
+
+def _number(name: str, otherwise: int | None = None) -> int | None:
+    text = sent(name)
+    return int(text) if text.isdecimal() and len(text) < 6 else otherwise
 
 
 def _seen() -> int | None:
-    text = sent("seen")
-    return int(text) if text.isdecimal() and len(text) < 6 else None
+    return _number("seen")

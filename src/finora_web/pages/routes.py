@@ -24,6 +24,7 @@ from finora_web.pages.plan.budgets import Budgets
 from finora_web.pages.plan.forecast import ForecastPage
 from finora_web.pages.plan.goals import Goals
 from finora_web.pages.plan.recurring import RecurringPage
+from finora_web.pages.portfolio import PortfolioPage
 from finora_web.pages.records import Records
 from finora_web.pages.reports import Reports
 from finora_web.pages.review import Review
@@ -63,8 +64,10 @@ def _add_dashboard(blueprint: Blueprint, gate: Gate) -> None:
         ("/", "overview", first_page),
         ("/records", "all_records", records.page),
         ("/explain", "explain", explaining.page),
+        ("/explain/converted", "explain_converted", explaining.converted),
         ("/explain/entries/<uuid:entry_id>", "explain_entry", explaining.entry),
         ("/settings", "settings", SettingsPage(gate).page),
+        ("/portfolio", "portfolio", PortfolioPage(gate).page),
         ("/parts/summary", "summary", overview.summary),
         ("/parts/cashflow", "cashflow", overview.cashflow),
         ("/parts/spending", "spending", Spending(gate).part),

@@ -2,6 +2,7 @@
 
 import platform
 import re
+from collections.abc import Mapping
 from importlib import metadata
 from typing import Any
 
@@ -9,7 +10,7 @@ import attrs
 from flask import current_app, render_template
 from pydantic import SecretStr
 
-from finora_adapters.settings import PREFIX, Settings
+from finora_adapters.settings import Settings, variable
 from finora_web.gate import Gate
 from finora_web.pages.account.frame import frame
 from finora_web.pages.caller import caller
@@ -38,6 +39,7 @@ class SettingsPage:
             health=deep,
             queues=[(each, _state(each)) for each in self.gate.services.queue.status()],
             formats=sorted(self.gate.services.imports.formats),
+            plugins=self.gate.services.plugins.list(),
             settings=[] if settings is None else effective(settings),
             production=settings is not None and settings.env == "production",
         )
@@ -60,7 +62,7 @@ def effective(settings: Settings) -> list[dict[str, Any]]:
     open_to_all = settings.env == "production"
     return [
         {
-            "name": f"{PREFIX}{name.upper()}",
+            "name": variable(name),
             "value": _shown(name, getattr(settings, name), hidden=open_to_all),
             "given": name in settings.model_fields_set,
             "description": field.description,
@@ -70,6 +72,9 @@ def effective(settings: Settings) -> list[dict[str, Any]]:
 
 
 def _shown(name: str, value: object, *, hidden: bool) -> str:
+    if isinstance(value, Mapping):
+        # What plugins are given: which of it is a secret, only their manifests say.
+        return HIDDEN if hidden else ", ".join(sorted(value)) or "empty"
     if value is None:
         return "unset"
     if hidden or isinstance(value, SecretStr) or name.endswith("_key"):

@@ -57,6 +57,8 @@
   document.addEventListener("htmx:after:swap", (event) => {
     const line = (event.detail?.ctx?.target ?? event.target)?.closest?.("#queue > li");
     if (!line) return;
+    const back = line.querySelector("[data-back]");
+    if (back) document.getElementById("said").textContent = back.textContent;
     if (waits(line)) {
       go(line);
       return;

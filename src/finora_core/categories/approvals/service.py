@@ -1,6 +1,6 @@
 """What reviewers do: look at the queue, approve, override, set the rules of reviewing."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date, timedelta
 from uuid import UUID
 
@@ -36,10 +36,13 @@ from finora_core.kernel.work import Begin, retried
 from finora_core.ledger.model import PeriodClosed
 from finora_core.records.model import (
     BadRecord,
+    ChangedSince,
+    Decision,
     DecisionSource,
     DecisionVerdict,
     DutiesSeparate,
     Record,
+    RecordEdited,
     RecordNotFound,
     ReviewSettings,
     Ruling,
@@ -58,6 +61,11 @@ class ReviewService:
         """Records that wait for a person, the least certain first, then the oldest."""
         with self.begin(scope) as work:
             return work.reviews.queue(cursor, checked_limit(limit))
+
+    def reasons(self, scope: Scope, ids: Collection[UUID]) -> Mapping[UUID, Decision]:
+        """The last thing that was said of each of these records, as far as anything was."""
+        with self.begin(scope) as work:
+            return work.decisions.last(ids)
 
     @retried
     def approve(self, scope: Scope, record_id: UUID, *, seen: int | None = None) -> Record:
@@ -97,6 +105,26 @@ class ReviewService:
                 rule_id = _made(work, proposal, record_id)
             changed = work.records.get(record_id)
             return work.done(Overridden(record=changed, proposal=proposal, rule_id=rule_id))
+
+    @retried
+    def take_back(self, scope: Scope, record_id: UUID, *, before: int | None = None) -> Record:
+        """Undo one's last decision about the record, or all of one's own after the decision of
+        number `before`: everything is as it was. A rule that was made with it stays. Raises
+        RecordNotFound, PeriodClosed, and ChangedSince where anybody said anything since."""
+        with self.begin(scope) as work:
+            record = self._open(work, scope, record_id)
+            after = record.decisions - 1 if before is None else before
+            undone = [each for each in work.decisions.of(record_id) if each.number > after]
+            own = all(each.decided_by == scope.user_id and each.verdict in _SAID for each in undone)
+            if not undone or not own:
+                raise ChangedSince("that is not the last thing that you said of it")
+            if work.decisions.closed((record_id,)):
+                raise PeriodClosed("its period is closed: its category stays as it is")
+            if not work.decisions.take_back(record_id, after):
+                raise ChangedSince("nobody knows any more what was before")
+            work.events.record(RecordEdited(record_id, "taken_back"))
+            work.events.record(RecordsProcessed({"records": 1, "taken_back": 1}))
+            return work.done(work.records.get(record_id))
 
     @retried
     def bulk(
@@ -197,6 +225,7 @@ def _made(work: ReviewWork, proposal: Proposal, record_id: UUID) -> UUID:
     return rule.id
 
 
+_SAID = (DecisionVerdict.APPROVED, DecisionVerdict.OVERRIDDEN)
 _BARRED = "you brought it in: in this tenant another member approves"
 
 

@@ -169,6 +169,23 @@ class Split:
 
 Action = Set | Affix | Tags | SkipReview | Split
 
+_OF_A_CATEGORY = frozenset(("category", "parts", "booked", "locked"))
+
+
+def touches(action: Action) -> frozenset[str]:
+    """The facts on which it depends what an action changes, by their names in RecordFacts."""
+    match action:
+        case Set("category", _):
+            return _OF_A_CATEGORY
+        case Set(field, _) | Affix(field, _, _):
+            return frozenset((field, "locked"))
+        case Tags():
+            return frozenset(("tags", "locked"))
+        case SkipReview():
+            return frozenset()
+        case Split():
+            return _OF_A_CATEGORY | {"amount"}
+
 
 def _amount(text: str, scale: int) -> int:
     try:

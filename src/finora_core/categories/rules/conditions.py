@@ -271,6 +271,22 @@ def tests(condition: Condition) -> Iterator[Test]:
             yield from tests(part)
 
 
+_SEEN: Mapping[str, tuple[str, ...]] = {
+    "merchant": ("merchant", "merchant_key"),
+    "currency": ("amount",),
+    "direction": ("amount",),
+    "amount_abs": ("amount",),
+    "date": ("on_date",),
+}
+
+
+def reads(condition: Condition) -> frozenset[str]:
+    """The facts that a condition looks at, by their names in RecordFacts."""
+    return frozenset(
+        name for test in tests(condition) for name in _SEEN.get(test.field, (test.field,))
+    )
+
+
 def _bad(path: str, what: str) -> BadRule:
     return BadRule(f"{path} {what}", details=((path, what),))
 

@@ -1,6 +1,6 @@
 """Rules: what they are, and the book of them that says what becomes of a record."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from enum import StrEnum
 from types import MappingProxyType
@@ -9,7 +9,15 @@ from uuid import UUID
 
 import attrs
 
-from finora_core.categories.rules.actions import Action, Affix, Set, SkipReview, Split, Tags
+from finora_core.categories.rules.actions import (
+    Action,
+    Affix,
+    Set,
+    SkipReview,
+    Split,
+    Tags,
+    touches,
+)
 from finora_core.categories.rules.conditions import (
     BadRule,
     Condition,
@@ -18,6 +26,7 @@ from finora_core.categories.rules.conditions import (
     View,
     compiled,
     needles,
+    reads,
 )
 from finora_core.kernel.amount import Amount
 from finora_core.kernel.errors import Conflict, NotFound
@@ -254,7 +263,7 @@ class _Index:
                 grams.setdefault(field, {}).setdefault(text[:_GRAM], []).append((text, place))
         return cls(tuple(always), grams)
 
-    def places(self, view: View) -> Iterator[int]:
+    def places(self, view: View) -> Sequence[int]:
         found = set(self.always)
         for field, by_gram in self.grams.items():
             text = getattr(view, field)
@@ -262,7 +271,7 @@ class _Index:
                 known = by_gram.get(text[start : start + _GRAM])
                 if known is not None:
                     found.update(place for needle, place in known if needle in text)
-        return iter(sorted(found))
+        return sorted(found)
 
 
 @attrs.frozen
@@ -271,6 +280,8 @@ class RuleBook:
 
     _rules: tuple[_Compiled, ...] = ()
     _index: _Index | None = None
+    _apart: bool = True
+    """No rule asks for what an earlier one writes: what matches does not depend on what is done."""
 
     @classmethod
     def of(cls, rules: Iterable[Rule], groups: Iterable[RuleGroup] = ()) -> "RuleBook":
@@ -285,28 +296,67 @@ class RuleBook:
             )
             for rule in ordered
         )
-        return cls(made, _Index.of(made) if len(made) > _FEW else None)
+        return cls(made, _Index.of(made) if len(made) > _FEW else None, _are_apart(ordered))
 
     def __len__(self) -> int:
         return len(self._rules)
 
+    @property
+    def asks(self) -> frozenset[str]:
+        """The facts on which it depends which rules match."""
+        return frozenset[str]().union(*(reads(each.rule.condition) for each in self._rules))
+
+    @property
+    def touches(self) -> frozenset[str]:
+        """The facts on which it depends besides what the rules that match do: of records that are
+        alike in them, and have the same matches, the effects are the same."""
+        acted = (touches(action) for each in self._rules for action in each.rule.actions)
+        return frozenset[str]().union(*acted, () if self._apart else self.asks)
+
     def apply(self, facts: RecordFacts) -> Effect:
         """What becomes of the record. Later rules see what earlier ones did."""
-        view = View(facts)
-        rules, draft, least = self._rules, None, 0
-        places = iter(range(len(rules))) if self._index is None else self._index.places(view)
-        while (place := next(places, None)) is not None:
-            if place < least or not rules[place].matches(view):
+        return self.effect(facts, self.matching(View(facts)))
+
+    def matching(self, view: View, start: int = 0) -> tuple[int, ...]:
+        """The rules that match, by their places: all, or where later ones may ask for what earlier
+        ones do, the first."""
+        rules, found = self._rules, []
+        places = range(len(rules)) if self._index is None else self._index.places(view)
+        for place in places:
+            if place < start or not rules[place].matches(view):
                 continue
-            draft = draft or _Draft(facts, facts)
-            before = draft.facts
-            draft.act(rules[place].rule)
-            if not rules[place].rule.continues:
-                least = rules[place].following
-            if draft.facts is not before:
-                # What the index found was true of the record as it was.
-                view, places = View(draft.facts), iter(range(place + 1, len(rules)))
-        return NO_EFFECT if draft is None else draft.effect()
+            found.append(place)
+            if not self._apart:
+                break
+            start = self._after(place)
+        return tuple(found)
+
+    def effect(self, facts: RecordFacts, matching: tuple[int, ...]) -> Effect:
+        """What becomes of a record which these rules match."""
+        if not matching:
+            return NO_EFFECT
+        draft = _Draft(facts, facts)
+        while matching:
+            for place in matching:
+                draft.act(self._rules[place].rule)
+            if self._apart:
+                break
+            matching = self.matching(View(draft.facts), self._after(matching[-1]))
+        return draft.effect()
+
+    def _after(self, place: int) -> int:
+        """The place of the next rule to ask after a match."""
+        each = self._rules[place]
+        return place + 1 if each.rule.continues else each.following
+
+
+def _are_apart(rules: Iterable[Rule]) -> bool:
+    written: set[str] = set()
+    for rule in rules:
+        if written & reads(rule.condition):
+            return False
+        written.update(name for action in rule.actions for name in touches(action))
+    return True
 
 
 def in_order(rules: Iterable[Rule], groups: Iterable[RuleGroup]) -> list[Rule]:

@@ -1,6 +1,7 @@
 """What rules need of a transaction."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
 from typing import Protocol
 from uuid import UUID
 
@@ -56,8 +57,11 @@ class Rules(Protocol):
 class RuleRuns(Protocol):
     """Rules over records that are there, and what they changed."""
 
-    def facts(self, wanted: RunFilter, last: int | None) -> Iterator[RecordFacts]:
-        """Latest business date first, streamed."""
+    def effects(
+        self, book: RuleBook, wanted: RunFilter, last: int | None
+    ) -> Iterator[tuple[date, bytes, Effect]]:
+        """What the rules make of each record, latest business date first, streamed: its day, the
+        bytes of its id and the effect. Read is only what the book looks at."""
 
     def count(self, wanted: RunFilter) -> int: ...
 
@@ -95,8 +99,8 @@ class RuleRuns(Protocol):
     def to_undo(self, run_id: UUID, records: int) -> Sequence[FieldChange]:
         """Changes of so many records that were not undone yet."""
 
-    def among(self, records: Iterable[UUID]) -> Mapping[UUID, RecordFacts]:
-        """These records, locked; deleted ones are missing."""
+    def among(self, records: Iterable[UUID], *, lock: bool = True) -> Mapping[UUID, RecordFacts]:
+        """These records; deleted ones are missing."""
 
     def restore(self, run_id: UUID, changes: Sequence[FieldChange], by: UUID) -> None:
         """Give fields the values that they had before."""

@@ -201,37 +201,41 @@ class RuleService:
         size, after = checked_limit(limit), None
         if cursor is not None:
             day, record_id = decode_cursor(cursor, (date, UUID))
-            after = (day, record_id)
+            after = (day, record_id.bytes)
         wanted = wanted or RunFilter()
         with self.begin(scope) as work:
             _check_account(work, wanted)
             book = _book(work, draft, rule_ids)
             examined = matched = changed = locked = 0
-            items: list[RecordDifference] = []
-            more = False
-            for facts in work.rule_runs.facts(wanted, last):
+            shown: list[UUID] = []
+            last_day, end = date.min, None
+            for day, record_id, effect in work.rule_runs.effects(book, wanted, last):
                 examined += 1
-                effect = book.apply(facts)
                 if not effect.rules:
                     continue
                 matched += 1
                 changed += effect.changes
                 locked += bool(effect.locked)
-                if not (effect.changes or effect.locked):
+                if end is not None or not (effect.changes or effect.locked):
                     continue
-                if after is not None and (facts.on_date, facts.id) >= after:
+                if after is not None and (day, record_id) >= after:
                     continue
-                if len(items) == size:
-                    more = True
+                if len(shown) == size:
+                    end = encode_cursor(last_day.isoformat(), str(shown[-1]))
                     continue
-                items.append(_difference(facts, effect))
-            end = encode_cursor(items[-1].on_date.isoformat(), str(items[-1].id)) if more else None
+                shown.append(UUID(bytes=record_id))
+                last_day = day
+            found = work.rule_runs.among(shown, lock=False)
             seen = RulePreview(
                 examined=examined,
                 matched=matched,
                 changed=changed,
                 locked=locked,
-                items=tuple(items),
+                items=tuple(
+                    _difference(facts, book.apply(facts))
+                    for facts in map(found.get, shown)
+                    if facts is not None
+                ),
                 next=end,
             )
             return work.done(seen)

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 
+import attrs
+
 from finora_core.insights.budgets.model import (
     Budget,
     BudgetPeriod,
@@ -13,8 +15,11 @@ from finora_core.insights.budgets.model import (
     figures_of,
 )
 from finora_core.insights.budgets.ports import BudgetsWork
+from finora_core.insights.conversion import table_of
+from finora_core.insights.model import rate_day
 from finora_core.insights.wallet.model import Moved
-from finora_core.insights.wallet.ports import Totals
+from finora_core.kernel.amount import Amount
+from finora_core.market.rates.ports import Rates
 
 Since = Callable[[Budget], date]
 """From where on a budget's movements are wanted."""
@@ -22,14 +27,16 @@ Since = Callable[[Budget], date]
 
 def statuses(work: BudgetsWork, budgets: Sequence[Budget], today: date) -> list[BudgetStatus]:
     """The present period of each, in two reads at most however many there are."""
-    moved = moved_of(work.totals, budgets, today, lambda budget: needed(budget, today))
+    moved = moved_of(work, budgets, today, lambda budget: needed(budget, today))
     return [BudgetStatus(budget=each, figures=_last(each, moved(each), today)) for each in budgets]
 
 
 def moved_of(
-    totals: Totals, budgets: Iterable[Budget], today: date, since: Since
+    work: BudgetsWork, budgets: Iterable[Budget], today: date, since: Since
 ) -> Callable[[Budget], Sequence[Moved]]:
-    """What moved since each budget's day, until the end of its present period."""
+    """What moved since each budget's day, until the end of its present period, of what it counts
+    and in its asset, as far as there are rates."""
+    totals = work.totals
     weekly = [each for each in budgets if each.period is BudgetPeriod.WEEKLY]
     others = [each for each in budgets if each.period is not BudgetPeriod.WEEKLY]
 
@@ -39,7 +46,25 @@ def moved_of(
 
     daily = totals.daily(*ends(weekly)) if weekly else ()
     monthly = totals.monthly(*ends(others)) if others else ()
-    return lambda budget: daily if budget.period is BudgetPeriod.WEEKLY else monthly
+
+    def seen(budget: Budget) -> Sequence[Moved]:
+        moved = daily if budget.period is BudgetPeriod.WEEKLY else monthly
+        return converted(work.rates, budget, moved, today)
+
+    return seen
+
+
+def converted(rates: Rates, budget: Budget, moved: Iterable[Moved], today: date) -> list[Moved]:
+    """What the budget counts, in its asset at the rates that reports convert at; what has no rate
+    stays as it is."""
+    counted = [each for each in moved if budget.counts(each.category)]
+    days = [rate_day(each.day, today) for each in counted]
+    table = table_of(rates, (each.amount for each in counted), budget.asset, days)
+    found = []
+    for each, day in zip(counted, days, strict=True):
+        amount = table.convert(each.amount, budget.asset, day)
+        found.append(attrs.evolve(each, amount=amount) if isinstance(amount, Amount) else each)
+    return found
 
 
 def needed(budget: Budget, today: date) -> date:
@@ -57,7 +82,7 @@ def raise_alerts(work: BudgetsWork, today: date) -> int:
     def since(budget: Budget) -> date:
         return min(needed(budget, today), _before(budget, today))
 
-    moved = moved_of(work.totals, budgets, today, since) if budgets else None
+    moved = moved_of(work, budgets, today, since) if budgets else None
     for budget in budgets:
         assert moved is not None
         before, current = _before(budget, today), budget.current(today)

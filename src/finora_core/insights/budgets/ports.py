@@ -9,6 +9,7 @@ from finora_core.insights.budgets.model import Budget, Figures, Limit
 from finora_core.insights.wallet.ports import Totals
 from finora_core.kernel.work import Work
 from finora_core.ledger.ports import Assets
+from finora_core.market.rates.ports import Rates
 
 
 class Budgets(Protocol):
@@ -43,6 +44,8 @@ class BudgetsWork(Work, Protocol):
     def budgets(self) -> Budgets: ...
     @property
     def totals(self) -> Totals: ...
+    @property
+    def rates(self) -> Rates: ...
     @property
     def now(self) -> datetime: ...
 

@@ -149,7 +149,7 @@ class BudgetService:
             budget = work.budgets.get(budget_id)
             first = budget.current(now)
             since = max(budget.starts_on, budget.period.moved(first, 1 - checked_limit(periods)))
-            moved = moved_of(work.totals, (budget,), now, lambda b: min(since, needed(b, now)))
+            moved = moved_of(work, (budget,), now, lambda b: min(since, needed(b, now)))
             found = figures_of(budget, moved(budget), since, first)
             return [figures for figures in reversed(found) if figures.since >= since]
 
@@ -163,7 +163,7 @@ class BudgetService:
             budget = work.budgets.get(budget_id)
             first = budget.current(now)
             back = budget.period.moved(first, -FULL_PERIODS)
-            moved = moved_of(work.totals, (budget,), now, lambda b: min(back, needed(b, now)))
+            moved = moved_of(work, (budget,), now, lambda b: min(back, needed(b, now)))
             seen = moved(budget)
             figures = figures_of(budget, seen, first, first)[-1]
             found = simulated(budget, figures, seen, work.totals.began(), now, percent)

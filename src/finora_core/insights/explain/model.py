@@ -13,7 +13,10 @@ import attrs
 
 from finora_core.kernel.amount import Amount
 from finora_core.kernel.errors import Invalid
+from finora_core.kernel.outcome import Ok, Partial
 from finora_core.ledger.model import Entry
+from finora_core.market.rates.model import NoRate, Rate
+from finora_core.market.rates.model import Sum as SumOfAll
 from finora_core.records.model import Part as SplitPart
 
 
@@ -124,6 +127,37 @@ class Explanation:
     by: By
     parts: tuple[Part, ...]
     next: str | None
+
+
+@attrs.frozen(kw_only=True)
+class Conversion:
+    """A summand of a converted figure: what is in one asset, of one month and category where it is
+    what moved, and the facts that say what it was worth."""
+
+    amount: Amount
+    on: date
+    """The day whose rate holds: the month's last, or the figure's."""
+    rates: tuple[Rate, ...]
+    """None where nothing was converted; two where the way leads through the pivot."""
+    converted: Amount | None
+    missing: NoRate | None
+    """Why it is not converted, and not in the sum."""
+    figure: Figure
+    """Explains `amount` in turn."""
+
+
+@attrs.frozen(kw_only=True)
+class ConvertedFigure:
+    """`amount` is the sum of all `converted`, on whatever page they are."""
+
+    amount: Amount
+    missing: tuple[NoRate, ...]
+    parts: tuple[Conversion, ...]
+    next: str | None
+
+    @property
+    def outcome(self) -> Ok[Amount] | Partial[Amount]:
+        return SumOfAll(self.amount, (), self.missing).outcome
 
 
 @attrs.frozen(kw_only=True)

@@ -8,6 +8,7 @@ from finora_core.insights.explain.model import Figure, Origin, Posted, Sum
 from finora_core.kernel.amount import Amount
 from finora_core.kernel.page import Page
 from finora_core.ledger.ports import LedgerWork
+from finora_core.market.rates.ports import Rates
 
 
 class Explained(Protocol):
@@ -21,6 +22,9 @@ class Explained(Protocol):
     def origin(self, entry_id: UUID) -> Origin:
         """Raises EntryNotFound."""
 
+    def every_asset(self) -> Sequence[str]:
+        """All that own accounts ever moved."""
+
     def amount(self, units: int, asset: str) -> Amount:
         """Raises UnknownAsset."""
 
@@ -28,3 +32,5 @@ class Explained(Protocol):
 class ExplainWork(LedgerWork, Protocol):
     @property
     def explained(self) -> Explained: ...
+    @property
+    def rates(self) -> Rates: ...

@@ -7,8 +7,19 @@ from uuid import UUID
 
 import attrs
 
-from finora_core.insights.explain.model import By, Explanation, Figure, Origin, Part, Sum
+from finora_core.insights.conversion import table_of
+from finora_core.insights.explain.model import (
+    By,
+    Conversion,
+    ConvertedFigure,
+    Explanation,
+    Figure,
+    Origin,
+    Part,
+    Sum,
+)
 from finora_core.insights.explain.ports import ExplainWork
+from finora_core.insights.model import rate_day
 from finora_core.kernel.amount import Amount
 from finora_core.kernel.page import DEFAULT_LIMIT, checked_limit, decode_cursor, encode_cursor
 from finora_core.kernel.scope import Scope
@@ -61,10 +72,86 @@ class ExplainService:
                 return attrs.evolve(total, parts=parts, next=page.next)
             return _paged(total, _parts(figure, sums, by, zero), cursor, limit)
 
+    def converted(
+        self,
+        scope: Scope,
+        figure: Figure,
+        *,
+        on: date | None = None,
+        cursor: str | None = None,
+        limit: int = DEFAULT_LIMIT,
+    ) -> ConvertedFigure:
+        """The figure over all assets, as one in its own: what moved by month, category and asset,
+        each at its month's rate, as in profit and loss; what is held by asset, at the rate of `on`
+        (the figure's last day, if not given). Raises as `explain` does."""
+        checked_limit(limit)
+        with self.begin(scope) as work:
+            if figure.account_id is not None:
+                work.accounts.get(figure.account_id)
+            zero = work.explained.amount(0, figure.asset)
+            until = min(figure.until, on or figure.until)
+            cells = _cells(work, figure, until)
+            amounts = [amount for _, amount, _, _ in cells]
+            table = table_of(work.rates, amounts, zero.asset, (day for _, _, day, _ in cells))
+            parts = []
+            for key, amount, day, deeper in cells:
+                one = table.sum((amount,), zero.asset, day)
+                missing = next(iter(one.missing), None)
+                part = Conversion(
+                    amount=amount,
+                    on=day,
+                    rates=one.rates,
+                    converted=one.total if missing is None else None,
+                    missing=missing,
+                    figure=deeper,
+                )
+                parts.append((key, part))
+        after = None if cursor is None else decode_cursor(cursor, (str,))[0]
+        rest = [each for each in parts if after is None or each[0] > after]
+        return ConvertedFigure(
+            amount=sum((part.converted for _, part in parts if part.converted is not None), zero),
+            missing=tuple(dict.fromkeys(part.missing for _, part in parts if part.missing)),
+            parts=tuple(part for _, part in rest[:limit]),
+            next=encode_cursor(rest[limit - 1][0]) if len(rest) > limit else None,
+        )
+
     def origin(self, scope: Scope, entry_id: UUID) -> Origin:
         """Raises EntryNotFound."""
         with self.begin(scope) as work:
             return work.explained.origin(entry_id)
+
+
+_Cell = tuple[str, Amount, date, Figure]
+"""Its place in the order, what it is, the day of its rate, and what explains it."""
+
+
+def _cells(work: ExplainWork, figure: Figure, until: date) -> list[_Cell]:
+    """What is converted by itself, in order: as fine as reports round."""
+    found: list[_Cell] = []
+    for asset in work.explained.every_asset():
+        own = attrs.evolve(figure, asset=asset)
+        sums = work.explained.sums(own)
+        if figure.direction is None:
+            units = sum(each.units for each in sums)
+            found.append((asset, work.explained.amount(units, asset), until, own))
+            continue
+        cells: dict[tuple[date, str], int] = {}
+        for each in sums:
+            key = each.month, each.category
+            cells[key] = cells.get(key, 0) + each.units
+        for (month, category), units in cells.items():
+            end = min(_month_end(month), figure.until)
+            deeper = attrs.evolve(
+                own,
+                category=category,
+                exactly=True,
+                since=max(month, figure.since or month),
+                until=end,
+            )
+            place = "\n".join((month.isoformat(), category, asset))
+            day = rate_day(month, until)
+            found.append((place, work.explained.amount(units, asset), day, deeper))
+    return sorted((cell for cell in found if cell[1]), key=lambda cell: cell[0])
 
 
 def _level(figure: Figure, sums: Sequence[Sum]) -> By:

@@ -15,6 +15,7 @@ import attrs
 
 from finora_core.insights.model import NoForecast, Reason, rounded
 from finora_core.insights.recurring.model import (
+    Known,
     Recurring,
     RecurringLine,
     Verdict,
@@ -122,11 +123,12 @@ def outlook_of(course: Course, today: date, days: int) -> Outlook | NoForecast:
     """From the day after `today`, for so many days."""
     if not MIN_DAYS <= days <= MAX_DAYS:
         raise BadForecast(f"a forecast is for {MIN_DAYS} to {MAX_DAYS} days, not {days}")
-    expected = expected_of(course, today, days)
+    known: Known = {}
+    expected = expected_of(course, today, days, known)
     errors = []
     for week in range(ORIGINS):
         origin = today - timedelta(days=days + 7 * week)
-        guessed = expected_of(course, origin, days)
+        guessed = expected_of(course, origin, days, known)
         if guessed is None:
             break
         errors.append(_came(course, origin, days) - guessed.net.units)
@@ -146,7 +148,9 @@ def outlook_of(course: Course, today: date, days: int) -> Outlook | NoForecast:
     )
 
 
-def expected_of(course: Course, origin: date, days: int) -> Expected | None:
+def expected_of(
+    course: Course, origin: date, days: int, known: Known | None = None
+) -> Expected | None:
     """As of the end of `origin`, from what was there by then; None with too little of it."""
     weeks = min(WEEKS, (origin - course.began).days // 7)
     if weeks < LEAST_WEEKS:
@@ -155,7 +159,7 @@ def expected_of(course: Course, origin: date, days: int) -> Expected | None:
     lines = [line for line in course.lines if line.on_date <= origin]
     found = [
         each
-        for each in find_recurring(lines, origin)
+        for each in find_recurring(lines, origin, known=known)
         if each.id not in course.ignored and each.verdict is not Verdict.IGNORED
     ]
     due = sorted(

@@ -4,20 +4,24 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from uuid import UUID
 
+import attrs
+
+from finora_core.insights.conversion import table_of
 from finora_core.insights.goals.model import (
     TRAILING,
     Goal,
     GoalReached,
     GoalShare,
     GoalStatus,
+    Grown,
     forecast_of,
     promised_of,
     shared_out,
 )
 from finora_core.insights.goals.ports import GoalsWork
-from finora_core.insights.model import without_rates
 from finora_core.kernel.amount import Amount
 from finora_core.kernel.asset import Asset
+from finora_core.market.rates.model import RateTable, Sum
 
 
 def statuses(work: GoalsWork, today: date) -> list[GoalStatus]:
@@ -31,23 +35,34 @@ def statuses(work: GoalsWork, today: date) -> list[GoalStatus]:
     accounts = sorted(promised)
     grown = work.goals.grown(accounts, today - TRAILING, today) if accounts else ()
     began = work.goals.began(accounts) if accounts else {}
+    amounts = [Amount(units, each) for of in held.values() for each, units in of.items()]
+    amounts += [each.amount for each in grown]
+    targets = {goal.target.asset for goal in goals}
+    tables = {asset: table_of(work.rates, amounts, asset, [today]) for asset in targets}
     found = []
     for goal in goals:
-        shares = tuple(_share(goal, share.account_id, promised, held) for share in goal.shares)
-        current = sum((share.amount for share in shares), Amount(0, goal.target.asset))
-        others = (
-            asset.id
-            for share in goal.shares
-            for asset in held[share.account_id]
-            if asset != goal.target.asset
+        asset = goal.target.asset
+        rates = tables[asset]
+        sums = [_sum(goal, share.account_id, promised, held, rates, today) for share in goal.shares]
+        shares = tuple(
+            _share(goal, share.account_id, promised, one.total)
+            for share, one in zip(goal.shares, sums, strict=True)
         )
+        missing = tuple(dict.fromkeys(each for one in sums for each in one.missing))
+        current = Sum(sum((one.total for one in sums), Amount(0, asset)), (), missing)
         starts = [began[each.account_id] for each in goal.shares if each.account_id in began]
         history = today - min(starts) if starts else None
         status = GoalStatus(
             goal=goal,
-            current=without_rates(current, others),
+            current=current.outcome,
             shares=shares,
-            forecast=forecast_of(goal.target - current, goal.shares, grown, history, today),
+            forecast=forecast_of(
+                goal.target - current.total,
+                goal.shares,
+                [_in_asset(each, asset, rates, today) for each in grown],
+                history,
+                today,
+            ),
         )
         found.append(status)
     return found
@@ -66,18 +81,36 @@ def reach_goals(work: GoalsWork, today: date) -> int:
     return reached
 
 
-def _share(
+def _sum(
     goal: Goal,
     account: UUID,
     promised: Mapping[UUID, Mapping[UUID, int]],
     held: Mapping[UUID, Mapping[Asset, int]],
+    rates: RateTable,
+    today: date,
+) -> Sum:
+    """What an account gives to a goal, in its asset: each asset is shared out, and converted."""
+    amounts = [
+        Amount(shared_out(units, promised[account])[goal.id], asset)
+        for asset, units in sorted(held[account].items(), key=lambda item: item[0].id)
+    ]
+    return rates.sum(amounts, goal.target.asset, today)
+
+
+def _in_asset(grown: Grown, asset: Asset, rates: RateTable, today: date) -> Grown:
+    """As it is, where there is no rate: then a forecast leaves it out."""
+    amount = rates.convert(grown.amount, asset, today)
+    return attrs.evolve(grown, amount=amount) if isinstance(amount, Amount) else grown
+
+
+def _share(
+    goal: Goal, account: UUID, promised: Mapping[UUID, Mapping[UUID, int]], amount: Amount
 ) -> GoalShare:
-    percents, asset = promised[account], goal.target.asset
-    units = shared_out(held[account].get(asset, 0), percents)[goal.id]
+    percents = promised[account]
     return GoalShare(
         account_id=account,
         percent=percents[goal.id],
-        amount=Amount(units, asset),
+        amount=amount,
         promised=sum(percents.values()),
     )
 

@@ -8,6 +8,7 @@ from uuid import UUID
 from finora_core.insights.goals.model import Goal, Grown
 from finora_core.kernel.work import Work
 from finora_core.ledger.ports import Accounts, Assets
+from finora_core.market.rates.ports import Rates
 
 
 class Goals(Protocol):
@@ -44,5 +45,7 @@ class GoalsWork(Work, Protocol):
     def assets(self) -> Assets: ...
     @property
     def goals(self) -> Goals: ...
+    @property
+    def rates(self) -> Rates: ...
     @property
     def now(self) -> datetime: ...

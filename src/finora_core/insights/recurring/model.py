@@ -154,15 +154,22 @@ def find_recurring(
     lines: Iterable[RecurringLine],
     today: date,
     verdicts: Mapping[UUID, Verdict] | None = None,
+    known: "Known | None" = None,
 ) -> tuple[Recurring, ...]:
-    """All there are, by merchant, in a total order that does not depend on that of the lines."""
+    """All there are, by merchant, in a total order that does not depend on that of the lines.
+    Whoever asks as of one day after the other gives `known`, in which streams are kept: as of two
+    days a merchant with as many lines has the same ones."""
     said = verdicts or {}
+    known = {} if known is None else known
     found: list[Recurring] = []
     groups: dict[tuple[str, str, bool], Stream] = defaultdict(list)
     for line in lines:
         groups[line.merchant_key, line.asset.id, line.units > 0].append(line)
     for key in sorted(groups):
-        streams = _streams(sorted(groups[key], key=_when))
+        kept = (*key, len(groups[key]))
+        streams = known.get(kept)
+        if streams is None:
+            streams = known[kept] = _streams(sorted(groups[key], key=_when))
         for number, (rhythm, stream) in enumerate(streams):
             merchant, asset, income = key
             item_id = derived_id(
@@ -173,6 +180,8 @@ def find_recurring(
 
 
 Stream = list[RecurringLine]
+Known = dict[tuple[str, str, bool, int], list[tuple[Rhythm, Stream]]]
+"""By merchant, asset, whether it is income, and how many lines there are."""
 
 
 def _when(line: RecurringLine) -> tuple[date, int]:

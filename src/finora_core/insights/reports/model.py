@@ -10,7 +10,7 @@ from uuid import UUID
 
 import attrs
 
-from finora_core.insights.model import last_day
+from finora_core.insights.model import rate_day
 from finora_core.insights.wallet.model import BadPeriod, Flows
 from finora_core.kernel.amount import Amount
 from finora_core.kernel.asset import Asset
@@ -249,7 +249,7 @@ def months_of(since: date, until: date) -> tuple[date, ...]:
 
 def rate_days(months: Iterable[date], until: date) -> dict[date, date]:
     """The day whose rate a month is converted at: its last, or the report's."""
-    return {month: min(last_day(month), until) for month in months}
+    return {month: rate_day(month, until) for month in months}
 
 
 # (month, category, direction) -> units, of one asset

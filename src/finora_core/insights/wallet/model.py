@@ -6,7 +6,6 @@ from enum import StrEnum
 
 import attrs
 
-from finora_core.insights.model import without_rates
 from finora_core.kernel.amount import Amount
 from finora_core.kernel.asset import Asset
 from finora_core.kernel.errors import Invalid
@@ -88,7 +87,8 @@ class Summary:
     since: date
     until: date
     total: Ok[Amount] | Partial[Amount]
-    """In the tenant's base asset. Partial where other assets have no rate; the gap names them."""
+    """In the tenant's base asset, at the rates of `until`. Partial where an asset has none; the gap
+    names it."""
     balances: tuple[Amount, ...]
     """What all own accounts hold, per asset."""
     flows: tuple[Flows, ...]
@@ -105,14 +105,6 @@ class Worth:
 
     day: date
     amounts: tuple[Amount, ...]
-
-
-def in_base(amounts: tuple[Amount, ...], base: Amount) -> Ok[Amount] | Partial[Amount]:
-    """The amounts as one, starting from a zero of the base asset. The wallet converts nothing:
-    reports do, at the rates of their days."""
-    known = [amount for amount in amounts if amount.asset == base.asset]
-    others = (amount.asset.id for amount in amounts if amount.asset != base.asset and amount)
-    return without_rates(sum(known, start=base), others)
 
 
 def flows_of(moved: Iterable[Moved]) -> tuple[Flows, ...]:

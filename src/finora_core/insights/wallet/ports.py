@@ -8,6 +8,7 @@ from finora_core.insights.wallet.model import Moved, Worth
 from finora_core.kernel.amount import Amount
 from finora_core.kernel.asset import Asset
 from finora_core.kernel.work import Work
+from finora_core.market.rates.ports import Rates
 
 
 class Totals(Protocol):
@@ -32,5 +33,7 @@ class Totals(Protocol):
 class WalletWork(Work, Protocol):
     @property
     def totals(self) -> Totals: ...
+    @property
+    def rates(self) -> Rates: ...
     @property
     def now(self) -> datetime: ...

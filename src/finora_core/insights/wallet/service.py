@@ -7,6 +7,7 @@ from itertools import groupby
 
 import attrs
 
+from finora_core.insights.conversion import as_one
 from finora_core.insights.model import last_day, months_before
 from finora_core.insights.wallet.model import (
     BadPeriod,
@@ -17,11 +18,9 @@ from finora_core.insights.wallet.model import (
     Summary,
     Worth,
     flows_of,
-    in_base,
     spending_of,
 )
 from finora_core.insights.wallet.ports import Totals, WalletWork
-from finora_core.kernel.amount import Amount
 from finora_core.kernel.scope import Scope
 from finora_core.kernel.work import Begin
 
@@ -55,7 +54,7 @@ class WalletService:
                 period=period,
                 since=since,
                 until=until,
-                total=in_base(tuple(held), Amount(0, base)),
+                total=as_one(work.rates, held, base, until),
                 balances=tuple(held),
                 flows=flows_of(moved),
                 top_categories=spending_of(moved, TOP),

@@ -173,9 +173,6 @@ class PriceTable:
     """What compares an asset with another: the pair's own facts and those of its reverse."""
     hubs: tuple[str, ...] = HUBS
     # A table lives for one question, in which the legs between hubs come again and again.
-    _known: dict[tuple[str, str, datetime], Price | None] = attrs.field(
-        factory=dict, init=False, repr=False, eq=False
-    )
     _hubs: dict[tuple[str, datetime], Mapping[str, Price]] = attrs.field(
         factory=dict, init=False, repr=False, eq=False
     )
@@ -266,7 +263,7 @@ class PriceTable:
             for hub, leg in self._hubs_of(asset, at).items()
             if hub != to
             for other, last in into
-            if other not in (hub, asset) and (across := self._leg(hub, other, at)) is not None
+            if other != asset and (across := self._hubs_of(hub, at).get(other)) is not None
         ]
 
     def _hubs_of(self, asset: str, at: datetime) -> Mapping[str, Price]:
@@ -284,15 +281,12 @@ class PriceTable:
 
     def _leg(self, asset: str, to: str, at: datetime) -> Price | None:
         """The later of what the pair and its reverse say; of equal times the pair itself."""
-        key = (asset, to, at)
-        if key in self._known:
-            return self._known[key]
         best: Price | None = None
-        for series in self.series.get(asset, {}).get(to, ()):
+        near = self.series.get(asset)
+        for series in near.get(to, ()) if near is not None else ():
             found = series.until(at)
             if found is not None and (best is None or found.at > best.at):
                 best = found
-        self._known[key] = best
         return best
 
     def _next(self, asset: str, at: datetime) -> datetime | None:

@@ -401,7 +401,7 @@ def _price(source: str, quoted: Quoted) -> Price | None:
 
 
 def _close(asset: str, quote: str, source: str, day: date, price: object) -> Price | None:
-    quoted = Quoted(asset=asset, quote=quote, price=price, at=midnight(day))  # type: ignore[arg-type]  # a Day's
+    quoted = Quoted(asset=asset, quote=quote, price=price, at=midnight(day))  # type: ignore[arg-type]  # it is of a Day
     found = _price(source, quoted)
     return found and attrs.evolve(found, granularity=Granularity.DAILY)
 

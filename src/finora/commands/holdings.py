@@ -1,0 +1,220 @@
+"""`finora holdings` and `finora activity`: what is held, its worth, and how it came there."""
+
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from finora.commands.books import Day, table
+from finora.commands.common import AsJson, Data, books, put, refusals, say
+from finora_core.kernel.plain import to_plain
+
+if TYPE_CHECKING:
+    from finora import Amount, Asset, Finora, Scope
+    from finora_core.portfolio.model import Activity, PortfolioAccount
+    from finora_core.portfolio.valuation import HoldingValue
+
+activity = typer.Typer(no_args_is_help=True)
+_FIGURES = ("total", "invested", "gain", "fees", "taxes", "income")
+_OF_HOLDING = ("quantity", "value", "invested", "gain", "realised", "fees", "income", "stale")
+
+
+def holdings(
+    at: Day = None,
+    to: Annotated[str | None, typer.Option(help="Asset to tell it in; the base, if not.")] = None,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """What you hold, what it is worth, what it cost and what you gained.
+
+    What has no price is in no total, and is named.
+
+    \b
+    Example: finora holdings --to USD
+    """
+    with refusals(as_json), books(data) as (finora, scope):
+        when = None if at is None else at.replace(tzinfo=UTC, hour=23, minute=59, second=59)
+        found = finora.portfolio.valuation(scope, when, to=to)
+        names = finora.portfolio.own_assets(scope)
+    shown = [each for each in found.holdings if each.quantity]
+    if as_json:
+        put({
+            "at": found.at.isoformat(),
+            "base": found.base.id,
+            **{name: _known(getattr(found, name)) for name in _FIGURES},
+            "coverage": found.coverage.value,
+            "holdings": [_plain(each) for each in shown],
+        })  # fmt: skip
+        return
+    rows = [
+        (
+            names.get(each.quantity.asset.id, each.quantity.asset.id),
+            each.account.ledger_name,
+            each.quantity.text,
+            each.value.text if each.value is not None else "no price",
+            each.invested.text if each.invested is not None else "-",
+            each.gain.text if each.gain is not None else "-",
+        )
+        for each in shown
+    ]
+    columns = ("holding", "where", "quantity", f"value {found.base}", "cost", "gain")
+    table(columns, rows, {2, 3, 4, 5})
+    for name in _FIGURES:
+        told = _known(getattr(found, name))
+        gap = f" (without: {told['gap']})" if told["gap"] else ""
+        say(f"{name}: {told['value']['amount']} {found.base}{gap}")
+
+
+def _known(figure: Any) -> dict[str, Any]:
+    plain: Any = to_plain(figure)
+    return {"gap": None, **plain}
+
+
+def _plain(each: "HoldingValue") -> dict[str, Any]:
+    return {
+        "account_id": str(each.account.id),
+        "asset": each.quantity.asset.id,
+        "included": each.included,
+        **{name: to_plain(getattr(each, name)) for name in _OF_HOLDING},
+    }
+
+
+@activity.command("add", context_settings={"ignore_unknown_options": True})  # -2 is none
+def add_activity(
+    kind: Annotated[str, typer.Argument(help="buy, sell, dividend, deposit, fee, ...")],
+    asset: Annotated[str, typer.Argument(help="isin:IE00BK5BQT80, ticker:AAPL, crypto:BTC, EUR.")],
+    quantity: Annotated[str, typer.Argument(help="A sale is negative.")] = "0",
+    price: Annotated[str | None, typer.Option(help="Of one.")] = None,
+    currency: Annotated[str, typer.Option(help="What price, amount and fee are in.")] = "EUR",
+    amount: Annotated[
+        str | None, typer.Option(help="Money of it, signed; of a trade price by quantity.")
+    ] = None,
+    fee: Annotated[str | None, typer.Option(help="Paid on top.")] = None,
+    at: Day = None,
+    account: Annotated[str, typer.Option(help="Name or id; opened where there is none.")] = "Main",
+    note: Annotated[str, typer.Option(help="In your words.")] = "",
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Enter what you bought, sold, received or paid.
+
+    \b
+    Example: finora activity add buy isin:IE00BK5BQT80 4 --price 98.25 --fee 1
+    """
+    from finora_core.portfolio.model import ActivityKind, bad
+    from finora_core.portfolio.service import NewActivity
+
+    with refusals(as_json), books(data) as (finora, scope):
+        if kind not in set(ActivityKind):
+            raise bad("kind", f"one of {', '.join(sorted(ActivityKind))}")
+        counted = _asset(finora, scope, asset)
+        quote = finora.ledger.asset(scope, currency)
+        new = NewActivity(
+            account_id=_account(finora, scope, account).id,
+            kind=ActivityKind(kind),
+            asset=counted.id,
+            quantity=_amount(quantity, counted),
+            at=at.replace(tzinfo=UTC) if at else datetime.now(UTC),
+            price=None if price is None else _price(price),
+            quote=None if price is None else quote,
+            counter=None if amount is None else _amount(amount, quote),
+            fee=None if fee is None else _amount(fee, quote),
+            note=note,
+        )
+        made = finora.portfolio.add(scope, new)
+    _show([made], as_json)
+
+
+@activity.command("list")
+def list_activities(
+    limit: Annotated[int, typer.Option(help="How many.")] = 50,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """What happened to your holdings, latest first.
+
+    \b
+    Example: finora activity list --limit 10
+    """
+    with refusals(as_json), books(data) as (finora, scope):
+        found = finora.portfolio.list(scope, limit=limit).items
+    _show(list(found), as_json)
+
+
+@activity.command("delete")
+def delete_activity(
+    which: Annotated[str, typer.Argument(help="Its id.")],
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take an activity back: its entry is reversed.
+
+    \b
+    Example: finora activity delete 0199f0c2-0000-7000-8000-000000000000
+    """
+    from uuid import UUID
+
+    from finora_core.portfolio.model import ActivityNotFound
+
+    with refusals(as_json), books(data) as (finora, scope):
+        try:
+            activity_id = UUID(which)
+        except ValueError as error:
+            raise ActivityNotFound(f"{which[:40]!r} is no id") from error
+        finora.portfolio.delete(scope, activity_id)
+    put({"deleted": which}) if as_json else say(f"{which} is taken back")
+
+
+def _show(found: "list[Activity]", as_json: bool) -> None:
+    if as_json:
+        put({"activities": [to_plain(each) for each in found]})
+        return
+    rows = [
+        (
+            str(each.id),
+            f"{each.at:%Y-%m-%d}",
+            each.kind.value,
+            str(each.quantity),
+            str(each.counter) if each.counter is not None else "",
+        )
+        for each in found
+    ]
+    table(("id", "on", "what", "quantity", "money"), rows, {3, 4})
+
+
+def _asset(finora: "Finora", scope: "Scope", asset_id: str) -> "Asset":
+    """One that is known, or a share or a coin by the name that the world gives it."""
+    from finora import Asset
+    from finora_core.kernel.asset import UnknownAsset
+    from finora_core.portfolio.model import SCALES
+
+    try:
+        return finora.ledger.asset(scope, asset_id)
+    except UnknownAsset:
+        scale = SCALES.get(asset_id.partition(":")[0])
+        if scale is None:
+            raise
+        return finora.ledger.register_asset(scope, Asset(asset_id, scale))
+
+
+def _account(finora: "Finora", scope: "Scope", named: str) -> "PortfolioAccount":
+    for each in finora.portfolio.accounts(scope):
+        if named in (str(each.id), each.name, each.ledger_name):
+            return each
+    return finora.portfolio.open_account(scope, named)
+
+
+def _amount(text: str, asset: "Asset") -> "Amount":
+    from finora import Amount
+
+    return Amount.parse(text, asset)
+
+
+def _price(text: str) -> Decimal:
+    from finora_core.portfolio.model import bad
+
+    try:
+        return Decimal(text)
+    except InvalidOperation as error:
+        raise bad("price", f"{text[:40]!r} is no price") from error

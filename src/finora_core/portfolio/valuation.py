@@ -1,0 +1,383 @@
+"""What holdings are worth, what they cost, and what was gained: exact, and rounded once where it is
+shown.
+
+The cost of what leaves is the average of what is there. What has no price has no value, and what
+came without one has no cost; neither is nothing: totals leave it out and say so. Money has a value
+and no gain of its own.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from fractions import Fraction
+from uuid import UUID
+
+import attrs
+
+from finora_core.kernel.amount import Amount
+from finora_core.kernel.asset import Asset
+from finora_core.kernel.outcome import Ok, Partial
+from finora_core.market.prices.model import Factor, NoPrice, PriceTable
+from finora_core.portfolio.model import (
+    TRADES,
+    Activity,
+    ActivityKind,
+    Holding,
+    PortfolioAccount,
+    is_currency,
+)
+
+Key = tuple[UUID, str]
+"""Account and asset."""
+_EARNED = frozenset({ActivityKind.REWARD, ActivityKind.AIRDROP, ActivityKind.INTEREST})
+
+
+class Coverage(StrEnum):
+    """How much of a total is known: of its holdings, by count."""
+
+    FULL = "full"
+    """95 % have a price that is fresh."""
+    PARTIAL = "partial"
+    """95 % have one, and some are old."""
+    ESTIMATED = "estimated"
+    """Half have one."""
+    UNKNOWN = "unknown"
+
+    @classmethod
+    def of(cls, asked: int, priced: int, stale: int) -> "Coverage":
+        if not asked or (priced - stale) * 100 >= asked * 95:
+            return cls.FULL
+        if priced * 100 >= asked * 95:
+            return cls.PARTIAL
+        return cls.ESTIMATED if priced * 2 >= asked else cls.UNKNOWN
+
+
+@attrs.define
+class Position:
+    """What happened to one holding until some time, in whole units of the base."""
+
+    units: int = 0
+    cost: Fraction = Fraction(0)
+    """Of what is there."""
+    unpriced: bool = False
+    """Something in it came without a price, or there was no rate for it: `cost` and `realised` are
+    not all."""
+    realised: Fraction = Fraction(0)
+    fees: Fraction = Fraction(0)
+    taxes: Fraction = Fraction(0)
+    income: Fraction = Fraction(0)
+    uncounted: bool = False
+    """Of fees, taxes and income something had no rate."""
+
+    def come(self, units: int, worth: Fraction | None) -> None:
+        self.units += units
+        if worth is None:
+            self.unpriced = True
+        else:
+            self.cost += worth
+
+    def leave(self, units: int, worth: Fraction | None, *, sold: bool) -> None:
+        """`units` above zero."""
+        cost = self.cost * units / self.units if self.units > 0 else Fraction(0)
+        self.units -= units
+        self.cost -= cost
+        if sold and worth is not None:
+            self.realised += worth - cost
+        elif sold:
+            self.unpriced = True
+        if not self.units:
+            self.cost = Fraction(0)
+
+
+class Ledger:
+    """Positions, as activities happen; given in the order of time."""
+
+    def __init__(self, base: str, prices: PriceTable) -> None:
+        self.base = base
+        self.prices = prices
+        self.positions: dict[Key, Position] = defaultdict(Position)
+
+    def tell(self, activity: Activity) -> set[Key]:
+        """Take one in; the holdings whose position is another now."""
+        worth = self._worth(activity)
+        account, touched = activity.account_id, set[Key]()
+        own = self.positions[account, activity.quantity.asset.id]
+        sold = activity.kind in TRADES
+        legs = [(activity.quantity, worth)]
+        counter = activity.counter
+        if activity.kind is ActivityKind.DIVIDEND:
+            own.income += self._taken(own, counter, activity.at)
+        elif counter is not None and not is_currency(counter.asset.id):
+            legs.append((counter, worth))
+        if activity.kind is ActivityKind.INTEREST and is_currency(activity.quantity.asset.id):
+            own.income += self._taken(own, activity.quantity, activity.at)
+        for amount, of in legs:
+            if amount and not is_currency(amount.asset.id):
+                position = self.positions[account, amount.asset.id]
+                if amount.units > 0:
+                    position.come(amount.units, of)
+                else:
+                    position.leave(-amount.units, of, sold=sold)
+                touched.add((account, amount.asset.id))
+        self._costs(activity, own, touched)
+        return touched | {(account, activity.quantity.asset.id)}
+
+    def _costs(self, activity: Activity, own: Position, touched: set[Key]) -> None:
+        own.fees += self._taken(own, activity.fee, activity.at)
+        own.taxes += self._taken(own, activity.tax, activity.at)
+        if is_currency(activity.quantity.asset.id):
+            if activity.kind is ActivityKind.FEE:
+                own.fees -= self._taken(own, activity.quantity, activity.at)
+            elif activity.kind is ActivityKind.TAX:
+                own.taxes -= self._taken(own, activity.quantity, activity.at)
+        for paid in (activity.fee, activity.tax):
+            # A fee in coins is coins that leave.
+            if paid is not None and not is_currency(paid.asset.id):
+                key = (activity.account_id, paid.asset.id)
+                if paid.units > 0:
+                    self.positions[key].leave(paid.units, None, sold=False)
+                else:
+                    self.positions[key].come(-paid.units, None)
+                touched.add(key)
+
+    def _worth(self, activity: Activity) -> Fraction | None:
+        """In the base, when it happened. What is earned is worth its price of then; a deposit came
+        without one, unless it says which."""
+        said = activity.worth
+        if said is not None:
+            factor = self.prices.factor(said[1], self.base, activity.at)
+            return said[0] * factor.value if isinstance(factor, Factor) else None
+        if activity.kind is ActivityKind.BUY:
+            return Fraction(0)
+        if activity.kind in _EARNED:
+            return self._value(activity.quantity, activity.at)
+        return None
+
+    def _value(self, amount: Amount, at: datetime) -> Fraction | None:
+        factor = self.prices.factor(amount.asset.id, self.base, at)
+        if isinstance(factor, NoPrice):
+            return None
+        return Fraction(amount.units, 10**amount.asset.scale) * factor.value
+
+    def _taken(self, position: Position, amount: Amount | None, at: datetime) -> Fraction:
+        if not amount:
+            return Fraction(0)
+        found = self._value(amount, at)
+        if found is None:
+            position.uncounted = True
+            return Fraction(0)
+        return found
+
+
+@attrs.frozen(kw_only=True)
+class HoldingValue:
+    """One holding at a time. What has no price has no value here, and no gain."""
+
+    account: PortfolioAccount
+    quantity: Amount
+    included: bool
+    base: Asset
+    factor: Factor | NoPrice
+    position: Position
+
+    @property
+    def exact_value(self) -> Fraction | None:
+        if isinstance(self.factor, NoPrice):
+            return None if self.quantity else Fraction(0)
+        whole = Fraction(self.quantity.units, 10**self.quantity.asset.scale)
+        return whole * self.factor.value
+
+    @property
+    def exact_gain(self) -> Fraction | None:
+        """What it is worth, and what was sold brought, over what that cost: before fees."""
+        value = self.exact_value
+        if value is None or self.position.unpriced or is_currency(self.quantity.asset.id):
+            return None
+        return value - self.position.cost + self.position.realised
+
+    @property
+    def value(self) -> Amount | None:
+        return self._shown(self.exact_value)
+
+    @property
+    def invested(self) -> Amount | None:
+        """What that which is there cost; None where that is not known, and of money."""
+        if self.position.unpriced or is_currency(self.quantity.asset.id):
+            return None
+        return self._shown(self.position.cost)
+
+    @property
+    def gain(self) -> Amount | None:
+        return self._shown(self.exact_gain)
+
+    @property
+    def realised(self) -> Amount | None:
+        return None if self.position.unpriced else self._shown(self.position.realised)
+
+    @property
+    def fees(self) -> Amount:
+        return self._sum(self.position.fees)
+
+    @property
+    def taxes(self) -> Amount:
+        return self._sum(self.position.taxes)
+
+    @property
+    def income(self) -> Amount:
+        return self._sum(self.position.income)
+
+    @property
+    def gain_bp(self) -> int | None:
+        """Of what it cost, in basis points, rounded down; None where it cost nothing or nobody
+        knows."""
+        gain, cost = self.exact_gain, self.position.cost
+        return None if gain is None or not cost else int(gain * 10_000 // cost)
+
+    @property
+    def stale(self) -> bool:
+        return isinstance(self.factor, Factor) and self.factor.stale
+
+    def _sum(self, exact: Fraction) -> Amount:
+        return Amount(round(exact * 10**self.base.scale), self.base)
+
+    def _shown(self, exact: Fraction | None) -> Amount | None:
+        return None if exact is None else self._sum(exact)
+
+
+@attrs.frozen(kw_only=True)
+class Valuation:
+    """What a portfolio is worth at a time. Totals are of what is included and known."""
+
+    at: datetime
+    base: Asset
+    holdings: tuple[HoldingValue, ...]
+
+    @property
+    def counted(self) -> Sequence[HoldingValue]:
+        """What totals are of."""
+        return [each for each in self.holdings if each.included and each.quantity]
+
+    @property
+    def total(self) -> Ok[Amount] | Partial[Amount]:
+        """Exact, and rounded once: the same as the day's in the history."""
+        gaps = [str(each.factor) for each in self.counted if each.value is None]
+        gaps += [
+            f"the price of {each.quantity.asset} is of {each.factor.effective_at:%Y-%m-%d}"
+            for each in self.counted
+            if isinstance(each.factor, Factor) and each.factor.stale
+        ]
+        exact = sum((each.exact_value or Fraction(0) for each in self.counted), Fraction(0))
+        total = Amount(round(exact * 10**self.base.scale), self.base)
+        return Partial(total, "; ".join(dict.fromkeys(gaps))) if gaps else Ok(total)
+
+    @property
+    def invested(self) -> Ok[Amount] | Partial[Amount]:
+        return self._told((each.invested for each in self._owned), self._costless)
+
+    @property
+    def gain(self) -> Ok[Amount] | Partial[Amount]:
+        gaps = self._costless + [str(each.factor) for each in self._owned if each.value is None]
+        return self._told((each.gain for each in self._owned), gaps)
+
+    @property
+    def fees(self) -> Ok[Amount] | Partial[Amount]:
+        return self._told((each.fees for each in self._included), self._uncounted)
+
+    @property
+    def taxes(self) -> Ok[Amount] | Partial[Amount]:
+        return self._told((each.taxes for each in self._included), self._uncounted)
+
+    @property
+    def income(self) -> Ok[Amount] | Partial[Amount]:
+        return self._told((each.income for each in self._included), self._uncounted)
+
+    @property
+    def coverage(self) -> Coverage:
+        return Coverage.of(self.asked, self.priced, self.stale)
+
+    @property
+    def asked(self) -> int:
+        return len(self.counted)
+
+    @property
+    def priced(self) -> int:
+        return sum(each.value is not None for each in self.counted)
+
+    @property
+    def stale(self) -> int:
+        return sum(each.stale for each in self.counted)
+
+    @property
+    def _included(self) -> Sequence[HoldingValue]:
+        return [each for each in self.holdings if each.included]
+
+    @property
+    def _owned(self) -> Sequence[HoldingValue]:
+        """What has a cost and a gain: no money."""
+        return [each for each in self._included if not is_currency(each.quantity.asset.id)]
+
+    @property
+    def _costless(self) -> list[str]:
+        return [
+            f"it is not known what {each.quantity.asset} cost"
+            for each in self._owned
+            if each.position.unpriced
+        ]
+
+    @property
+    def _uncounted(self) -> list[str]:
+        return [
+            f"no rate for a fee, a tax or an income of {each.quantity.asset}"
+            for each in self._included
+            if each.position.uncounted
+        ]
+
+    def _told(
+        self, amounts: Iterable[Amount | None], gaps: Sequence[str]
+    ) -> Ok[Amount] | Partial[Amount]:
+        total = sum((each for each in amounts if each is not None), Amount(0, self.base))
+        return Partial(total, "; ".join(dict.fromkeys(gaps))) if gaps else Ok(total)
+
+
+def wanted_of(activities: Iterable[Activity]) -> set[tuple[str, datetime]]:
+    """What must be converted, and when, to know what they cost."""
+    found: set[tuple[str, datetime]] = set()
+    for each in activities:
+        worth = each.worth
+        if worth is not None:
+            found.add((worth[1], each.at))
+        elif each.kind in _EARNED:
+            found.add((each.quantity.asset.id, each.at))
+        for amount in (each.counter, each.fee, each.tax, each.quantity):
+            if amount is not None and is_currency(amount.asset.id):
+                found.add((amount.asset.id, each.at))
+    return found
+
+
+def valued(
+    holdings: Mapping[Key, Holding],
+    activities: Iterable[Activity],
+    prices: PriceTable,
+    base: Asset,
+    at: datetime,
+) -> Valuation:
+    """Holdings by account and asset, with what was sold of others that are there no more."""
+    ledger = Ledger(base.id, prices)
+    for activity in activities:
+        ledger.tell(activity)
+    return Valuation(
+        at=at,
+        base=base,
+        holdings=tuple(
+            HoldingValue(
+                account=holding.account,
+                quantity=holding.quantity,
+                included=holding.included,
+                base=base,
+                factor=prices.factor(holding.quantity.asset.id, base.id, at),
+                position=ledger.positions[key],
+            )
+            for key, holding in holdings.items()
+        ),
+    )

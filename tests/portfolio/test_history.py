@@ -1,0 +1,182 @@
+"""The days: each is what a valuation at its end says, whoever asks and however often it is made."""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from functools import partial
+
+import pytest
+from sqlalchemy import Engine, text
+
+from finora import Amount, Finora, Ok, Scope, currency
+from finora_adapters.postgres.work import Postgres
+from finora_core.portfolio.days import HistoryService
+from finora_core.portfolio.history import DayValue, end_of
+from finora_core.portfolio.model import ActivityKind
+from finora_core.portfolio.valuation import Coverage
+from portfolio.desk import CHF, EUR, START, USD, Desk, thing
+from together import errors, together
+
+TODAY = datetime.now(UTC).date()
+
+
+def days(finora: Finora, scope: Scope, **asked: object) -> dict[date, DayValue]:
+    return {each.day: each for each in finora.portfolio_history.read(scope, **asked)}  # type: ignore[arg-type]  # by name
+
+
+def same_as_valuations(finora: Finora, scope: Scope, since: date, step: int = 1) -> None:
+    found = days(finora, scope)
+    day = since
+    while day <= TODAY:
+        worth = finora.portfolio.valuation(scope, end_of(day))
+        there = found[day]
+        assert (there.value, there.holdings, there.priced, there.stale) == (
+            worth.total.value, worth.asked, worth.priced, worth.stale,
+        ), day  # fmt: skip
+        assert there.coverage is worth.coverage
+        owned = [each for each in worth.counted if not each.quantity.asset.id.isupper()]
+        exact = sum(each.position.cost for each in owned)
+        assert there.cost.units == round(exact * 100)
+        day += timedelta(days=step)
+
+
+@pytest.mark.spec("S0-54")
+@pytest.mark.spec("S0-53")
+def test_every_day_is_what_a_valuation_at_its_end_says(desk: Desk, finora: Finora) -> None:
+    tag = desk.account.id.hex[:8]
+    one, two, gap, coin = (thing(f"{name}-{tag}") for name in ("ONE", "TWO", "GAP", "OUT"))
+    start = datetime(2026, 8, 3, 15, 30, tzinfo=UTC)
+    desk.trade(one, "10", "10.01", start, fee="1.00")
+    desk.trade(one, "-4", "12", start + timedelta(days=20))
+    desk.trade(one, "2.5", "11", start + timedelta(days=20, hours=1))
+    desk.trade(two, "3.33333333", "7.77", start + timedelta(days=5), USD)
+    desk.trade(two, "-3.33333333", "8", start + timedelta(days=60), USD)
+    desk.trade(gap, "1", "5", start + timedelta(days=9))
+    desk.trade(coin, "1", "5", start)
+    desk.finora.portfolio.include(desk.scope, desk.account.id, coin.id, included=False)
+    desk.add(kind=ActivityKind.DEPOSIT, asset="USD", at=start + timedelta(days=2),
+             quantity=Amount.parse("100.00", USD))  # fmt: skip
+    for number in range(0, 40, 3):
+        at = start.replace(hour=0, minute=0) + timedelta(days=number)
+        desk.price(one, f"{10 + number * Decimal('0.137')}", at)
+        desk.price(coin, "1000", at)
+    for number in (4, 5, 6, 11, 58):
+        desk.price(two, f"{7 + number * Decimal('0.01')}", start + timedelta(days=number), USD)
+    desk.price(USD, "0.8711", start.replace(hour=0, minute=0), EUR)
+    desk.price(USD, "0.91", start.replace(hour=0, minute=0) + timedelta(days=30), EUR)
+    finora.portfolio_history.rebuild(desk.scope)
+    same_as_valuations(finora, desk.scope, start.date())
+    first = days(finora, desk.scope)
+    assert {each.coverage for each in first.values()} >= {Coverage.FULL, Coverage.ESTIMATED}
+    finora.portfolio_history.rebuild(desk.scope, since=date.min)
+    assert days(finora, desk.scope) == first
+    of = ("account", str(desk.account.id))
+    assert list(days(finora, desk.scope, of=of).values()) == list(first.values())
+    assert list(days(finora, desk.scope, of=("institution", "manual")).values()) == list(
+        first.values()
+    )
+
+
+@pytest.mark.spec("S0-54", partial=True)
+def test_a_change_makes_the_days_from_its_own_anew(desk: Desk, finora: Finora) -> None:
+    asset = thing(f"CH-{desk.account.id.hex[:8]}")
+    start = end_of(TODAY - timedelta(days=12)) - timedelta(hours=3)
+    desk.trade(asset, "1", "10", start)
+    desk.price(asset, "10", start)
+    finora.run_jobs()
+    assert days(finora, desk.scope)[TODAY].value == Amount.parse("10.00", EUR)
+    desk.trade(asset, "1", "10", start + timedelta(days=3))
+    finora.run_jobs()
+    found = days(finora, desk.scope)
+    assert [found[start.date() + timedelta(days=days_)].value.text for days_ in (2, 3)] == [
+        "10.00", "20.00",
+    ]  # fmt: skip
+    # A price that became known later is seen by the clock's own job.
+    desk.price(asset, "11", start + timedelta(days=5))
+    finora.portfolio_history.rebuild(desk.scope)
+    found = days(finora, desk.scope)
+    assert [found[start.date() + timedelta(days=days_)].value.text for days_ in (4, 5)] == [
+        "20.00", "22.00",
+    ]  # fmt: skip
+    same_as_valuations(finora, desk.scope, start.date())
+
+
+@pytest.mark.spec("S0-26")
+def test_the_clock_adds_a_day_to_everybodys(
+    desk: Desk, finora: Finora, admin: Engine, upkeep_runs: Callable[[], None]
+) -> None:
+    asset = thing(f"NI-{desk.account.id.hex[:8]}")
+    start = end_of(TODAY - timedelta(days=5))
+    desk.trade(asset, "2", "10", start, fee="0.50")
+    desk.price(asset, "10.005", start)
+    finora.run_jobs()
+    whole = days(finora, desk.scope)
+    with admin.begin() as connection:  # as it was yesterday
+        connection.execute(
+            text("delete from finora.portfolio_day where tenant_id = :t and day = :d"),
+            {"t": desk.scope.tenant_id, "d": TODAY},
+        )
+        connection.execute(text("update finora.portfolio_history set built_through = :d "
+                                "where tenant_id = :t"),
+                           {"t": desk.scope.tenant_id, "d": TODAY - timedelta(days=1)})  # fmt: skip
+    upkeep_runs()
+    assert days(finora, desk.scope) == whole
+    assert whole[TODAY].value == Amount.parse("20.01", EUR)
+
+
+@pytest.fixture
+def upkeep_runs(finora: Finora, database: Postgres) -> Callable[[], None]:
+    service = finora._services.get(HistoryService)
+
+    def run() -> None:
+        service.nightly(finora._upkeep, {}, lambda done, total=None: None)
+
+    return run
+
+
+def test_what_has_no_price_is_in_no_day_and_none_is_nothing(desk: Desk, finora: Finora) -> None:
+    asset = thing(f"NO-{desk.account.id.hex[:8]}")
+    at = end_of(TODAY - timedelta(days=2))
+    desk.trade(asset, "1", "10", at)
+    finora.run_jobs()
+    today = days(finora, desk.scope)[TODAY]
+    assert (today.holdings, today.priced, today.coverage) == (1, 0, Coverage.UNKNOWN)
+    assert today.unrealised is None
+    own = finora.portfolio.add_own(desk.scope, "Boat", "EUR")
+    desk.trade(own.asset, "1", "900", at)
+    finora.portfolio.set_price(desk.scope, own.asset.id, Decimal("1000"), at=at)
+    finora.run_jobs()
+    today = days(finora, desk.scope)[TODAY]
+    assert (today.value, today.holdings, today.priced) == (Amount.parse("1000.00", EUR), 2, 1)
+    assert finora.portfolio.valuation(desk.scope).total.value == today.value
+
+
+def test_two_that_make_the_days_at_once_make_them_once(desk: Desk, finora: Finora) -> None:
+    asset = thing(f"TW-{desk.account.id.hex[:8]}")
+    at = end_of(TODAY - timedelta(days=30))
+    desk.trade(asset, "1", "10", at)
+    desk.price(asset, "10", at)
+    rebuild = partial(finora.portfolio_history.rebuild, desk.scope, since=date.min)
+    assert errors(together(*[rebuild] * 4)) == []
+    assert len(days(finora, desk.scope)) == 31
+
+
+def test_another_base_is_kept_beside(desk: Desk, finora: Finora) -> None:
+    asset = thing(f"FR-{desk.account.id.hex[:8]}")
+    at = end_of(TODAY - timedelta(days=2))
+    desk.trade(asset, "1", "10", at)
+    desk.price(asset, "10", at)
+    desk.price(EUR, "0.95", at, CHF)
+    finora.portfolio_history.rebuild(desk.scope)
+    finora.portfolio_history.rebuild(desk.scope, to="CHF")
+    found = days(finora, desk.scope, to="CHF")[TODAY]
+    assert found.value == finora.portfolio.valuation(desk.scope, to="CHF").total.value
+    assert found.value.asset == currency("CHF")
+    assert days(finora, desk.scope)[TODAY].value == Amount.parse("10.00", EUR)
+
+
+def test_nothing_held_is_no_day(finora: Finora, scope: Scope, stranger: Scope) -> None:
+    assert finora.portfolio_history.rebuild(scope) == {"days": 0}
+    assert days(finora, stranger) == {}
+    assert finora.portfolio.valuation(scope).total == Ok(Amount(0, EUR))
+    assert START.tzinfo is UTC
