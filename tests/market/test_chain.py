@@ -18,7 +18,7 @@ from finora_core.kernel.outcome import (
     RateLimited,
     Unsupported,
 )
-from finora_core.market.assets.model import Identity, Kind
+from finora_core.market.assets.model import AssetKind, Identity
 from finora_core.market.prices.chain import (
     CredentialsMissing,
     IdentityChain,
@@ -205,7 +205,7 @@ def test_what_an_id_says_of_its_asset() -> None:
         "crypto:BTC": ("crypto", "BTC"), "eip155:1/slip44:60": ("crypto", "eip155:1/slip44:60"),
         "own:x": None, "EUR": None,
     }  # fmt: skip
-    known = Identity(asset="own:x", symbol="X", kind=Kind.OTHER, names={"a": "b"})
+    known = Identity(asset="own:x", symbol="X", kind=AssetKind.OTHER, names={"a": "b"})
     found = ref_of("own:x", known)
     assert found is not None and (found.kind, found.names) == ("other", {"a": "b"})
 

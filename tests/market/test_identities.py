@@ -11,9 +11,9 @@ from finora import Finora, Scope
 from finora_core.kernel.asset import Asset
 from finora_core.market.assets.model import (
     SCAM,
+    AssetKind,
     BadIdentity,
     Identity,
-    Kind,
     NoIdentity,
     SymbolTaken,
     pretended,
@@ -34,7 +34,7 @@ def symbol() -> str:
 @pytest.fixture
 def say(finora: Finora, scope: Scope, symbol: str) -> Say:
     def say(
-        asset: str, called: str = symbol, kind: Kind = Kind.CRYPTO, *, scale: int = 18,
+        asset: str, called: str = symbol, kind: AssetKind = AssetKind.CRYPTO, *, scale: int = 18,
         source: str = "test", **more: object,
     ) -> Identity:  # fmt: skip
         said = Identity(asset=asset, symbol=called, kind=kind, **more)  # type: ignore[arg-type]  # as given
@@ -73,10 +73,10 @@ def test_an_asset_is_who_it_was_said_to_be_first(
 
 @pytest.mark.spec("S0-47", partial=True)
 def test_a_symbol_is_one_assets_in_its_segment(say: Say, symbol: str) -> None:
-    say(f"isin:XX{symbol[:9]}0", kind=Kind.SECURITY, segment="XETR")
-    say(f"isin:XX{symbol[:9]}1", kind=Kind.SECURITY, segment="XNAS")
+    say(f"isin:XX{symbol[:9]}0", kind=AssetKind.SECURITY, segment="XETR")
+    say(f"isin:XX{symbol[:9]}1", kind=AssetKind.SECURITY, segment="XNAS")
     with pytest.raises(SymbolTaken, match="XETR"):
-        say(f"isin:XX{symbol[:9]}2", kind=Kind.SECURITY, segment="XETR")
+        say(f"isin:XX{symbol[:9]}2", kind=AssetKind.SECURITY, segment="XETR")
     # On a chain anybody may call a token anything.
     one, two = say(token(), names={"coingecko": symbol}), say(token())
     assert (one.segment, two.segment) == ("eip155:1", two.asset)
@@ -101,7 +101,7 @@ def test_what_looks_like_a_known_symbol_is_set_apart(
         )
     # A source that has a name of it knows the coin on another chain; a company is no coin.
     assert say(token(137), plain, names={"coingecko": f"{plain}-2"}).counts
-    assert say(f"ticker:{plain}.XX", plain, Kind.SECURITY, scale=8).counts
+    assert say(f"ticker:{plain}.XX", plain, AssetKind.SECURITY, scale=8).counts
     # And so with a name, if its letters are not what they seem.
     odd = say(token(), plain.replace("C", "\u0421", 1), names={"coingecko": f"{plain}-odd"})
     assert odd.lookalike == known.asset
@@ -146,7 +146,7 @@ def test_two_that_say_it_at_once_say_it_once(
     name = token()
 
     def say(who: Scope, title: str) -> Identity:
-        said = Identity(asset=name, symbol=symbol, kind=Kind.CRYPTO, title=title)
+        said = Identity(asset=name, symbol=symbol, kind=AssetKind.CRYPTO, title=title)
         return finora.assets.identify(who, Asset(name, 18), said, source="test")
 
     results = together(lambda: say(scope, "one"), lambda: say(stranger, "two"))
@@ -171,9 +171,9 @@ def test_segments() -> None:
 
 
 def test_currencies_are_known_without_being_said() -> None:
-    fake = Identity(asset="own:x", symbol="EUR", kind=Kind.OTHER)
+    fake = Identity(asset="own:x", symbol="EUR", kind=AssetKind.OTHER)
     assert pretended(fake, ()) == "EUR"
-    assert pretended(Identity(asset="own:x", symbol="EUR", kind=Kind.SECURITY), ()) is None
+    assert pretended(Identity(asset="own:x", symbol="EUR", kind=AssetKind.SECURITY), ()) is None
 
 
 @pytest.mark.parametrize(
@@ -183,6 +183,6 @@ def test_currencies_are_known_without_being_said() -> None:
      {"segment": "\0"}],
 )  # fmt: skip
 def test_what_is_no_identity_is_refused(wrong: dict[str, object]) -> None:
-    good = {"asset": "own:x", "symbol": "X", "kind": Kind.OTHER}
+    good = {"asset": "own:x", "symbol": "X", "kind": AssetKind.OTHER}
     with pytest.raises(BadIdentity):
         Identity(**(good | wrong))  # type: ignore[arg-type]  # that is what is tried

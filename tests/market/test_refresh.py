@@ -20,7 +20,7 @@ from finora_core.kernel.asset import Asset
 from finora_core.kernel.events import Event
 from finora_core.kernel.outcome import Down, Missing
 from finora_core.ledger.model import AccountKind, Posting
-from finora_core.market.assets.model import Identity, Kind
+from finora_core.market.assets.model import AssetKind, Identity
 from finora_core.market.prices.chain import IdentityChain, PriceChain, RateChain, UnknownSource
 from finora_core.market.prices.refresh import (
     PricesDisagree,
@@ -215,7 +215,7 @@ def test_what_pretends_and_what_is_ones_own_is_not_priced(
     market: Market, finora: Finora, scope: Scope
 ) -> None:
     scam = market.coin()
-    said = Identity(asset=scam, symbol=f"S{uuid4().hex[:8]}", kind=Kind.CRYPTO, scam=9_000)
+    said = Identity(asset=scam, symbol=f"S{uuid4().hex[:8]}", kind=AssetKind.CRYPTO, scam=9_000)
     finora.assets.identify(scope, Asset(scam, 18), said, source="test")
     market.hold("own:painting", TODAY)
     source = market.source(prices={scam: "1"})
@@ -308,7 +308,7 @@ def test_every_week_what_was_not_looked_at_for_long_is_named_by_every_source(
 ) -> None:
     coin = market.coin()
     symbol = coin.partition(":")[2]
-    said = Identity(asset=coin, symbol=symbol, kind=Kind.CRYPTO, names={"first": symbol})
+    said = Identity(asset=coin, symbol=symbol, kind=AssetKind.CRYPTO, names={"first": symbol})
     finora.assets.identify(scope, Asset(coin, 18), said, source="test")
     market.source("first", known=[Identified(name="no", symbol=symbol, title="", kind="crypto")])
     market.source("second", known=[Identified(name=f"{symbol}-2", symbol=symbol, title="",

@@ -7,7 +7,7 @@ import attrs
 from sqlalchemy import Connection, Row, text
 
 from finora_core.kernel.page import Page, decode_cursor, encode_cursor
-from finora_core.market.assets.model import Identity, Kind, SymbolTaken
+from finora_core.market.assets.model import AssetKind, Identity, SymbolTaken
 
 _LOCK = text("select pg_advisory_xact_lock(0x4153)")
 _SELECT = """
@@ -129,7 +129,7 @@ def _identity(row: Row[tuple[object, ...]]) -> Identity:
     return Identity(
         asset=row.asset,
         symbol=row.symbol,
-        kind=Kind(row.kind),
+        kind=AssetKind(row.kind),
         segment=row.segment,
         title=row.title,
         names=row.names,

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from finora_core.kernel.asset import Asset
 from finora_core.kernel.scope import Scope
-from finora_core.market.assets.model import Identity, Kind
+from finora_core.market.assets.model import AssetKind, Identity
 from finora_web.contract import Code, In, Listed, Name, Out, Paged, Routes, Single, Text, listed
 from finora_web.services import Services
 
@@ -20,7 +20,7 @@ Scam = Annotated[int, Field(ge=0, le=10_000)]
 class AssetIdentityOut(Out):
     asset: str
     symbol: str
-    kind: Kind
+    kind: AssetKind
     segment: str = Field(description="The exchange or chain; empty where there is one.")
     title: str
     names: dict[str, str] = Field(description="What each namespace calls it.")
@@ -43,7 +43,7 @@ class AssetIdentityIn(In):
     asset: Code
     scale: Annotated[int, Field(ge=0, le=36)]
     symbol: Annotated[str, Field(min_length=1, max_length=64)]
-    kind: Kind
+    kind: AssetKind
     segment: Annotated[str, Field(max_length=200)] = ""
     title: Annotated[Text, Field(max_length=200)] = ""
     names: Annotated[dict[str, str], Field(max_length=50)] = Field(default_factory=dict)
@@ -51,7 +51,7 @@ class AssetIdentityIn(In):
     source: Source
 
 
-class VerdictIn(In):
+class AssetVerdictIn(In):
     asset: Code
     scam: Scam | None
     source: Source
@@ -85,6 +85,6 @@ def identify_asset(app: Services, scope: Scope, body: AssetIdentityIn) -> object
 
 
 @routes.post("/assets/verdicts", "platform:write", Single[AssetIdentityOut])
-def judge_asset(app: Services, scope: Scope, body: VerdictIn) -> object:
+def judge_asset(app: Services, scope: Scope, body: AssetVerdictIn) -> object:
     """Say how likely an asset is a scam; from 3500 on it is in no total."""
     return app.assets.judge(scope, body.asset, body.scam, source=body.source)

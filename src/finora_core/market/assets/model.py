@@ -36,7 +36,7 @@ class BadIdentity(Invalid):
     code = "BAD_IDENTITY"
 
 
-class Kind(StrEnum):
+class AssetKind(StrEnum):
     CURRENCY = "currency"
     CRYPTO = "crypto"
     SECURITY = "security"
@@ -89,7 +89,7 @@ class Identity:
 
     asset: str
     symbol: str
-    kind: Kind
+    kind: AssetKind
     segment: str = ""
     """The exchange or chain: empty where there is one for the whole world."""
     title: str = ""
@@ -130,7 +130,7 @@ def pretended(new: Identity, alike: Iterable[Identity]) -> str | None:
     """The known asset that `new` looks like and is not. Known is a currency, and what a source has
     a name of; a symbol of plain letters that a source has a name of is nobody's imitation, as one
     coin is on many chains. Tickers of companies may read as a coin's symbol."""
-    if new.kind not in (Kind.CRYPTO, Kind.OTHER):
+    if new.kind not in (AssetKind.CRYPTO, AssetKind.OTHER):
         return None
     if new.names and new.symbol.isascii() and new.symbol.isalpha():
         return None
@@ -140,7 +140,7 @@ def pretended(new: Identity, alike: Iterable[Identity]) -> str | None:
         if each.asset != new.asset
         and each.names
         and each.lookalike is None
-        and each.kind in (Kind.CRYPTO, Kind.CURRENCY, Kind.OTHER)
+        and each.kind in (AssetKind.CRYPTO, AssetKind.CURRENCY, AssetKind.OTHER)
     )
     return known[0] if known else _CURRENCIES.get(new.skeleton)
 

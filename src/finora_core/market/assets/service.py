@@ -7,10 +7,10 @@ from finora_core.kernel.page import DEFAULT_LIMIT, Page, checked_limit
 from finora_core.kernel.scope import Scope
 from finora_core.kernel.work import Begin, retried
 from finora_core.market.assets.model import (
+    AssetKind,
     Identified,
     Identity,
     Judged,
-    Kind,
     NoIdentity,
     pretended,
     segment_of,
@@ -77,7 +77,7 @@ class IdentityService:
                 for each in work.identities.alike(said.skeleton)
             )
             # Anybody may make a token of any name on a chain: it is itself all the same.
-            if taken and said.kind is Kind.CRYPTO:
+            if taken and said.kind is AssetKind.CRYPTO:
                 segment = said.asset
             work.identities.add(attrs.evolve(said, segment=segment))
             work.events.record(Identified(said.asset))
