@@ -106,7 +106,7 @@ def test_the_lines_say_what_the_files_say() -> None:
     assert vici.fee == ("1.00", "EUR")
     coke = one("degiro", 10)
     assert (coke.counter, coke.tax) == (("0.44", "USD"), ("0.07", "USD"))
-    aviva = one("degiro", 57)
+    aviva = one("degiro", 56)
     assert (aviva.price, aviva.quote, aviva.quantity) == ("4.96", "GBP", "-4")
     nvidia = one("freetrade", 11)
     assert (nvidia.net, nvidia.fee) == (("-1996.75", "GBP"), ("7.76", "GBP"))

@@ -320,7 +320,17 @@ from pg_attribute a join pg_class c on c.oid = a.attrelid
 join pg_namespace n on n.oid = c.relnamespace and n.nspname = 'finora'
 where c.relkind in ('r', 'p', 'v', 'm') and a.attnum > 0 and not a.attisdropped
 """
-MONEY = {"units", "held", "floor", "available"}
+MONEY = {
+    "units",
+    "held",
+    "floor",
+    "available",
+    "counter_units",
+    "fee_units",
+    "tax_units",
+    "cost",
+    "realised",
+}
 
 
 @pytest.mark.spec("S1-6")

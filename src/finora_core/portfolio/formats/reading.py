@@ -11,7 +11,7 @@ import attrs
 
 from finora_core.plugins import ActivityLine, FaultyLine, StatementRefused
 from finora_core.portfolio.model import is_currency
-from finora_core.records.formats.text import open_text
+from finora_core.text_files import open_text
 
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]*)?", re.ASCII)
 _ISIN = re.compile(r"[A-Z]{2}[A-Z0-9]{9}[0-9]", re.ASCII)

@@ -15,7 +15,7 @@ from finora_core.plugins import (
     StatementRefused,
 )
 from finora_core.records.exported.model import RECORD_COLUMNS, unguarded
-from finora_core.records.formats.text import open_text
+from finora_core.text_files import open_text
 
 ID = "finora:"
 """Before a record's id, where it stands for a bank's."""

@@ -23,7 +23,7 @@ from finora_core.plugins import (
     StatementTooLarge,
 )
 from finora_core.records.formats.numbers import BadNumber, plain_number
-from finora_core.records.formats.text import open_text, text_of_head
+from finora_core.text_files import open_text, text_of_head
 
 _LONGEST_FIELD = 1 << 20  # characters of one field with its continuation lines
 _MOST_NOISE = 1_000  # lines in a row outside of any message

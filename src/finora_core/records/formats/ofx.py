@@ -25,7 +25,7 @@ from finora_core.plugins import (
     StatementTooLarge,
 )
 from finora_core.records.formats.numbers import BadNumber, plain_number
-from finora_core.records.formats.text import open_text, text_of_head
+from finora_core.text_files import open_text, text_of_head
 
 # Limits, each far above what a bank writes.
 _LONGEST_VALUE = 1 << 13

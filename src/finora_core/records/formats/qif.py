@@ -26,7 +26,7 @@ from finora_core.plugins import (
     StatementTooLarge,
 )
 from finora_core.records.formats.numbers import BadNumber, plain_number
-from finora_core.records.formats.text import open_text, text_of_head
+from finora_core.text_files import open_text, text_of_head
 
 # Limits, each far above what a program writes.
 _LARGEST_RECORD = 1 << 16
