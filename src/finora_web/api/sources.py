@@ -19,7 +19,7 @@ Said = Literal["ok", "partial", "missing", "unsupported", "auth_expired", "ambig
 Number = Annotated[str, Field(description="A decimal number.", examples=["1.2345"])]
 
 
-class SourceOut(Out):
+class DataSourceOut(Out):
     name: str
     kinds: list[str]
     capabilities: list[str]
@@ -153,7 +153,7 @@ class TransactionsOut(OutcomeOut):
     value: BatchOut | None
 
 
-@routes.get("/sources", "data:ask", Listed[SourceOut], shape=whole)
+@routes.get("/sources", "data:ask", Listed[DataSourceOut], shape=whole)
 def list_sources(app: Services, scope: Scope) -> object:
     """Every source, what it is asked for, and what it lacks."""
     return app.data.list(scope)
