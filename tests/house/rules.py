@@ -129,6 +129,9 @@ def only_core_imports(tree: ast.AST, also: frozenset[str] = frozenset()) -> Iter
             yield line, f"imports {module}; core has the standard library and attrs only"
 
 
+_BELOW_SLICES = ("kernel", "plugins", "manifest", "answers", "text_files")
+
+
 def only_words_of_slices(tree: ast.AST, own: str) -> Iterator[Offence]:
     """A slice sees another's model and ports; what it does there, it does through an event."""
     for node in ast.walk(tree):
@@ -141,7 +144,7 @@ def only_words_of_slices(tree: ast.AST, own: str) -> Iterator[Offence]:
             parts = module.split(".")
             if parts[0] != "finora_core" or len(parts) < 2:
                 continue
-            if parts[1] in (own, "kernel", "plugins") or {"model", "ports"} & set(parts[2:]):
+            if parts[1] in (own, *_BELOW_SLICES) or {"model", "ports"} & set(parts[2:]):
                 continue
             yield node.lineno, f"imports {module}; of another slice only model and ports are seen"
 
