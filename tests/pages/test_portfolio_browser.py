@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from desk import EUR, Desk, thing
 from finora import Amount, Scope
 from finora_core.portfolio.model import ActivityKind
 from pages.conftest import Served, Visitor, sign_in
 from pages.looks import FAINT, NAMELESS
 from pages.test_browser import to
-from portfolio.desk import EUR, Desk, thing
 
 WIDTHS = (1280, 390)
 

@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from flask.testing import FlaskClient
 
+from desk import EUR, Desk, thing
 from finora import Amount, Finora, Scope
 from finora_adapters.postgres.work import Postgres
 from finora_core.portfolio.model import ActivityKind
-from portfolio.desk import EUR, Desk, thing
 
 
 @pytest.mark.spec("S0-56", partial=True)

@@ -1,8 +1,8 @@
 import pytest
 
+from desk import Desk
 from finora import Finora, Scope
 from finora_adapters.postgres.work import Postgres
-from portfolio.desk import Desk
 
 
 @pytest.fixture

@@ -8,13 +8,13 @@ from functools import partial
 import pytest
 from sqlalchemy import Engine, text
 
+from desk import CHF, EUR, START, USD, Desk, thing
 from finora import Amount, Finora, Ok, Scope, currency
 from finora_adapters.postgres.work import Postgres
 from finora_core.portfolio.days import HistoryService
 from finora_core.portfolio.history import DayValue, end_of
 from finora_core.portfolio.model import ActivityKind
 from finora_core.portfolio.valuation import Coverage
-from portfolio.desk import CHF, EUR, START, USD, Desk, thing
 from together import errors, together
 
 TODAY = datetime.now(UTC).date()

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 
+from desk import CHF, EUR, START, USD, Desk, thing
 from finora import Amount, Asset, Finora, Ok, Partial, Refusal, Scope, currency
 from finora_core.portfolio.model import (
     ActivityKind,
@@ -19,7 +20,6 @@ from finora_core.portfolio.model import (
     balance_at,
 )
 from finora_core.portfolio.valuation import Coverage, Position, Valuation
-from portfolio.desk import CHF, EUR, START, USD, Desk, thing
 from shared_data import SHARED, needs_shared
 
 FOLDER = SHARED / "portfolio" / "ghostfolio"
