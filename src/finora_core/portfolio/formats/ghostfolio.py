@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any, BinaryIO, ClassVar
 
-from finora_core.plugins import ActivityLine, StatementRefused, StatementTooLarge
+from finora_core.plugins import ActivityLine, StatementRefused
 from finora_core.portfolio.formats.reading import (
     Unreadable,
     currency,
@@ -22,6 +22,7 @@ from finora_core.portfolio.formats.reading import (
     rows_of,
     sized,
     symbol,
+    text_of,
     whole,
 )
 
@@ -42,7 +43,6 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "comment": ("note", "comment"),
 }
 _NEEDED = ("date", "symbol", "currency", "unitPrice", "quantity", "type")
-_LARGEST = 64 << 20
 
 
 class GhostfolioJson:
@@ -55,9 +55,7 @@ class GhostfolioJson:
         return 90 if start and (b'"activities"' in head or b'"meta"' in head) else 0
 
     def read(self, file: BinaryIO) -> Iterator[ActivityLine]:
-        text = file.read(_LARGEST + 1)
-        if len(text) > _LARGEST:
-            raise StatementTooLarge(f"more than {_LARGEST >> 20} MB of JSON")
+        text = text_of(file)
         try:
             # Numbers as they were written: 0.1 is a tenth.
             said = json.loads(text, parse_float=str, parse_int=str, parse_constant=str)
