@@ -76,7 +76,10 @@ class Report:
             f"{self.swallowed} answers to COMMIT lost; {faults}; "
             f"all right again after {self.healed_s:.1f} s"
         )
-        return "\n".join([said, *(f"  WRONG {each}" for each in self.wrong[:20])])
+        if len(self.wrong) > 20:
+            said += f"; {len(self.wrong)} things are wrong, of which these are some"
+        shown = [*self.wrong[:10], *self.wrong[10:][-10:]]
+        return "\n".join([said, *(f"  WRONG {each}" for each in shown)])
 
 
 def check(connection: Connection, tenant: Any, writes: dict[str, Write]) -> list[str]:
