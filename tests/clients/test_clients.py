@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import attrs
 import pytest
+from pytest_httpserver import HTTPServer
 
 from clients.host import ACTS, Host, hosting
 from clients.python import PACKAGE, Generated, Python
@@ -32,10 +33,17 @@ pytestmark = pytest.mark.timeout(300)
 def served(
     settings: Settings, finora: Finora, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Served]:
+    """Its sources are a server that has nothing of what it is asked for."""
     folder = tmp_path_factory.mktemp("served")
-    served = Served(settings.data, folder, password_memory_kib=64, password_rounds=1)
-    yield served.ready()
-    served.kill()
+    with HTTPServer(threaded=True) as nowhere:
+        nowhere.expect_request(re.compile(".*")).respond_with_data("", 404)
+        url = nowhere.url_for("").rstrip("/")
+        sources = {
+            f"plugin_{name}_url": url for name in ("coingecko", "yahoo", "bitcoin", "frankfurter")
+        }
+        served = Served(settings.data, folder, password_memory_kib=64, password_rounds=1, **sources)
+        yield served.ready()
+        served.kill()
 
 
 @pytest.fixture(scope="module")

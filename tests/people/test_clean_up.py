@@ -12,7 +12,7 @@ from finora_adapters.postgres.outdated import MONEY, PgOutdated
 from finora_core.jobs.model import ScheduleDue
 from finora_core.jobs.service import JobRunner
 from finora_core.kernel.scope import Scope
-from finora_web.api import accounts, entries, imports, records
+from finora_web.api import accounts, entries, imports, portfolio, records
 from people.conftest import Caller
 
 KEPT = timedelta(hours=24)
@@ -159,4 +159,6 @@ def test_an_answer_is_kept_as_long_as_somebody_may_repeat_the_request(
 def test_what_writes_books_is_remembered_longer() -> None:
     """By the routes' names, which the keys begin with."""
     books = (*accounts.routes, *entries.routes, *records.routes, *imports.routes)
-    assert set(MONEY) == {e.name for e in books if e.permission == "books:write" and e.writes}
+    writes = {e.name for e in books if e.permission == "books:write" and e.writes}
+    assert set(MONEY) == writes | {e.name for e in portfolio.routes if "activit" in e.name
+                                   or "observation" in e.name if e.writes}  # fmt: skip

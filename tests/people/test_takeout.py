@@ -27,6 +27,7 @@ from finora_core.intelligence.model import Line
 from finora_core.kernel.ids import new_id
 from finora_core.records.model import Part
 from people.conftest import Caller, SignUp
+from people.test_erasure import holding
 
 PATH = "/me/export"
 WORD = "kept-secret"
@@ -66,6 +67,7 @@ def live(person: Caller, finora: Finora) -> None:
     line = Line(id=record.id, description=record.description, date=record.on_date)
     finora.categoriser.suggest(scope, [line], ["rent"])
     person.good("DELETE", f"/records/{record.id}")
+    holding(person, person.home_id, "held")
     person.good("POST", "/closings", {"through": "1999-12-31"})
     person.good("POST", "/reports", {"kind": "books", "format": "csv"})
     person.app.test_client().post(

@@ -16,11 +16,12 @@ import pyotp
 from sqlalchemy import Engine, text
 from werkzeug.test import TestResponse
 
-from finora import Finora
+from finora import Asset, Finora, Scope
 from finora_core.identity.people.letters import send
 from finora_core.identity.people.model import IdentityKind, Purpose
 from finora_core.identity.tenants.model import Invite
 from finora_core.mail.model import address_key
+from finora_core.market.assets.model import AssetKind, Identity
 from finora_core.records.model import merchant_key
 from finora_web.api.table import ENDPOINTS
 from finora_web.contract import Endpoint
@@ -137,7 +138,12 @@ class World:
 
     @cached_property
     def named_asset(self) -> str:
-        return str(self.api.post("/assets", self.thing, 200)["asset"])
+        thing = self.thing
+        said = Identity(asset=thing["asset"], symbol=thing["symbol"], kind=AssetKind.OTHER,
+                        names=thing["names"])  # fmt: skip
+        scope = Scope(tenant_id=self.owner.tenant_id, user_id=self.owner.person.user_id)
+        self.finora.assets.identify(scope, Asset(thing["asset"], 8), said, source="test")
+        return str(thing["asset"])
 
     @cached_property
     def account_id(self) -> str:
@@ -183,6 +189,17 @@ class World:
     @cached_property
     def record_id(self) -> str:
         return str(self.api.enter(self.account_id, DAY, "-2.00", **self.texts)["id"])
+
+    @cached_property
+    def decided_record(self) -> str:
+        made = self.api.enter(self.account_id, DAY, "-3.00", **self.texts)["id"]
+        self.api.post(f"/records/{made}/override", {"category": "c"}, 200)
+        return str(made)
+
+    @property
+    def decided_before(self) -> int:
+        """The number of the decision before the owner's."""
+        return int(self.api.get(f"/records/{self.decided_record}")["record"]["decisions"]) - 1
 
     @cached_property
     def other(self) -> str:
@@ -625,7 +642,7 @@ REQUESTS: dict[str, Callable[[World], dict[str, Any]]] = {
                                     ask_model=False, separate_duties=False),
     "approve_record": _body(seen=0),
     "override_record": _body(category="c", note="n", seen=0, make_rule=True),
-    "take_back_record": _body(before=0),
+    "take_back_record": lambda w: {"body": {"before": w.decided_before}},
     "bulk_records": lambda w: {"body": {"action": "override", "ids": [w.record_id],
                                         "category": "c", "note": "n"}},
     "reprocess_record": _body(dry_run=True),
@@ -758,7 +775,7 @@ REQUESTS: dict[str, Callable[[World], dict[str, Any]]] = {
     "list_prices": _query(asset="EUR"),
     "convert_by_prices": _query(amount="1.00", asset="EUR", to="EUR", at=f"{DAY}T00:00:00Z"),
     "convert_many_by_prices": _body(
-        amounts=[{"money": euros("1.00"), "at": f"{DAY}T00:00:00Z"}], to="EUR"
+        amounts=[{"money": euros("1.00"), "at": f"{DAY}T00:00:00Z"}], to="EUR", display="EUR"
     ),
     "price_coverage": _query(asset="EUR", to="EUR", since=DAY, until=DAY),
     "price_gaps": _query(asset="EUR", since=DAY, until=DAY),
@@ -799,6 +816,7 @@ SAMPLES: dict[tuple[str, str], str] = {
     ("", "budgetId"): "budget_id",
     ("", "actor"): "actor",
     ("replay_job", "job_id"): "refused_job",
+    ("take_back_record", "record_id"): "decided_record",
     ("dismiss_job", "job_id"): "refused_job",
     ("upload_file", "file_id"): "announced_file",
     ("bulk_records", "id"): "record_id",

@@ -119,7 +119,7 @@ def replaced(value: Any, path: tuple[Any, ...], by: Any) -> Any:
 
 
 # Objects in which the caller chooses the names, or which are judged by what they prove.
-MAPS = {"fields", "response", "widget", "preferences"}
+MAPS = {"fields", "names", "response", "widget", "preferences"}
 # It may have any character; a wrong one is a wrong guess.
 GUESSED = {"password"}
 

@@ -28,7 +28,7 @@ WORST = ("tenant_id", "user_id", "role", "roles", "is_admin", "permissions", "ba
          "id", "fee", "password", "verified_at", "__proto__")  # fmt: skip
 NAMES = tuple(dict.fromkeys((*CLASSIC, *COLUMNS)))
 VALUES = ("owner", True, 1_000_000, None, ["admin"], {"role": "owner"})
-MAPS = {"fields", "preferences", "response", "widget"}
+MAPS = {"fields", "names", "preferences", "response", "widget"}
 """Objects in which the caller chooses the names."""
 LANGUAGES = {"condition", "actions"}
 """What is in them is read by a grammar of its own, which refuses the first thing that it does not

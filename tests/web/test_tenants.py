@@ -28,7 +28,13 @@ Place = tuple[str, str, str]
 # looked at by its job.
 BY_TEXT: list[Place] = [("preview_statement", "query", "account")]
 # A person's id names nothing of a tenant: who did nothing here is found nowhere here.
-FILTERS: list[Place] = [("list_events", "query", "actor")]
+FILTERS: list[Place] = [
+    ("list_events", "query", "actor"),
+    ("list_activities", "query", "account_id"),
+]
+    ("list_events", "query", "actor"),
+    ("list_activities", "query", "account_id"),
+]
 ONE_BY_ONE: list[Place] = [("bulk_records", "body", "ids/0")]
 """What is asked of several, and answered of each."""
 EITHER = {("preview_rules", "body", "rule_ids/0"): ("condition", "actions")}

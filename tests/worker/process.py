@@ -30,6 +30,7 @@ def main() -> None:
         queues=said["queues"],
         drain_s=said["drain_s"],
         redis_url=said["redis"],
+        ask_sources=False,
     )
     pool = sum(settings.queue_sizes.values()) + 6
     opened = open_database(settings.model_copy(update={"pool_size": pool}), redis=True)

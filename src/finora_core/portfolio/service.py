@@ -155,8 +155,6 @@ class PortfolioService:
         """Activities, latest first."""
         with self.begin(scope) as work:
             asked = wanted or ActivityFilter()
-            if asked.account_id is not None:
-                work.portfolio_accounts.get(asked.account_id)
             return work.activities.list(asked, cursor, checked_limit(limit))
 
     def holdings(self, scope: Scope, account_id: UUID | None = None) -> Sequence[Holding]:

@@ -19,6 +19,9 @@ routes = Routes("files")
 _CHUNK = 1 << 16
 
 
+MediaType = Annotated[str, Field(max_length=200, pattern=r"^[A-Za-z0-9_.+/;= -]*$")]
+
+
 class FileOut(Out):
     id: UUID
     user_id: UUID
@@ -34,14 +37,18 @@ class FileOut(Out):
 
 class FileQuery(In):
     name: Name
-    media_type: Annotated[str, Field(max_length=200, pattern=r"^[\w.+/;= -]*$")] | None = None
+    media_type: Annotated[str, Field(max_length=200, pattern=r"^[A-Za-z0-9_.+/;= -]*$")] | None = (
+        None
+    )
     temporary: bool = Field(False, description="Kept for 30 days.")
 
 
 class NewFileIn(In):
     name: Name
     size: Annotated[int, Field(ge=1, le=1 << 40)] = Field(description="Its exact length in bytes.")
-    media_type: Annotated[str, Field(max_length=200, pattern=r"^[\w.+/;= -]*$")] | None = None
+    media_type: Annotated[str, Field(max_length=200, pattern=r"^[A-Za-z0-9_.+/;= -]*$")] | None = (
+        None
+    )
 
 
 class AnnouncedOut(Out):

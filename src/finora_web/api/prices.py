@@ -207,7 +207,7 @@ def convert_by_prices(app: Services, scope: Scope, query: PriceConversionQuery) 
     return app.prices.convert(scope, amount, query.to, query.at, query.display)
 
 
-@routes.post("/prices/convert", "books:read", Single[ConversionsOut], shape=_all)
+@routes.post("/prices/convert", "books:read", Single[ConversionsOut], shape=_all, kept=False)
 def convert_many_by_prices(app: Services, scope: Scope, body: PriceConversionsIn) -> object:
     """Many amounts, each at its time, in their order, by one look at the prices."""
     asked = [
@@ -283,10 +283,11 @@ class RefreshAskedOut(Out):
     job_id: UUID
 
 
-@routes.post("/prices/refresh", "books:write", Single[RefreshAskedOut], status=202)
+@routes.post("/prices/refresh", "books:write", Single[RefreshAskedOut], status=202,
+             shape=lambda job_id: {"data": {"job_id": job_id}})  # fmt: skip
 def refresh_prices(app: Services, scope: Scope, body: PriceRefreshIn) -> object:
     """Let a job price what this tenant holds. 412 where the named source is not ready for it."""
-    return {"job_id": app.market().ask(scope, body.source)}
+    return app.market().ask(scope, body.source)
 
 
 @routes.post("/prices/repair", "platform:write", Single[MendedOut],

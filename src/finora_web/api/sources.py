@@ -7,7 +7,7 @@ from pydantic import Field
 
 from finora_core.kernel.scope import Scope
 from finora_core.plugins import AssetRef
-from finora_web.contract import Code, In, Listed, Name, Out, Routes, Single, whole
+from finora_web.contract import Code, In, Listed, Name, Out, Routes, Single, Text, whole
 from finora_web.contract import Day as DayIn
 from finora_web.services import Services
 
@@ -76,7 +76,7 @@ class BalancesIn(In):
 class TransactionsIn(In):
     source: Named
     account: Name
-    cursor: Annotated[str, Field(max_length=1_000)] | None = None
+    cursor: Annotated[Text, Field(max_length=1_000)] | None = None
 
 
 class QuotedOut(Out):
