@@ -91,7 +91,10 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=3_650)
     parser.add_argument("--trades", type=int, default=20)
     asked = parser.parse_args()
-    with workplace() as folder, Finora.open(Settings(data=folder / "data", env="test")) as finora:
+    with (
+        workplace() as folder,
+        Finora.open(Settings(data=folder / "data", env="test", statement_limit_s=600)) as finora,
+    ):
         scope = finora.scope("bench", "bench")
         assets = [Asset(f"ticker:B{number}", 8) for number in range(asked.holdings)]
         held(finora, scope, assets, asked.days, asked.trades)

@@ -14,6 +14,7 @@ from finora_core.portfolio.formats.reading import (
     Table,
     Unreadable,
     added,
+    header_of,
     instant,
     negated,
     number,
@@ -47,8 +48,7 @@ class Degiro(Table):
     header = ("Datum", "Tijd", "Valutadatum", "Product", "ISIN", "Omschrijving")
 
     def recognises(self, head: bytes, filename: str) -> int:
-        first = head.removeprefix(b"\xef\xbb\xbf").split(b"\n", 1)[0].decode("utf-8", "replace")
-        cells = [cell.strip().strip('"') for cell in first.strip().split(",")]
+        cells = header_of(head, self.delimiter)
         return 95 if len(cells) == 12 and cells[4] == "ISIN" and cells[8] == cells[10] == "" else 0
 
     def read(self, file: BinaryIO) -> Lines:

@@ -4,8 +4,6 @@ A file in which one activity cannot be read is refused whole, with the place nam
 it by hand, and writes the line anew sooner than the rest.
 """
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
@@ -15,6 +13,7 @@ from finora_core.plugins import ActivityLine, StatementRefused
 from finora_core.portfolio.formats.reading import (
     Unreadable,
     currency,
+    header_of,
     instant,
     money,
     negated,
@@ -76,9 +75,8 @@ class GhostfolioCsv:
     settles: ClassVar[bool] = False
 
     def recognises(self, head: bytes, filename: str) -> int:
-        first = head.removeprefix(b"\xef\xbb\xbf").split(b"\n", 1)[0].decode("utf-8", "replace")
-        row = next(csv.reader(io.StringIO(first)), [])
-        return 92 if all(name in _columns(row) for name in _NEEDED) else 0
+        columns = _columns(header_of(head, ","))
+        return 92 if all(name in columns for name in _NEEDED) else 0
 
     def read(self, file: BinaryIO) -> Iterator[ActivityLine]:
         def items() -> Iterator[_Item]:

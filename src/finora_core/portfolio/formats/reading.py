@@ -57,9 +57,7 @@ class Table:
     delimiter: ClassVar[str] = ","
 
     def recognises(self, head: bytes, filename: str) -> int:
-        first = head.removeprefix(b"\xef\xbb\xbf").split(b"\n", 1)[0].strip()
-        row = next(csv.reader([first.decode("utf-8", "replace")], delimiter=self.delimiter), [])
-        cells = [cell.strip().lower() for cell in row]
+        cells = [cell.lower() for cell in header_of(head, self.delimiter)]
         wanted = [name.lower() for name in self.header]
         return 95 if cells[: len(wanted)] == wanted else 0
 
@@ -72,6 +70,16 @@ class Table:
 
     def line(self, row: Row) -> Iterator[ActivityLine]:
         raise NotImplementedError
+
+
+def header_of(head: bytes, delimiter: str) -> list[str]:
+    """The cells of a file's first line; none where it is no line of a table."""
+    lines = head.removeprefix(codecs.BOM_UTF8).splitlines()
+    first = lines[0].decode("utf-8", "replace") if lines else ""
+    try:
+        return [cell.strip() for cell in next(csv.reader([first], delimiter=delimiter), [])]
+    except csv.Error:
+        return []
 
 
 def rows_of(file: BinaryIO, delimiter: str) -> Iterator[Row]:

@@ -9,6 +9,7 @@ from finora_core.portfolio.formats.reading import (
     Table,
     Unreadable,
     currency,
+    header_of,
     instant,
     money,
     negated,
@@ -43,8 +44,7 @@ class TradeRepublic(Table):
     )
 
     def recognises(self, head: bytes, filename: str) -> int:
-        first = head.removeprefix(b"\xef\xbb\xbf").split(b"\n", 1)[0].decode("utf-8", "replace")
-        cells = tuple(cell.strip().strip('"') for cell in first.strip().split(";"))
+        cells = tuple(header_of(head, self.delimiter))
         return 95 if cells[:6] in self.headers else 0
 
     def line(self, row: Row) -> Iterator[ActivityLine]:
