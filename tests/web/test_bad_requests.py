@@ -142,7 +142,7 @@ def test_every_place_of_every_body_is_strict(world: World, written: Written, nam
             continue
         free = path[-1:] and path[-1] in MAPS
         if isinstance(there, dict) and not free:
-            for column in ("tenant_id", "user_id", "state", "id", "__proto__"):
+            for column in {"tenant_id", "user_id", "state", "id", "__proto__"} - there.keys():
                 refuse(replaced(asked.body, path, there | {column: "x"}), "an unknown name")
         if isinstance(there, str) and path[-1] not in GUESSED:
             for text in ("a\x00b", "\x00"):

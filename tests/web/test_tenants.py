@@ -32,9 +32,6 @@ FILTERS: list[Place] = [
     ("list_events", "query", "actor"),
     ("list_activities", "query", "account_id"),
 ]
-    ("list_events", "query", "actor"),
-    ("list_activities", "query", "account_id"),
-]
 ONE_BY_ONE: list[Place] = [("bulk_records", "body", "ids/0")]
 """What is asked of several, and answered of each."""
 EITHER = {("preview_rules", "body", "rule_ids/0"): ("condition", "actions")}

@@ -122,6 +122,7 @@ class PortfolioService:
         with self.begin(scope) as work:
             old = _open(work, activity_id)
             if new.account_id != old.account_id:
+                work.portfolio_accounts.get(new.account_id)  # First: another's is not there.
                 raise bad("account_id", "an activity stays in its account: delete and enter anew")
             activity = told(work, scope, new)
             _reverse(work, scope, old, activity.id)

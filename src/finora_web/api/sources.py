@@ -31,10 +31,8 @@ class DataSourceOut(Out):
 class RefIn(In):
     id: Code
     kind: Kind
-    symbol: Annotated[str, Field(min_length=1, max_length=200)]
-    names: Annotated[dict[str, Annotated[str, Field(max_length=200)]], Field(max_length=50)] = (
-        Field(default_factory=dict)
-    )
+    symbol: Name
+    names: Annotated[dict[Name, Name], Field(max_length=50)] = Field(default_factory=dict)
 
     @property
     def ref(self) -> AssetRef:
