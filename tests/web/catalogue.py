@@ -134,7 +134,8 @@ class World:
     def thing(self) -> dict[str, Any]:
         name = f"own:{uuid4()}"
         return {"asset": name, "scale": 8, "symbol": name, "kind": "other",
-                "names": {"test": name}, "source": "test"}  # fmt: skip
+                "names": {"test": name}, "source": "test", "segment": "", "title": "t",
+                "scam": 100}  # fmt: skip
 
     @cached_property
     def named_asset(self) -> str:

@@ -31,6 +31,7 @@ BY_TEXT: list[Place] = [("preview_statement", "query", "account")]
 FILTERS: list[Place] = [
     ("list_events", "query", "actor"),
     ("list_activities", "query", "account_id"),
+    ("list_portfolio_days", "query", "account_id"),
 ]
 ONE_BY_ONE: list[Place] = [("bulk_records", "body", "ids/0")]
 """What is asked of several, and answered of each."""
