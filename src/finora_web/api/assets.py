@@ -46,7 +46,7 @@ class AssetIdentityIn(In):
     kind: AssetKind
     segment: Annotated[str, Field(max_length=200)] = ""
     title: Annotated[Text, Field(max_length=200)] = ""
-    names: Annotated[dict[Name, Name], Field(max_length=50)] = Field(default_factory=dict)
+    names: Annotated[dict[str, Name], Field(max_length=50)] = Field(default_factory=dict)
     scam: Scam | None = None
     source: Source
 

@@ -32,7 +32,7 @@ class RefIn(In):
     id: Code
     kind: Kind
     symbol: Name
-    names: Annotated[dict[Name, Name], Field(max_length=50)] = Field(default_factory=dict)
+    names: Annotated[dict[str, Name], Field(max_length=50)] = Field(default_factory=dict)
 
     @property
     def ref(self) -> AssetRef:
