@@ -39,8 +39,7 @@ def open_text(file: BinaryIO, declared: str | None = None) -> Iterator[tuple[int
         more = bool(chunk)
         text = rest + decoder.decode(chunk, final=not more)
         if "\0" in text:
-            place = number + text.count("\n", 0, text.index("\0"))
-            raise StatementRefused.at(place, "holds a NUL character: this is not a text file")
+            raise _nul(number + text.count("\n", 0, text.index("\0")))
         *lines, rest = text.split("\n")
         for line in lines:
             if len(line) > LONGEST_LINE:
@@ -51,6 +50,20 @@ def open_text(file: BinaryIO, declared: str | None = None) -> Iterator[tuple[int
             raise _too_long(number)
     if rest:
         yield number, rest
+
+
+def whole_text(file: BinaryIO, most: int) -> str:
+    """All of a file that is one value, in however many lines: JSON. Its encoding is told as by
+    open_text. Raises StatementTooLarge past `most` bytes, StatementRefused for a NUL character."""
+    encoding = _encoding(file, None)
+    file.seek(0)
+    data = file.read(most + 1)
+    if len(data) > most:
+        raise StatementTooLarge(f"more than {most >> 20} MB")
+    text = data.decode(encoding, errors="replace")
+    if "\0" in text:
+        raise _nul(1 + text.count("\n", 0, text.index("\0")))
+    return text
 
 
 def text_of_head(head: bytes) -> str:
@@ -91,6 +104,10 @@ def _one_byte(declared: str | None) -> str:
         return "cp1252"
     # Nobody means the control characters that Latin-1 has in place of the euro sign and quotes.
     return "cp1252" if name == "iso8859-1" else name
+
+
+def _nul(number: int) -> StatementRefused:
+    return StatementRefused.at(number, "holds a NUL character: this is not a text file")
 
 
 def _too_long(number: int) -> StatementRefused:

@@ -198,6 +198,8 @@ class Endpoint:
     body: type[In] | None
     uploads: Uploads | None
     """What its stream is, if it takes one."""
+    also: tuple[str, ...]
+    """Statuses of its own, besides those that its kind has."""
 
     @property
     def name(self) -> str:
@@ -254,6 +256,7 @@ class Routes:
         private: bool = False,
         kept: bool = True,
         uploads: Uploads | None = None,
+        also: tuple[str, ...] = (),
     ) -> Adds:
         if permission is not None and permission not in PERMISSIONS:
             raise ValueError(f"{method} {path} needs {permission!r}, which nobody can have")
@@ -284,6 +287,7 @@ class Routes:
                     query=hints["query"] if "query" in names else None,
                     body=hints["body"] if "body" in names else None,
                     uploads=uploads,
+                    also=also,
                 )
             )
             return handler

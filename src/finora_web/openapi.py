@@ -211,15 +211,11 @@ def _responses(endpoint: Endpoint, refs: Any) -> dict[str, Any]:
     responses: dict[str, Any] = {
         str(endpoint.status): {"description": "As asked.", "content": good}
     }
-    if endpoint.name in _DOWNLOADS:
+    if "302" in endpoint.also:
         responses["302"] = {"description": "Where the bytes are, for an hour."}
     for status in _possible(endpoint):
         responses[status] = {"description": _SAID[status], "content": error}
     return responses
-
-
-_DOWNLOADS = frozenset({"download_file", "download_report"})
-"""They may lead elsewhere, or to what is not there yet."""
 
 
 def _possible(endpoint: Endpoint) -> list[str]:
@@ -232,8 +228,4 @@ def _possible(endpoint: Endpoint) -> list[str]:
         found.add("423")
     if endpoint.query is not None and not issubclass(endpoint.query, Paged):
         found.add("404")
-    if endpoint.name in _DOWNLOADS:
-        found.add("409")
-    if endpoint.name == "refresh_prices" or (endpoint.tag == "sources" and endpoint.writes):
-        found.add("412")
-    return sorted(found | {"429"})
+    return sorted(found | {"429", *endpoint.also} - {"302"})

@@ -313,3 +313,25 @@ def test_a_stored_history_that_is_half_in_another_unit_needs_to_be_told(
     assert vague.fixes == () and "one unit" in vague.unclear[0]
     told = finora.prices.repair(scope, share.id, "EUR", source="test", right=Fraction("0.15"))
     assert [str(fix.after) for fix in told.fixes] == ["291/2000"] * 5
+
+
+def test_an_asset_whose_name_says_how_it_is_counted_need_not_be_known(
+    finora: Finora, scope: Scope
+) -> None:
+    """A share is counted as broker files count it; of what is on a chain the scale must be told."""
+    name = f"ticker:T{uuid4().hex[:8].upper()}.L"
+    taken = finora.prices.import_file(
+        scope, csv("1995-03-06,2.5"), source="test", asset=name, quote="EUR"
+    )
+    assert taken.prices.added == 1
+    share = finora.ledger.asset(scope, name)
+    assert share.scale == 8
+    found = finora.prices.convert(
+        scope, Amount.parse("3", share), "EUR", datetime(1995, 3, 6, 12, tzinfo=UTC)
+    )
+    assert found.result == Amount.parse("7.50", currency("EUR"))
+    for told in ("eip155:1/erc20:0x" + "a" * 40, f"own:{uuid4()}", "nothing"):
+        with pytest.raises(UnknownAsset):
+            finora.prices.import_file(
+                scope, csv("1995-03-06,1"), source="test", asset=told, quote="EUR"
+            )

@@ -37,3 +37,20 @@ def test_the_command_enters_lists_shows_and_takes_back(settings: Any, finora: Fi
     assert finora_command(data, "activity", "add", "buys", "EUR")[1]["error"]["code"] == (
         "BAD_ACTIVITY"
     )
+
+
+def test_what_a_total_lacks_is_told_in_a_line(settings: Any, finora: Finora) -> None:
+    """Of many things the first two; all of them with --json."""
+    at = ("--at", "2026-01-05", "--price", "1")
+    names = [f"ticker:GAP{number}" for number in range(5)]
+    made = [
+        finora_command(settings.data, "activity", "add", "buy", name, "1", *at)[1]["activities"][0]
+        for name in names
+    ]
+    shown = CliRunner().invoke(command, ["holdings", "--data", str(settings.data)]).stdout
+    [total] = [line for line in shown.splitlines() if line.startswith("total:")]
+    assert total.count("no price for") == 2 and total.endswith("and 3 more)")
+    gap = finora_command(settings.data, "holdings")[1]["total"]["gap"]
+    assert all(name in gap for name in names)
+    for each in made:
+        finora_command(settings.data, "activity", "delete", each["id"])

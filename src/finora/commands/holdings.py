@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from finora_core.portfolio.valuation import HoldingValue
 
 activity = typer.Typer(no_args_is_help=True)
+_MOST_GAPS = 2
 _FIGURES = ("total", "invested", "gain", "fees", "taxes", "income")
 _OF_HOLDING = ("quantity", "value", "invested", "gain", "realised", "fees", "income", "stale")
 
@@ -62,8 +63,14 @@ def holdings(
     table(columns, rows, {2, 3, 4, 5})
     for name in _FIGURES:
         told = _known(getattr(found, name))
-        gap = f" (without: {told['gap']})" if told["gap"] else ""
+        gap = f" (without: {_some(told['gap'])})" if told["gap"] else ""
         say(f"{name}: {told['value']['amount']} {found.base}{gap}")
+
+
+def _some(gap: str) -> str:
+    """The first things that a figure lacks, and how many more: `--json` has them all."""
+    first, rest = gap.split("; ")[:_MOST_GAPS], gap.split("; ")[_MOST_GAPS:]
+    return "; ".join(first) + (f"; and {len(rest)} more" if rest else "")
 
 
 def _known(figure: Any) -> dict[str, Any]:
@@ -185,17 +192,16 @@ def _show(found: "list[Activity]", as_json: bool) -> None:
 
 def _asset(finora: "Finora", scope: "Scope", asset_id: str) -> "Asset":
     """One that is known, or a share or a coin by the name that the world gives it."""
-    from finora import Asset
     from finora_core.kernel.asset import UnknownAsset
-    from finora_core.portfolio.model import SCALES
+    from finora_core.market.assets.model import world_asset
 
     try:
         return finora.ledger.asset(scope, asset_id)
     except UnknownAsset:
-        scale = SCALES.get(asset_id.partition(":")[0])
-        if scale is None:
+        asset = world_asset(asset_id)
+        if asset is None:
             raise
-        return finora.ledger.register_asset(scope, Asset(asset_id, scale))
+        return finora.ledger.register_asset(scope, asset)
 
 
 def _account(finora: "Finora", scope: "Scope", named: str) -> "PortfolioAccount":

@@ -7,7 +7,7 @@ import attrs
 from sqlalchemy import Connection, Row, text
 
 from finora_core.kernel.page import Page, decode_cursor, encode_cursor
-from finora_core.market.assets.model import AssetKind, Identity, SymbolTaken
+from finora_core.market.assets.model import SCAM, AssetKind, Identity, SymbolTaken
 
 _LOCK = text("select pg_advisory_xact_lock(0x4153)")
 _SELECT = """
@@ -45,7 +45,7 @@ from finora.asset_verdict where asset = :asset
 """)
 _SEARCH = text(f"""
 select * from (
-  select s.*, case when lookalike is not null or scam >= 3500 then 3
+  select s.*, case when lookalike is not null or scam >= :likely then 3
     when upper(symbol) = upper(:words) or asset = :words then 0
     when starts_with(upper(symbol), upper(:words)) then 1 else 2 end as rank
   from ({_SELECT}) s
@@ -112,6 +112,7 @@ class PgIdentities:
         rank, symbol, asset = decode_cursor(cursor, (int, str, str)) if cursor else (None,) * 3
         values = {
             "words": words,
+            "likely": SCAM,
             "rank": rank,
             "symbol": symbol,
             "asset": asset,

@@ -24,11 +24,11 @@ from finora_core.kernel.amount import Amount
 from finora_core.kernel.asset import Asset
 from finora_core.kernel.page import Page, decode_cursor, encode_cursor
 from finora_core.ledger.model import AccountNotFound
+from finora_core.market.assets.model import SCAM
 from finora_core.market.prices.model import Price
 from finora_core.portfolio.institutions import institution
 from finora_core.portfolio.model import (
     PAID,
-    SCAM_BP,
     AccountType,
     Activity,
     ActivityFilter,
@@ -356,7 +356,7 @@ class PgHoldings:
         return str(self.connection.scalar(_BASE, {"tenant": self.tenant_id}))
 
     def scams(self) -> Collection[str]:
-        values = {"tenant": self.tenant_id, "likely": SCAM_BP}
+        values = {"tenant": self.tenant_id, "likely": SCAM}
         return set(self.connection.scalars(_SCAMS, values))
 
     def choices(self) -> Mapping[tuple[UUID, str], bool]:

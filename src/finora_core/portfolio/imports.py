@@ -17,6 +17,7 @@ from finora_core.kernel.ids import new_id
 from finora_core.kernel.plain import canonical
 from finora_core.kernel.scope import Scope
 from finora_core.kernel.work import Begin
+from finora_core.market.assets.model import world_asset
 from finora_core.plugins import (
     ActivityFormat,
     ActivityLine,
@@ -27,7 +28,6 @@ from finora_core.plugins import (
 from finora_core.portfolio.booking import book, books_of, open_account
 from finora_core.portfolio.institutions import institution
 from finora_core.portfolio.model import (
-    SCALES,
     ActivitiesAdded,
     Activity,
     ActivityKind,
@@ -270,9 +270,10 @@ class _Gate:
             return self._own(name.strip()[:200], quote)
         known = self.assets.get(said) or self.fresh.get(said)
         if known is None:
-            if kind not in SCALES:
+            known = world_asset(said)
+            if known is None:
                 raise BadAsset(f"{said[:40]!r} is no known asset")
-            known = self.fresh[said] = Asset(said, SCALES[kind])
+            self.fresh[said] = known
         return known
 
     def _own(self, name: str, quote: str | None) -> Asset:

@@ -30,8 +30,6 @@ MANUAL = "manual"
 RECONCILED = "reconciliation"
 """The source of opening balances that observations ask for."""
 OWN_SCALE = 8
-SCALES = {"isin": 8, "ticker": 8, "crypto": 18}
-"""Of assets that are known by the name which the world gives them, by what kind of name."""
 
 
 class BadActivity(Invalid):
@@ -155,8 +153,6 @@ EARNED = frozenset({
 })  # fmt: skip
 PAID = EARNED | {ActivityKind.FEE, ActivityKind.TAX}
 """Of these an account that does not settle has seen no money."""
-SCAM_BP = 3_500
-"""From this likelihood on, in basis points, an asset is in no total."""
 _SWAPS = frozenset({ActivityKind.SWAP_IN, ActivityKind.SWAP_OUT})
 
 

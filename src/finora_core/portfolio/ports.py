@@ -85,7 +85,7 @@ class Holdings(Protocol):
         """The tenant's base asset."""
 
     def scams(self) -> Collection[str]:
-        """Assets that are likely to be one, as far as anybody judged them: in no total."""
+        """Held assets whose market.assets Identity does not count: likely scams and imitations."""
 
 
 class OwnAssets(Protocol):

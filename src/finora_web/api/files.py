@@ -96,7 +96,8 @@ def get_file(app: Services, scope: Scope, file_id: UUID) -> object:
     return app.files.get(scope, file_id)
 
 
-@routes.get("/files/{file_id}/content", "files:read", None, media_type="application/octet-stream")
+@routes.get("/files/{file_id}/content", "files:read", None,
+            media_type="application/octet-stream", also=("302", "409"))  # fmt: skip
 def download_file(app: Services, scope: Scope, file_id: UUID) -> object:
     """The bytes; or a redirect to where they are, good for an hour."""
     file, url = app.files.download(scope, file_id)

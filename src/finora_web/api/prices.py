@@ -283,7 +283,7 @@ class RefreshAskedOut(Out):
     job_id: UUID
 
 
-@routes.post("/prices/refresh", "books:write", Single[RefreshAskedOut], status=202,
+@routes.post("/prices/refresh", "books:write", Single[RefreshAskedOut], status=202, also=("412",),
              shape=lambda job_id: {"data": {"job_id": job_id}})  # fmt: skip
 def refresh_prices(app: Services, scope: Scope, body: PriceRefreshIn) -> object:
     """Let a job price what this tenant holds. 412 where the named source is not ready for it."""

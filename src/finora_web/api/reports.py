@@ -245,7 +245,7 @@ def get_report(app: Services, scope: Scope, report_id: UUID) -> object:
 
 
 @routes.get("/reports/{report_id}/content", "books:read", None,
-            media_type="application/octet-stream")  # fmt: skip
+            media_type="application/octet-stream", also=("302", "409"))  # fmt: skip
 def download_report(app: Services, scope: Scope, report_id: UUID) -> object:
     """The file; or a redirect to where it is, good for an hour."""
     return download_file(app, scope, app.reports.file_of(scope, report_id))

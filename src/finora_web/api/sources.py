@@ -1,7 +1,8 @@
 """Sources: this installation's, asked for another one. What the data provider serves."""
 
+from collections.abc import Mapping
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -151,13 +152,17 @@ class TransactionsOut(OutcomeOut):
     value: BatchOut | None
 
 
+# Nothing is kept of what others answered, and a source may lack credentials.
+_ASKED: Mapping[str, Any] = {"kept": False, "also": ("412",)}
+
+
 @routes.get("/sources", "data:ask", Listed[DataSourceOut], shape=whole)
 def list_sources(app: Services, scope: Scope) -> object:
     """Every source, what it is asked for, and what it lacks."""
     return app.data.list(scope)
 
 
-@routes.post("/sources/latest", "data:ask", Single[LatestOut], kept=False)
+@routes.post("/sources/latest", "data:ask", Single[LatestOut], **_ASKED)
 def ask_latest(app: Services, scope: Scope, body: LatestIn) -> object:
     """Present prices. 412 where the source needs credentials that are not set, 429 where it is
     asked too often."""
@@ -165,33 +170,35 @@ def ask_latest(app: Services, scope: Scope, body: LatestIn) -> object:
     return app.data.ask(scope, body.source, "latest", refs, body.quote)
 
 
-@routes.post("/sources/history", "data:ask", Single[HistoryOut], kept=False)
+@routes.post("/sources/history", "data:ask", Single[HistoryOut], **_ASKED)
 def ask_history(app: Services, scope: Scope, body: HistoryIn) -> object:
     """Closing prices of days."""
     given = body.asset.ref, body.quote, body.since, body.until
     return app.data.ask(scope, body.source, "history", *given)
 
 
-@routes.post("/sources/rates", "data:ask", Single[DailyRatesOut], kept=False)
+@routes.post("/sources/rates", "data:ask", Single[DailyRatesOut], **_ASKED)
 def ask_rates(app: Services, scope: Scope, body: DailyRatesIn) -> object:
     """Reference rates of days."""
     given = body.base, body.quotes, body.since, body.until
     return app.data.ask(scope, body.source, "rates", *given)
 
 
-@routes.post("/sources/find", "data:ask", Single[FindOut], kept=False)
+@routes.post("/sources/find", "data:ask", Single[FindOut], **_ASKED)
 def ask_identity(app: Services, scope: Scope, body: FindIn) -> object:
     """What a text may mean."""
     return app.data.ask(scope, body.source, "find", body.text)
 
 
-@routes.post("/sources/balances", "data:ask", Single[BalancesOut], kept=False)
+@routes.post("/sources/balances", "data:ask", Single[BalancesOut], **_ASKED)
 def ask_balances(app: Services, scope: Scope, body: BalancesIn) -> object:
     """What a public address holds."""
     return app.data.ask(scope, body.source, "balances", body.account)
 
 
-@routes.post("/sources/transactions", "data:ask", Single[TransactionsOut], kept=False)
+@routes.post(
+    "/sources/transactions", "data:ask", Single[TransactionsOut], kept=False, also=("412",)
+)
 def ask_transactions(app: Services, scope: Scope, body: TransactionsIn) -> object:
     """What moved on a public address."""
     return app.data.ask(scope, body.source, "transactions", body.account, body.cursor)

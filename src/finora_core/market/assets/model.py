@@ -9,12 +9,21 @@ from typing import ClassVar
 
 import attrs
 
+from finora_core.kernel.asset import Asset
 from finora_core.kernel.currencies import DIGITS
 from finora_core.kernel.errors import Conflict, Invalid, NotFound
 from finora_core.kernel.events import Plain
 
 SCAM = 3_500
 """From so many ten thousandths on an asset is left out of totals."""
+SCALES = {"isin": 8, "ticker": 8, "crypto": 18}
+"""Of assets that are known by the name which the world gives them, by what kind of name."""
+
+
+def world_asset(asset_id: str) -> Asset | None:
+    """The asset that this name is enough for; None where its scale must be told."""
+    scale = SCALES.get(asset_id.partition(":")[0])
+    return None if scale is None else Asset(asset_id, scale)
 
 
 class NoIdentity(NotFound):

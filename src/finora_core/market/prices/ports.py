@@ -72,6 +72,9 @@ class KnownAssets(Protocol):
     def get(self, asset_id: str) -> Asset:
         """Raises UnknownAsset."""
 
+    def add(self, asset: Asset) -> None:
+        """Raises AssetExists where its scale is another."""
+
 
 class PricesWork(Work, Protocol):
     @property

@@ -8,9 +8,11 @@ from typing import BinaryIO
 import attrs
 
 from finora_core.kernel.amount import Amount
+from finora_core.kernel.asset import Asset, UnknownAsset
 from finora_core.kernel.page import DEFAULT_LIMIT, Page, checked_limit
 from finora_core.kernel.scope import Scope
 from finora_core.kernel.work import Begin, retried
+from finora_core.market.assets.model import world_asset
 from finora_core.market.prices.files import is_history, lines_of, read_history, read_lines
 from finora_core.market.prices.model import (
     BadSpan,
@@ -62,11 +64,13 @@ class PriceService:
         repair: bool = False,
     ) -> TakenIn:
         """All of a file or nothing: a table of facts, or one asset's history as Yahoo has it. With
-        `repair` a history's faults are mended by further facts, beside what the file says. Raises
-        BadPrices with the line."""
+        `repair` a history's faults are mended by further facts, beside what the file says. `asset`
+        need not be known where its name says how it is counted. Raises BadPrices with the line."""
         checked_source(source)
         file.seek(0)
         with self.begin(scope) as work:
+            if asset is not None:
+                asset = _named(work, asset).id
             if not is_history(file):
                 found = self._keep(work, source, read_lines(file, asset, quote))
                 return work.done(TakenIn(prices=found))
@@ -201,6 +205,17 @@ class PriceService:
         days = {fix.at for fix in mended.fixes}
         bars = [bar for bar in mended.bars if bar.at in days]
         return self._keep(work, source, lines_of(bars, asset, quote))
+
+
+def _named(work: PricesWork, asset_id: str) -> Asset:
+    try:
+        return work.assets.get(asset_id)
+    except UnknownAsset:
+        asset = world_asset(asset_id)
+        if asset is None:
+            raise
+        work.assets.add(asset)
+        return asset
 
 
 def _with(found: ImportedPrices, more: ImportedPrices) -> ImportedPrices:

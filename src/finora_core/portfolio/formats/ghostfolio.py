@@ -21,10 +21,12 @@ from finora_core.portfolio.formats.reading import (
     rows_of,
     sized,
     symbol,
-    text_of,
     whole,
 )
+from finora_core.text_files import whole_text
 
+LARGEST = 64 << 20
+"""Bytes: all of it is in memory at once."""
 _SOURCES = {
     "YAHOO", "MANUAL", "COINGECKO", "ALPHA_VANTAGE", "EOD_HISTORICAL_DATA", "GHOSTFOLIO",
     "FINANCIAL_MODELING_PREP", "GOOGLE_SHEETS", "RAPID_API",
@@ -54,7 +56,7 @@ class GhostfolioJson:
         return 90 if start and (b'"activities"' in head or b'"meta"' in head) else 0
 
     def read(self, file: BinaryIO) -> Iterator[ActivityLine]:
-        text = text_of(file)
+        text = whole_text(file, LARGEST)
         try:
             # Numbers as they were written: 0.1 is a tenth.
             said = json.loads(text, parse_float=str, parse_int=str, parse_constant=str)

@@ -14,7 +14,6 @@ from finora_core.plugins import (
     ActivityLine,
     FaultyLine,
     StatementRefused,
-    StatementTooLarge,
 )
 from finora_core.portfolio.model import is_currency
 from finora_core.text_files import open_text
@@ -22,7 +21,6 @@ from finora_core.text_files import open_text
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]*)?", re.ASCII)
 _ISIN = re.compile(r"[A-Z]{2}[A-Z0-9]{9}[0-9]", re.ASCII)
 _SYMBOL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
-LARGEST = 64 << 20
 SIGNS = {"€": "EUR", "$": "USD", "£": "GBP"}
 
 
@@ -98,23 +96,6 @@ def rows_of(file: BinaryIO, delimiter: str) -> Iterator[Row]:
             yield Row(lines.line_num, cells, values)
     except csv.Error as error:
         raise StatementRefused.at(lines.line_num, "this is no line of CSV") from error
-
-
-def text_of(file: BinaryIO) -> str:
-    """All of a file that is one value, in however many lines: JSON. By its byte order mark, else
-    UTF-8, else windows-1252. Raises StatementTooLarge, StatementRefused for what is no text."""
-    data = file.read(LARGEST + 1)
-    if len(data) > LARGEST:
-        raise StatementTooLarge(f"more than {LARGEST >> 20} MB")
-    marked = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    try:
-        text = data.decode("utf-16" if marked else "utf-8-sig")
-    except UnicodeDecodeError:
-        text = data.decode("cp1252", errors="replace")
-    if "\0" in text:
-        place = 1 + text.count("\n", 0, text.index("\0"))
-        raise StatementRefused.at(place, "holds a NUL character: this is not a text file")
-    return text
 
 
 def number(text: str, decimal: str | None = None) -> str:
