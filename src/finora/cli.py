@@ -12,6 +12,7 @@ from finora.commands import (
     audit,
     backup,
     books,
+    data_provider,
     explain,
     holdings,
     keys,
@@ -56,11 +57,11 @@ app.command("plugins")(upkeep.plugins)
 app.command("new-provider")(new_provider.new_provider)
 app.command("up")(serving.up)
 app.command("serve")(serving.serve)
-app.command("data-provider")(serving.data_provider)
 app.command("worker")(serving.worker)
 app.add_typer(plans.budget, name="budget")
 app.add_typer(plans.goals, name="goals")
 app.add_typer(holdings.activity, name="activity")
+app.add_typer(data_provider.provider, name="data-provider")
 app.add_typer(serving.token, name="token")
 app.add_typer(serving.queue, name="queue")
 app.add_typer(admin.admin, name="admin")

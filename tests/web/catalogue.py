@@ -789,6 +789,7 @@ REQUESTS: dict[str, Callable[[World], dict[str, Any]]] = {
     "identify_asset": lambda w: {"body": w.thing},
     "judge_asset": lambda w: {"body": {"asset": w.named_asset, "scam": 100, "source": "test"}},
     "list_sources": _nothing,
+    "list_data_usage": _query(since=DAY, until=DAY),
     "ask_latest": _body(source="coingecko", assets=[COIN], quote="EUR"),
     "ask_history": _body(source="coingecko", asset=COIN, quote="EUR", since=DAY, until=DAY),
     "ask_rates": _body(source="ecb", base="EUR", quotes=["USD"], since=DAY, until=DAY),

@@ -47,6 +47,8 @@ _OUTCOMES = (
     Ok, Partial, RateLimited, OverBudget, AuthExpired, Unsupported, Missing, Ambiguous, Down,
 )  # fmt: skip
 _CRASHES = 3
+_CAPABILITIES = frozenset(("latest", "history"))
+"""Methods that a source of prices may lack."""
 
 
 @attrs.define
@@ -85,15 +87,11 @@ class Guarded:
     # --- what it is asked -------------------------------------------------------------------------
 
     def latest(self, assets: Sequence[AssetRef], quote: str) -> Outcome[Sequence[Quoted]]:
-        if "latest" not in self.provides.capabilities:
-            return Unsupported()
         return self._ask("latest", assets, quote)
 
     def history(
         self, asset: AssetRef, quote: str, since: date, until: date
     ) -> Outcome[Sequence[Day]]:
-        if "history" not in self.provides.capabilities:
-            return Unsupported()
         return self._ask("history", asset, quote, since, until)
 
     def rates(
@@ -113,21 +111,28 @@ class Guarded:
     # --- how --------------------------------------------------------------------------------------
 
     def _ask(self, method: str, *given: Any) -> Outcome[Any]:
-        if KIND_OF[method] not in self.providers:
-            return Unsupported()
+        return self.metered(method, *given)[0]
+
+    def metered(self, method: str, *given: Any) -> tuple[Outcome[Any], int]:
+        """One of the methods by its name, and what its requests cost by the manifest."""
+        provides = self.provides
+        if KIND_OF[method] not in self.providers or (
+            method in _CAPABILITIES and method not in provides.capabilities
+        ):
+            return Unsupported(), 0
         if self.aside is not None:
-            return Down(f"{self.provides.name} was set aside: {self.aside}")
+            return Down(f"{provides.name} was set aside: {self.aside}"), 0
         if self.missing:
-            return AuthExpired()
+            return AuthExpired(), 0
         if (refused := self._breaker.refused()) is not None:
-            return refused
+            return refused, 0
         call = Call(ends=time.monotonic() + self.limit_s, most=self.most_requests)
         outcome = self._judged(method, given, self._run(method, call, given))
         if call.breach is not None:
             outcome = self._set_aside(call.breach)
         if not isinstance(outcome, OverBudget):
             self._breaker.note(outcome)
-        return outcome
+        return outcome, call.paid * provides.cost_micros
 
     def _run(self, method: str, call: Call, given: tuple[Any, ...]) -> Outcome[Any]:
         """In a thread of its own: one that hangs holds up nobody else."""
