@@ -25,11 +25,11 @@ from finora_core.market.provision.model import (
     BadQuota,
     Quota,
     Reading,
+    Window,
     window_of,
 )
 from finora_core.market.provision.ports import Meter, Taken
 from finora_core.market.provision.service import DataService
-from finora_core.plugins import Limit
 
 S09 = pytest.mark.spec("S0-9", partial=True)
 DAY = date(2026, 11, 21)
@@ -77,7 +77,7 @@ class MeterContract:
     @S09
     def test_one_key_over_its_window_leaves_another_alone(self, meter: Meter) -> None:
         one, other = an_account(), an_account()
-        quota = Quota(window=Limit(3, 3_600))
+        quota = Quota(window=Window(3, 3_600))
         assert [take(meter, one, quota).in_window for _ in range(3)] == [1, 2, 3]
         refused = take(meter, one, quota)
         assert not refused.counted
@@ -87,7 +87,7 @@ class MeterContract:
         assert [each.requests for each in mine(meter, one)] == [3]
 
     def test_the_window_opens_again(self, meter: Meter) -> None:
-        account, quota = an_account(), Quota(window=Limit(1, 1))
+        account, quota = an_account(), Quota(window=Window(1, 1))
         assert take(meter, account, quota).counted
         refused = take(meter, account, quota)
         assert not refused.counted
@@ -257,7 +257,7 @@ def test_what_is_no_window_is_refused(text: str) -> None:
 
 
 def test_a_window_is_read() -> None:
-    assert window_of("60/30") == Limit(60, 30)
+    assert window_of("60/30") == Window(60, 30)
     assert window_of("") is None
     with pytest.raises(BadQuota):
         Quota(monthly=0)

@@ -18,8 +18,7 @@ from werkzeug import Request, Response
 from finora import Finora, Scope, Settings
 from finora_core.identity.model import Bearer, NewToken
 from finora_core.kernel.outcome import AuthExpired, Ok, OverBudget, RateLimited
-from finora_core.market.provision.model import KeyNotFound, Quota
-from finora_core.plugins import Limit
+from finora_core.market.provision.model import KeyNotFound, Quota, Window
 from serving import Served
 from upstream.provider import Provider
 
@@ -58,7 +57,7 @@ def code(answer: httpx2.Response) -> tuple[int, str]:
 def test_what_is_left_is_told_and_then_the_key_waits(
     provider: Provider, finora: Finora, scope: Scope
 ) -> None:
-    key = a_key(finora, scope, Quota(monthly=3, window=Limit(2, 600)))
+    key = a_key(finora, scope, Quota(monthly=3, window=Window(2, 600)))
     answer = ask(provider.url, key)
     assert answer.status_code == 200, answer.text
     month, window = answer.headers["RateLimit"].split(", ")

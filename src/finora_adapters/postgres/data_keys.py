@@ -9,8 +9,7 @@ import attrs
 from sqlalchemy import Connection, Row, text
 
 from finora_core.kernel.page import Page, decode_cursor, encode_cursor
-from finora_core.market.provision.model import Account, Plan, Quota, Reading, Usage
-from finora_core.plugins import Limit
+from finora_core.market.provision.model import Account, Plan, Quota, Reading, Usage, Window
 
 _PLAN = "select key_id, monthly, requests, seconds, blocked_at from finora.data_plan"
 _PUT = text(
@@ -153,7 +152,7 @@ class PgDataUses:
 
 
 def _plan(row: Row[Any]) -> Plan:
-    window = None if row.requests is None else Limit(row.requests, row.seconds)
+    window = None if row.requests is None else Window(row.requests, row.seconds)
     quota = Quota(monthly=row.monthly, window=window)
     return Plan(key_id=row.key_id, quota=quota, blocked_at=row.blocked_at)
 

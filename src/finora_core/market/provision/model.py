@@ -9,7 +9,6 @@ import attrs
 
 from finora_core.kernel.errors import Forbidden, Invalid, Limited, NotFound
 from finora_core.kernel.events import Plain
-from finora_core.plugins import Limit
 
 MOST_IN_WINDOW = 10_000
 MOST_SECONDS = 86_400
@@ -41,13 +40,21 @@ class QuotaUsed(Limited):
     code = "QUOTA_USED"
 
 
+@attrs.frozen
+class Window:
+    """At most so many requests in any so many seconds."""
+
+    requests: int
+    seconds: int
+
+
 @attrs.frozen(kw_only=True)
 class Quota:
     """None is no limit."""
 
     monthly: int | None = None
     """Requests in a calendar month, UTC."""
-    window: Limit | None = None
+    window: Window | None = None
     """Requests in any so many seconds."""
 
     def __attrs_post_init__(self) -> None:
@@ -162,13 +169,13 @@ class DataKeyChanged:
         }
 
 
-def window_of(text: str) -> Limit | None:
+def window_of(text: str) -> Window | None:
     """`requests/seconds`; None where it is empty. Raises BadQuota."""
     if not text:
         return None
     requests, _, seconds = text.partition("/")
     if not (text.isascii() and requests.isdecimal() and seconds.isdecimal() and len(text) < 20):
         raise BadQuota(f"{text[:20]!r} is not requests/seconds")
-    window = Limit(int(requests), int(seconds))
+    window = Window(int(requests), int(seconds))
     Quota(window=window)
     return window
