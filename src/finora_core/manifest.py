@@ -52,8 +52,28 @@ class SourceState:
     """Fields of credentials that are not set."""
     aside: str | None
     """Why it is not asked any more, of late."""
+    resting: str | None = None
+    """Why it is not asked for the moment: it failed several times, or asked for a pause."""
     tier: str | None = None
     """What the conformance kit makes of it; None where that is unknown."""
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """Settings without which it answers nothing, and which are not set."""
+        return tuple(
+            f"FINORA_PLUGIN_{self.declared.name}_{each.field}".upper()
+            for each in self.declared.credentials
+            if each.required and each.field in self.unset
+        )
+
+    @property
+    def said(self) -> str:
+        """How it fares, in a few words; `ok` where nothing is the matter."""
+        if self.aside is not None:
+            return f"set aside: {self.aside}"
+        if self.needed:
+            return f"needs {', '.join(self.needed)}"
+        return "ok" if self.resting is None else f"rests: {self.resting}"
 
 
 @attrs.frozen(kw_only=True)

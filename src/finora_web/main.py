@@ -43,6 +43,7 @@ from finora_core.insights.goals.service import GoalService
 from finora_core.insights.recurring.service import RecurringService
 from finora_core.insights.reports.service import ReportService
 from finora_core.insights.wallet.service import WalletService
+from finora_core.intelligence.service import Models
 from finora_core.jobs.operators import OperatorService
 from finora_core.jobs.ports import Queue
 from finora_core.jobs.service import JobService
@@ -155,6 +156,7 @@ def build(
         extra={
             "storage": lambda: next(iter(objects.pages()), None),
             "jobs": lambda: get(Watch).require(get(Scope)),
+            "models": get(Models).require,
         },
         stores={
             "books": opened.database.engine.dialect.name,
@@ -162,6 +164,9 @@ def build(
         },
         queues=queue.status,
         seal_lag_s=PgSealer(opened.database).lag_s,
+        sources=lambda: {
+            each.declared.name: each.said for plugin in plugins.list() for each in plugin.sources
+        },
         connections=opened.database.engine.pool.checkedout,  # type: ignore[attr-defined]  # bounded
     )
     uploads: dict[Uploads, int] = {

@@ -66,9 +66,12 @@ class Guarded:
     """Of one question."""
     told: Callable[[str, str], None] = lambda name, reason: None
     """Told when it is set aside."""
+    rested: Callable[[str, str, int], None] = lambda name, reason, seconds: None
+    """Told when it is not asked for some seconds."""
     aside: str | None = attrs.field(default=None, init=False)
     """Why it was set aside, until this process ends."""
     _breaker: Breaker = attrs.field(init=False)
+    _rests: str = attrs.field(default="", init=False)
     _crashes: int = attrs.field(default=0, init=False)
     _made: dict[str, Any] = attrs.field(factory=dict, init=False, repr=False)
 
@@ -83,6 +86,12 @@ class Guarded:
             for each in self.provides.credentials
             if each.required and each.field not in self.http.credentials
         )
+
+    @property
+    def resting(self) -> str | None:
+        """Why nothing is asked of it for the moment, by this process."""
+        seconds = self._breaker.open_s
+        return f"{self._rests}; asked again in {seconds} s" if seconds else None
 
     # --- what it is asked -------------------------------------------------------------------------
 
@@ -132,6 +141,9 @@ class Guarded:
             outcome = self._set_aside(call.breach)
         if not isinstance(outcome, OverBudget):
             self._breaker.note(outcome)
+            if seconds := self._breaker.open_s:
+                self._rests = _why(outcome)
+                self.rested(provides.name, self._rests, seconds)
         return outcome, call.paid * provides.cost_micros
 
     def _run(self, method: str, call: Call, given: tuple[Any, ...]) -> Outcome[Any]:
@@ -201,3 +213,12 @@ class Guarded:
 
     def _logged(self, text: str) -> None:
         _log.info("source %s: %s", self.provides.name, self.http.redacted(str(text))[:1000])
+
+
+def _why(outcome: Outcome[Any]) -> str:
+    match outcome:
+        case Down(reason):
+            return str(reason)
+        case AuthExpired():
+            return "it refuses the credentials"
+    return "it asked for a pause"
