@@ -18,6 +18,7 @@ from finora.commands import (
     keys,
     mail,
     new_provider,
+    picture,
     plans,
     prices,
     reports,
@@ -49,6 +50,7 @@ app.command("export")(books.export)
 app.command("report")(reports.report)
 app.command("close")(reports.close)
 app.command("reopen")(reports.reopen)
+app.command("picture")(picture.picture)
 app.command("migrate")(upkeep.migrate)
 app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)

@@ -180,7 +180,14 @@ def _source(said: Mapping[str, Any]) -> Provides:
         ),
         cost_micros=_whole(said.get("cost_micros", 0), 0, f"{name}: cost_micros"),
         safe_posts=said.get("safe_posts", False),
+        answers_s=_seconds(said.get("answers_s", 10), name),
     )
+
+
+def _seconds(said: object, owner: str) -> int:
+    if type(said) is not int or not 1 <= said <= 50:
+        raise BadManifest(f"{owner}: answers_s is 1 to 50")
+    return said
 
 
 def _credential(said: Mapping[str, Any], owner: str) -> Credential:

@@ -32,6 +32,7 @@ COMMANDS = (
     "migrate",
     "doctor",
     "plugins",
+    "picture",
     "keys",
 )
 Run = Callable[..., subprocess.CompletedProcess[str]]

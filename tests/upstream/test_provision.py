@@ -28,7 +28,17 @@ from finora_core.kernel.outcome import (
     Unsupported,
 )
 from finora_core.market.provision.codec import QUESTIONS, heard, told
-from finora_core.plugins import AssetRef, Batch, Day, Held, Identified, Movement, Quoted
+from finora_core.plugins import (
+    AssetRef,
+    Batch,
+    Day,
+    Held,
+    Identified,
+    Movement,
+    Picture,
+    Quoted,
+    Seen,
+)
 from upstream.provider import Provider
 
 AT = datetime(2026, 11, 20, 12, 30, 0, 5, tzinfo=UTC)
@@ -50,6 +60,9 @@ ANSWERS: list[tuple[str, Outcome[Any]]] = [
     ("transactions", Ok(Batch(movements=[
         Movement(id="1", at=AT, name="0xa", symbol="ETH", quantity=LONG, scale=40, kind="fee",
                  counterparty="0xb")], next="page 2"))),
+    ("picture", Ok([Seen(kind="transaction", text="Apple", amount=LONG, currency="EUR",
+                         on_date=date(2026, 1, 2)),
+                    Seen(kind="holding", text="VWCE", quantity=Decimal("1E+3"))])),
     ("transactions", Missing()),
     ("history", Unsupported()),
     ("latest", AuthExpired()),
@@ -215,9 +228,10 @@ def test_a_data_provider_that_is_not_there_is_down() -> None:
     source = sources_of(ours, load_plugins(), SystemClock()).by_kind["rates"]["frankfurter"]
     for question, given in (("rates", ("EUR", ["USD"], date(2026, 1, 1), date(2026, 1, 2))),
                             ("find", ("x",)), ("balances", ("x",)),
-                            ("transactions", ("x", None))):  # fmt: skip
+                            ("transactions", ("x", None)),
+                            ("picture", (Picture(b"\x89PNG\r\n\x1a\n"),))):  # fmt: skip
         assert isinstance(getattr(source, question)(*given), Down)
-    assert len(QUESTIONS) == 6
+    assert len(QUESTIONS) == 7
 
 
 @pytest.mark.parametrize(("status", "body", "wanted"), [

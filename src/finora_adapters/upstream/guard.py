@@ -36,9 +36,11 @@ from finora_core.plugins import (
     Day,
     Held,
     Identified,
+    Picture,
     Provider,
     Provides,
     Quoted,
+    Seen,
     answer_of,
 )
 
@@ -116,6 +118,9 @@ class Guarded:
 
     def transactions(self, account: str, cursor: str | None) -> Outcome[Batch]:
         return self._ask("transactions", account, cursor)
+
+    def picture(self, picture: Picture) -> Outcome[Sequence[Seen]]:
+        return self._ask("picture", picture)
 
     # --- how --------------------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 """Sources that another installation asks for this one: the data provider's client."""
 
 import json
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
@@ -25,8 +26,10 @@ from finora_core.plugins import (
     Day,
     Held,
     Identified,
+    Picture,
     Provides,
     Quoted,
+    Seen,
     retry_after,
 )
 
@@ -112,6 +115,9 @@ class RemoteSource:
 
     def transactions(self, account: str, cursor: str | None) -> Outcome[Batch]:
         return self._ask("transactions", account=account, cursor=cursor)
+
+    def picture(self, picture: Picture) -> Outcome[Sequence[Seen]]:
+        return self._ask("picture", picture=b64encode(picture.content).decode())
 
     def metered(self, question: str, *given: Any) -> tuple[Outcome[Any], int]:
         """What it costs is paid there."""

@@ -9,10 +9,12 @@ import attrs
 from finora_adapters.plugins import PluginInfo, Plugins
 from finora_adapters.settings import Settings
 from finora_adapters.upstream.cost import HourlyCost
+from finora_adapters.upstream.dialer import Dialer
 from finora_adapters.upstream.guard import Guarded
 from finora_adapters.upstream.http import Exchange, UpstreamHttp, credentials_of
 from finora_adapters.upstream.limiter import Limiter, LocalLimiter
 from finora_adapters.upstream.remote import DataProvider, RemoteSource
+from finora_adapters.upstream.wire import Wire
 from finora_core.kernel.clock import Clock
 from finora_core.manifest import PluginState, SourceState
 from finora_core.market.provision.ports import DataSource
@@ -174,6 +176,8 @@ def sources_of(
                 credentials=credentials_of(provides, settings.plugin_settings),
                 servers={} if url is None else {provides.hosts[0]: url.get_secret_value()},
                 record=record,
+                wire=Wire(limit_s=provides.answers_s, dialer=Dialer()),
+                limit_s=max(30.0, provides.answers_s + 5.0),
             )
             guarded = made.setdefault(name, Guarded({}, provides, http, clock))
             guarded.providers[kind] = source.provider

@@ -1,5 +1,6 @@
 """Sources: this installation's, asked for another one. What the data provider serves."""
 
+from base64 import b64decode
 from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Any, Literal
@@ -9,7 +10,7 @@ from pydantic import Field
 
 from finora_core.kernel.scope import Scope
 from finora_core.market.provision.service import Answered
-from finora_core.plugins import AssetRef
+from finora_core.plugins import AssetRef, Picture, PictureUnreadable
 from finora_web.contract import (
     Code,
     In,
@@ -94,6 +95,26 @@ class TransactionsIn(In):
     cursor: Annotated[Text, Field(max_length=1_000)] | None = None
 
 
+class PictureIn(In):
+    source: Named
+    picture: Annotated[
+        str,
+        Field(
+            min_length=4,
+            max_length=7_000_000,
+            pattern=r"^[A-Za-z0-9+/]+={0,2}$",
+            description="A PNG, JPEG or WebP of at most 5 MB, as base64.",
+        ),
+    ]
+
+    @property
+    def content(self) -> bytes:
+        try:
+            return b64decode(self.picture, validate=True)
+        except ValueError as error:
+            raise PictureUnreadable("it is not base64") from error
+
+
 class QuotedOut(Out):
     asset: str
     quote: str
@@ -138,6 +159,15 @@ class BatchOut(Out):
     next: str | None
 
 
+class SeenOut(Out):
+    kind: Literal["holding", "transaction"]
+    text: str
+    quantity: Number | None
+    amount: Number | None
+    currency: str | None
+    on_date: date | None
+
+
 class OutcomeOut(Out):
     outcome: Said
     gap: str | None = Field(description="What is missing of a partial answer.")
@@ -166,6 +196,10 @@ class BalancesOut(OutcomeOut):
 
 class TransactionsOut(OutcomeOut):
     value: BatchOut | None
+
+
+class PictureOut(OutcomeOut):
+    value: list[SeenOut] | None
 
 
 class UsageQuery(Paged):
@@ -249,3 +283,10 @@ def ask_balances(app: Services, scope: Scope, body: BalancesIn) -> object:
 def ask_transactions(app: Services, scope: Scope, body: TransactionsIn) -> object:
     """What moved on a public address."""
     return app.data.ask(scope, body.source, "transactions", body.account, body.cursor)
+
+
+@routes.post("/sources/picture", "data:ask", Single[PictureOut], body_kb=7_000, **_ASKED)
+def ask_picture(app: Services, scope: Scope, body: PictureIn) -> object:
+    """What is written in a picture of holdings or of a statement. Nothing is done with it: a person
+    looks at it first."""
+    return app.data.ask(scope, body.source, "picture", Picture(body.content))

@@ -13,7 +13,7 @@ from finora_core.kernel.page import Page
 from finora_core.kernel.work import Work
 from finora_core.market.prices.chain import IdentitySource, PriceSource, RateSource
 from finora_core.market.provision.model import Account, Plan, Quota, Reading, Usage
-from finora_core.plugins import Batch, Held
+from finora_core.plugins import Batch, Held, Picture, Seen
 
 
 class DataSource(PriceSource, RateSource, IdentitySource, Protocol):
@@ -22,6 +22,8 @@ class DataSource(PriceSource, RateSource, IdentitySource, Protocol):
     def balances(self, account: str) -> Outcome[Sequence[Held]]: ...
 
     def transactions(self, account: str, cursor: str | None) -> Outcome[Batch]: ...
+
+    def picture(self, picture: Picture) -> Outcome[Sequence[Seen]]: ...
 
     def metered(self, question: str, *given: Any) -> tuple[Outcome[Any], int]:
         """One of the questions by its name, and what its requests cost, in millionths of a US
