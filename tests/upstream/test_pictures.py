@@ -30,14 +30,22 @@ from finora_core.kernel.outcome import (
 from finora_core.market.provision.ports import DataSource
 from finora_core.plugins import Picture, PictureUnreadable, Seen
 from finora_core.testing import Ask, Exchange, PicturesSuite, Tier
-from intelligence.endpoint import PATH, completion
 from shared_data import SHARED, needs_shared
 from upstream.provider import Provider
 
+PATH = "/v1/chat/completions"
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(40)
 SCREENSHOTS = SHARED / "images" / "screenshots"
 S05 = pytest.mark.spec("S0-5", partial=True)
 S326 = pytest.mark.spec("S3-26", partial=True)
+
+
+def completion(content: object, **more: Any) -> Response:
+    """As a model's that wrote this."""
+    message = {"role": "assistant", "content": content}
+    choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
+    said = {"id": "x", "model": "stub-1", "choices": choices, "usage": {"total_tokens": 9}} | more
+    return Response(json.dumps(said), content_type="application/json")
 
 
 def row(**said: Any) -> dict[str, Any]:
