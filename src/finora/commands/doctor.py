@@ -13,6 +13,7 @@ import finora
 from finora_adapters import embedded
 from finora_adapters.compose import (
     engine_of,
+    installed_plugins,
     mailer_of,
     objects_of,
     require_durable,
@@ -20,7 +21,6 @@ from finora_adapters.compose import (
 )
 from finora_adapters.crypto.cipher import AesGcm
 from finora_adapters.crypto.ring import secret_keys
-from finora_adapters.plugins import load_plugins
 from finora_adapters.postgres.access import API, CONTROL
 from finora_adapters.postgres.invariants import violations
 from finora_adapters.postgres.migrate import drift, head, require_current, revision_of
@@ -51,7 +51,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         yield from _embedded(settings)
     else:
         yield _nothing_yet(settings)
-    yield from _plugins()
+    yield from _plugins(settings)
     yield _storage(settings)
     yield _mail(settings)
 
@@ -204,11 +204,17 @@ def _keys(connection: Connection, settings: Settings, *, sees_all: bool) -> Iter
         yield Finding(subject="secret keys", said=f"{said}, the first one wraps")
 
 
-def _plugins() -> Iterator[Finding]:
-    for plugin in load_plugins().found:
+def _plugins(settings: Settings) -> Iterator[Finding]:
+    for plugin in installed_plugins(settings):
         name = f"plugin {plugin.name}"
         if plugin.works:
             yield Finding(subject=name, said=", ".join(plugin.provides))
+            # That a source lacks its key is a choice, and that it was set aside is not.
+            for source in plugin.sources:
+                aside, subject = source.aside is not None, f"source {source.declared.name}"
+                if source.said != "ok":
+                    yield Finding(subject=subject, said=source.said, well=not aside,
+                                  remedy="mend or uninstall it" if aside else "")  # fmt: skip
         else:
             yield Finding(subject=name, said=f"set aside: {plugin.reason}", well=False,
                           remedy="correct or uninstall it")  # fmt: skip
