@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
+from importlib.metadata import EntryPoint
 from importlib.util import find_spec
 from typing import BinaryIO
 from uuid import UUID
@@ -14,6 +15,7 @@ from injector import Injector, Module, ProviderOf, provider, singleton
 from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import Connection, Engine, create_engine, text
 
+from finora_adapters.confined.plugin import confined
 from finora_adapters.cron import periods_between
 from finora_adapters.crypto.box import RingBox
 from finora_adapters.crypto.cipher import AesGcm
@@ -229,6 +231,11 @@ def model_access(settings: Settings) -> ModelAccess:
         model=settings.llm_model,
         limit_s=settings.llm_timeout_s,
     )
+
+
+def plugins_of(settings: Settings, points: Iterable[EntryPoint] | None = None) -> Plugins:
+    """Those that are installed; whom the operator does not trust is confined."""
+    return load_plugins(points, settings.trusts, confined)
 
 
 def language_model_of(settings: Settings, plugins: Plugins) -> LanguageModel:
@@ -490,7 +497,7 @@ class Providers(Module):
     @singleton
     @provider
     def plugins(self) -> Plugins:
-        return load_plugins()
+        return plugins_of(self.settings)
 
     @singleton
     @provider
@@ -884,7 +891,7 @@ def open_database(settings: Settings, *, redis: bool = False) -> Opened:
 
 def installed_plugins(settings: Settings, *, tiers: bool = False) -> Sequence[PluginState]:
     """Without a database; what other processes set aside is known where Redis is named."""
-    plugins, asker = load_plugins(), None
+    plugins, asker = plugins_of(settings), None
     if settings.redis_url is not None:
         from finora_adapters.redis.asking import Asker
         from finora_adapters.redis.client import connect

@@ -1,7 +1,8 @@
 """Finding plugins, loading them, and setting aside the ones that do not work, each alone.
 
 A plugin is found by its entry point in the group `finora`; its manifest is read and judged without
-importing it, and what it then registers must be what the manifest says.
+importing it, and what it then registers must be what the manifest says. One that the operator does
+not trust is never imported here: what it registers is told by a confined child.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -28,7 +29,7 @@ OWN = ("finora_core.", "finora_adapters.")
 
 
 class PluginRefused(Exception):
-    """The plugin cannot be used; the message says why. It never leaves this module."""
+    """The plugin cannot be used; the message says why. It never leaves the loader."""
 
 
 @attrs.frozen(kw_only=True)
@@ -44,6 +45,8 @@ class PluginInfo:
     reason: str | None
     own: bool = False
     """Whether it came with Finora."""
+    confined: bool = False
+    """Whether its code runs in confined children only."""
 
     @property
     def works(self) -> bool:
@@ -92,8 +95,10 @@ _KINDS = (
     _Kind("balances", "balance source"),
     _Kind("transactions", "transaction source"),
 )
-_Provided = dict[str, dict[str, Any]]
+Provided = dict[str, dict[str, Any]]
 """By kind, then by name."""
+Confine = Callable[[EntryPoint, Manifest], Provided]
+"""What a plugin registers that is not imported here. Raises PluginRefused."""
 
 
 def installed(points: Iterable[EntryPoint] | None = None) -> list[EntryPoint]:
@@ -109,37 +114,54 @@ def manifest_of(point: EntryPoint) -> Manifest:
     return read_manifest(find_manifest(point.module).read_text())
 
 
-def load_plugins(points: Iterable[EntryPoint] | None = None) -> Plugins:
-    """Load every plugin that is installed; never raises for one that is broken."""
-    every: _Provided = {kind: {} for kind in HOOKS}
+def package_of(point: EntryPoint) -> str:
+    return point.dist.name if point.dist else point.value.split(".")[0]
+
+
+def load_plugins(
+    points: Iterable[EntryPoint] | None = None,
+    trusted: Callable[[str], bool] = lambda package: True,
+    confine: Confine | None = None,
+) -> Plugins:
+    """Load every plugin that is installed, by `confine` what is of a package that is not trusted;
+    never raises for one that is broken."""
+    every: Provided = {kind: {} for kind in HOOKS}
     declared: dict[str, Provides] = {}
     found = []
     for point in installed(points):
-        mine: _Provided = {kind: {} for kind in HOOKS}
+        own, package = point.value.startswith(OWN), package_of(point)
+        confined = not own and not trusted(package)
+        mine: Provided = {kind: {} for kind in HOOKS}
         reason: str | None = None
         sources: tuple[Provides, ...] = ()
         try:
             manifest = manifest_of(point)
             sources = manifest.provides
-            _load(point, mine)
+            if not confined:
+                mine = registered(point)
+            elif confine is not None:
+                mine = confine(point, manifest)
+            else:
+                raise PluginRefused("it is not trusted")
             _check_honest(manifest, mine)
             _take(mine, every)
             declared |= {each.name: each for each in sources}
         # Whatever a stranger's code raises, at import or in a hook, is its own affair; an exit too.
         except (Exception, SystemExit) as error:
-            reason = _said(error)
+            reason = reason_of(error)
         provides = tuple(
             f"{kind.called} {name}" for kind in _KINDS for name in sorted(mine[kind.name])
         )
         found.append(
             PluginInfo(
                 name=point.name,
-                package=point.dist.name if point.dist else point.value.split(".")[0],
+                package=package,
                 version=point.dist.version if point.dist else "",
                 provides=() if reason else provides,
                 sources=sources,
                 reason=reason,
-                own=point.value.startswith(OWN),
+                own=own,
+                confined=confined,
             )
         )
     return Plugins(
@@ -158,7 +180,9 @@ def load_plugins(points: Iterable[EntryPoint] | None = None) -> Plugins:
     )
 
 
-def _load(point: EntryPoint, mine: _Provided) -> None:
+def registered(point: EntryPoint) -> Provided:
+    """Import it, here, and call its hooks. Raises what they raise, and PluginRefused."""
+    mine: Provided = {kind: {} for kind in HOOKS}
     manager = pluggy.PluginManager(GROUP)
     manager.add_hookspecs(contract)
     plugin = point.load()
@@ -168,6 +192,7 @@ def _load(point: EntryPoint, mine: _Provided) -> None:
     _check_hooks(plugin)
     for kind in _KINDS:
         getattr(manager.hook, f"register_{kind.name}")(register=_collect(kind, mine[kind.name]))
+    return mine
 
 
 def _check_hooks(plugin: object) -> None:
@@ -176,7 +201,7 @@ def _check_hooks(plugin: object) -> None:
         raise PluginRefused("it implements no hook of the contract")
 
 
-def _check_honest(manifest: Manifest, mine: _Provided) -> None:
+def _check_honest(manifest: Manifest, mine: Provided) -> None:
     """What is registered is what was declared, no more and no less: the operator read that."""
     kinds = {kind for kind in HOOKS if mine[kind]}
     for kind in sorted(kinds ^ set(manifest.kinds)):
@@ -205,7 +230,7 @@ def _collect(kind: _Kind, mine: dict[str, Any]) -> Callable[[Any], None]:
     return register
 
 
-def _take(mine: _Provided, every: _Provided) -> None:
+def _take(mine: Provided, every: Provided) -> None:
     for kind in _KINDS:
         # A source's name is its namespace, of limits and settings too: one for all its kinds.
         taken = [each for each in KINDS if kind.name in KINDS] or [kind.name]
@@ -216,6 +241,6 @@ def _take(mine: _Provided, every: _Provided) -> None:
         every[kind_name].update(provided)
 
 
-def _said(error: BaseException) -> str:
+def reason_of(error: BaseException) -> str:
     known = isinstance(error, PluginRefused | BadManifest)
     return f"{'' if known else type(error).__name__ + ': '}{error}"[:500]

@@ -378,6 +378,19 @@ class Settings(BaseModel):
         description="What plugins are given: their credentials, as `finora plugins` lists them, "
         "and URL, a server of one's own in place of a source's first host.",
     )
+    trusted_plugins: str = Field(
+        "*",
+        pattern=r"^(\*|([A-Za-z0-9._-]+(,[A-Za-z0-9._-]+)*)?)$",
+        description="Packages whose plugins run in Finora's own process, with commas between; `*` "
+        "is all that are installed. The code of any other runs in confined children, or not at all "
+        "where the system confines none.",
+    )
+
+    def trusts(self, package: str) -> bool:
+        if self.trusted_plugins == "*":
+            return True
+        named = map(canonical_name, self.trusted_plugins.split(","))
+        return canonical_name(package) in named
 
     anchor_key: SecretStr | None = Field(
         None,
@@ -519,6 +532,11 @@ def oidc_clients(value: SecretStr | None) -> tuple[OidcClient, ...]:
 def _key(text: str) -> None:
     if not re.fullmatch("[0-9a-fA-F]{64}", text):
         raise ValueError("a key of Ed25519 is written as 64 hexadecimal digits")
+
+
+def canonical_name(package: str) -> str:
+    """Of the many ways in which a package may be written, one."""
+    return re.sub("[-_.]+", "-", package).lower()
 
 
 def variable(name: str) -> str:

@@ -63,8 +63,9 @@ class PluginState:
     name: str
     package: str
     version: str
-    trust: Literal["built_in", "in_process"]
-    """Whether it came with Finora; what did not runs in its process all the same."""
+    trust: Literal["built_in", "in_process", "confined"]
+    """Whether it came with Finora; what did not runs in its process all the same, or, where the
+    operator does not trust it, in confined children."""
     provides: tuple[str, ...]
     """What it registered, in words."""
     sources: tuple[SourceState, ...]

@@ -11,10 +11,9 @@ from sqlalchemy import Connection
 
 import finora
 from finora_adapters import embedded
-from finora_adapters.compose import engine_of, mailer_of, objects_of, require_durable
+from finora_adapters.compose import engine_of, mailer_of, objects_of, plugins_of, require_durable
 from finora_adapters.crypto.cipher import AesGcm
 from finora_adapters.crypto.ring import secret_keys
-from finora_adapters.plugins import load_plugins
 from finora_adapters.postgres.access import API, CONTROL
 from finora_adapters.postgres.invariants import violations
 from finora_adapters.postgres.migrate import drift, head, require_current, revision_of
@@ -44,7 +43,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         yield from _embedded(settings)
     else:
         yield _nothing_yet(settings)
-    yield from _plugins()
+    yield from _plugins(settings)
     yield _storage(settings)
     yield _mail(settings)
 
@@ -189,8 +188,8 @@ def _keys(connection: Connection, settings: Settings, *, sees_all: bool) -> Iter
         yield Finding(subject="secret keys", said=f"{said}, the first one wraps")
 
 
-def _plugins() -> Iterator[Finding]:
-    for plugin in load_plugins().found:
+def _plugins(settings: Settings) -> Iterator[Finding]:
+    for plugin in plugins_of(settings).found:
         name = f"plugin {plugin.name}"
         if plugin.works:
             yield Finding(subject=name, said=", ".join(plugin.provides))

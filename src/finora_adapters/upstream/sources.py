@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import attrs
 
+from finora_adapters.confined.plugin import ConfinedFormat
 from finora_adapters.plugins import PluginInfo, Plugins
 from finora_adapters.settings import Settings
 from finora_adapters.upstream.cost import HourlyCost
@@ -68,11 +69,18 @@ class PluginList:
             name=plugin.name,
             package=plugin.package,
             version=plugin.version,
-            trust="built_in" if plugin.own else "in_process",
+            trust="built_in" if plugin.own else "confined" if plugin.confined else "in_process",
             provides=plugin.provides,
             sources=tuple(self._source(plugin, each, aside) for each in plugin.sources),
-            reason=plugin.reason,
+            reason=plugin.reason or self._formats_aside(plugin),
         )
+
+    def _formats_aside(self, plugin: PluginInfo) -> str | None:
+        """Why the files of a confined plugin are not given to it any more."""
+        every = (self.plugins.statement_formats, self.plugins.activity_formats)
+        formats = (each for some in every for each in some.values())
+        mine = [each.plugin for each in formats if isinstance(each, ConfinedFormat)]
+        return next((each.aside for each in mine if each.name == plugin.name), None)
 
     def _source(
         self, plugin: PluginInfo, declared: Provides, aside: Mapping[str, str]
@@ -82,7 +90,9 @@ class PluginList:
         fields = () if isinstance(made, RemoteSource) else declared.credentials
         given = made.http.credentials if isinstance(made, Guarded) else {}
         unset = tuple(each.field for each in fields if each.field not in given)
-        tier = self._tier(declared) if self.tiers and plugin.works else None
+        # The kit imports what it tries.
+        tries = self.tiers and plugin.works and not plugin.confined
+        tier = self._tier(declared) if tries else None
         # Of a plugin that was set aside another one may have the name.
         why = aside.get(declared.name) if plugin.works else None
         return SourceState(declared=declared, unset=unset, aside=why, tier=tier)
