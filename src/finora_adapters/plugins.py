@@ -7,12 +7,17 @@ not trust is never imported here: what it registers is told by a confined child.
 
 from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
 
 import attrs
-import pluggy
 
-from finora_core import plugins as contract
+from finora_adapters.registering import (
+    GROUP,
+    REGISTERED,
+    PluginRefused,
+    Provided,
+    reason_of,
+    registered,
+)
 from finora_core.manifest import HOOKS, BadManifest, Manifest, find_manifest, read_manifest
 from finora_core.plugins import (
     KINDS,
@@ -24,12 +29,7 @@ from finora_core.plugins import (
     StatementFormat,
 )
 
-GROUP = "finora"
 OWN = ("finora_core.", "finora_adapters.")
-
-
-class PluginRefused(Exception):
-    """The plugin cannot be used; the message says why. It never leaves the loader."""
 
 
 @attrs.frozen(kw_only=True)
@@ -74,29 +74,6 @@ class Plugins:
     found: tuple[PluginInfo, ...]
 
 
-@attrs.frozen
-class _Kind:
-    """One hook, and what is registered through it."""
-
-    name: str
-    called: str
-    methods: tuple[str, ...] = ("__call__",)
-    """That each of them has. Classes, mostly: what they are called with is theirs to say."""
-
-
-_KINDS = (
-    _Kind("statement_formats", "statement format", ("recognises", "layout", "read")),
-    _Kind("activity_formats", "activity format", ("recognises", "read")),
-    _Kind("language_models", "language model"),
-    _Kind("embeddings", "embedding"),
-    _Kind("prices", "price provider"),
-    _Kind("rates", "rate provider"),
-    _Kind("assets", "asset directory"),
-    _Kind("balances", "balance source"),
-    _Kind("transactions", "transaction source"),
-)
-Provided = dict[str, dict[str, Any]]
-"""By kind, then by name."""
 Confine = Callable[[EntryPoint, Manifest], Provided]
 """What a plugin registers that is not imported here. Raises PluginRefused."""
 
@@ -138,7 +115,7 @@ def load_plugins(
             manifest = manifest_of(point)
             sources = manifest.provides
             if not confined:
-                mine = registered(point)
+                mine = registered(point.name, point.load)
             elif confine is not None:
                 mine = confine(point, manifest)
             else:
@@ -148,9 +125,9 @@ def load_plugins(
             declared |= {each.name: each for each in sources}
         # Whatever a stranger's code raises, at import or in a hook, is its own affair; an exit too.
         except (Exception, SystemExit) as error:
-            reason = reason_of(error)
+            reason = str(error)[:500] if isinstance(error, BadManifest) else reason_of(error)
         provides = tuple(
-            f"{kind.called} {name}" for kind in _KINDS for name in sorted(mine[kind.name])
+            f"{kind.called} {name}" for kind in REGISTERED for name in sorted(mine[kind.name])
         )
         found.append(
             PluginInfo(
@@ -180,27 +157,6 @@ def load_plugins(
     )
 
 
-def registered(point: EntryPoint) -> Provided:
-    """Import it, here, and call its hooks. Raises what they raise, and PluginRefused."""
-    mine: Provided = {kind: {} for kind in HOOKS}
-    manager = pluggy.PluginManager(GROUP)
-    manager.add_hookspecs(contract)
-    plugin = point.load()
-    manager.register(plugin, point.name)
-    # A hook that is spelt wrong would otherwise be silently never called.
-    manager.check_pending()
-    _check_hooks(plugin)
-    for kind in _KINDS:
-        getattr(manager.hook, f"register_{kind.name}")(register=_collect(kind, mine[kind.name]))
-    return mine
-
-
-def _check_hooks(plugin: object) -> None:
-    marked = [name for name in dir(plugin) if hasattr(getattr(plugin, name), "finora_impl")]
-    if not marked:
-        raise PluginRefused("it implements no hook of the contract")
-
-
 def _check_honest(manifest: Manifest, mine: Provided) -> None:
     """What is registered is what was declared, no more and no less: the operator read that."""
     kinds = {kind for kind in HOOKS if mine[kind]}
@@ -213,25 +169,8 @@ def _check_honest(manifest: Manifest, mine: Provided) -> None:
         raise PluginRefused(f"its manifest is wrong: it {said} {name} of {kind}")
 
 
-def _collect(kind: _Kind, mine: dict[str, Any]) -> Callable[[Any], None]:
-    def register(provided: Any) -> None:
-        name: Any = getattr(provided, "name", None)
-        if not isinstance(name, str) or not name.isidentifier() or name != name.lower():
-            raise PluginRefused(f"a {kind.called}'s name is lower-case text, not {name!r}")
-        missing = [
-            method for method in kind.methods if not callable(getattr(provided, method, None))
-        ]
-        if missing:
-            raise PluginRefused(f"{kind.called} {name} has no {', '.join(missing)}")
-        if name in mine:
-            raise PluginRefused(f"it registers {kind.called} {name} twice")
-        mine[name] = provided
-
-    return register
-
-
 def _take(mine: Provided, every: Provided) -> None:
-    for kind in _KINDS:
+    for kind in REGISTERED:
         # A source's name is its namespace, of limits and settings too: one for all its kinds.
         taken = [each for each in KINDS if kind.name in KINDS] or [kind.name]
         for name in mine[kind.name]:
@@ -239,8 +178,3 @@ def _take(mine: Provided, every: Provided) -> None:
                 raise PluginRefused(f"another plugin has the {kind.called} {name}")
     for kind_name, provided in mine.items():
         every[kind_name].update(provided)
-
-
-def reason_of(error: BaseException) -> str:
-    known = isinstance(error, PluginRefused | BadManifest)
-    return f"{'' if known else type(error).__name__ + ': '}{error}"[:500]

@@ -11,11 +11,10 @@ import socket
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from importlib.abc import MetaPathFinder
+from functools import reduce
+from importlib import import_module
 from importlib.machinery import ModuleSpec
-from importlib.metadata import EntryPoint
 from importlib.util import spec_from_file_location
-from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
@@ -24,13 +23,13 @@ import attrs
 from finora_adapters.confined import words
 from finora_adapters.confined.frames import Unframing, framed
 from finora_adapters.confined.system import Lacking, confine, end_with
-from finora_adapters.plugins import GROUP, Provided, reason_of, registered
+from finora_adapters.registering import Provided, reason_of, registered
 from finora_core.plugins import Access, NoAnswer, Reply, StatementRefused, answer_of
 
 _CHUNK = 1 << 16
 _FILE_CHUNK = 1 << 20
-_ITEMS = 500
-"""In one frame."""
+_ITEMS, _ITEMS_SIZE = 500, 1 << 20
+"""In one frame: lines of a file, and about how many characters of them."""
 
 
 def main(start: Mapping[str, Any]) -> NoReturn:
@@ -46,33 +45,37 @@ def main(start: Mapping[str, Any]) -> NoReturn:
     os.close(listener)
     sys.path[:] = start["path"]
     sys.path_importer_cache.clear()
-    sys.meta_path.insert(0, _Top(start["top"], Path(start["folder"])))
+    sys.meta_path.insert(0, _Top(start["top"], start["folder"]))
     talk = Talk(channel.detach())
     try:
-        answer = _answer(talk, EntryPoint(start["name"], start["value"], GROUP), talk.hear())
-        talk.say(answer)
+        asked = talk.hear()
+        talk.say(_answer(talk, registered(start["name"], lambda: _loaded(start)), asked))
     # Whatever a stranger's code raises, an exit too.
     except BaseException as error:
         talk.say({"crash": reason_of(error)})
     os._exit(0)
 
 
+def _loaded(start: Mapping[str, Any]) -> object:
+    """As an entry point does it."""
+    names = filter(None, start["attr"].split("."))
+    return reduce(getattr, names, import_module(start["module"]))
+
+
 @attrs.frozen
-class _Top(MetaPathFinder):
-    """Finds the plugin's package where the host found it, whose folder may not be listed."""
+class _Top:
+    """Finds the plugin's package where the host found it, in a folder that may not be listed."""
 
     name: str
-    folder: Path
+    folder: str
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         if fullname != self.name:
             return None
-        code = self.folder / "__init__.py"
-        return spec_from_file_location(
-            fullname, code, submodule_search_locations=[str(self.folder)]
-        )
+        code = os.path.join(self.folder, "__init__.py")
+        return spec_from_file_location(fullname, code, submodule_search_locations=[self.folder])
 
 
 @attrs.define
@@ -103,8 +106,7 @@ class Talk:
 # --- what is asked -------------------------------------------------------------------------------
 
 
-def _answer(talk: Talk, point: EntryPoint, said: Mapping[str, Any]) -> Mapping[str, object]:
-    provided = registered(point)
+def _answer(talk: Talk, provided: Provided, said: Mapping[str, Any]) -> Mapping[str, object]:
     if said["do"] == "register":
         return {"answer": _names(provided)}
     subject = provided[said["kind"]][said["name"]]
@@ -152,12 +154,16 @@ def _read(talk: Talk, subject: Any, said: Mapping[str, Any]) -> object:
 
 def _say_items(talk: Talk, items: Iterable[Any]) -> None:
     some: list[object] = []
+    size = 0
     for item in items:
-        some.append(words.item_said(item))
-        if len(some) == _ITEMS:
+        said = words.item_said(item)
+        some.append(said)
+        size += len(str(said))
+        if len(some) == _ITEMS or size > _ITEMS_SIZE:
             talk.say({"items": some})
-            some = []
-    talk.say({"items": some})
+            some, size = [], 0
+    if some:
+        talk.say({"items": some})
 
 
 _DO: Mapping[str, Callable[[Talk, Any, Mapping[str, Any]], object]] = {
@@ -193,7 +199,8 @@ class HostHttp:
         query: Mapping[str, str],
         body: object,
     ) -> Reply:
-        request = {"method": method, "url": url, "query": query, "body": body}
+        words_of = {name: str(value) for name, value in query.items()}
+        request = {"method": method, "url": url, "query": words_of, "body": body}
         said = self.talk.ask({"http": {**request, "headers": dict(headers or {})}})
         if "no_answer" in said:
             raise NoAnswer(words.outcome_heard(said["no_answer"]))

@@ -4,8 +4,8 @@ import json
 import struct
 from typing import Any
 
-MOST = 16 << 20
-"""Bytes of one frame."""
+MOST = 8 << 20
+"""Bytes of one frame. A hostile one of 8 MiB takes some 200 when it is read."""
 _LENGTH = struct.Struct("!I")
 
 

@@ -20,7 +20,7 @@ import pluggy
 
 import finora_core
 from finora_adapters.confined.frames import BadFrame, Unframing, framed
-from finora_adapters.confined.watch import MOST_DENIED, Watch, real_roots
+from finora_adapters.confined.watch import MOST_DENIED, MOST_JUDGED, Watch, real_roots
 
 _CHUNK = 1 << 16
 _LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache", "/usr/share/zoneinfo")
@@ -30,11 +30,15 @@ _BOOT = (
     "from finora_adapters.confined.child import main; main(start)"
 )
 MOST_ASIDE = 10_000
-"""Lines for the log and looks at the clock that one child may ask for."""
+"""Of all that a child may ask for in the course of one question."""
 
 
 class Broken(Exception):
     """It ended without an answer; the message says how."""
+
+
+class Busy(Broken):
+    """It was not asked, and did nothing wrong."""
 
 
 class Breach(Broken):
@@ -79,7 +83,8 @@ class Launch:
         said = {
             "host": os.getpid(), "channel": channel, "own": own, "path": self.path,
             "view": self.view, "top": self.point.module.split(".")[0],
-            "folder": str(self.folder), "name": self.point.name, "value": self.point.value,
+            "folder": str(self.folder), "name": self.point.name, "module": self.point.module,
+            "attr": self.point.attr or "",
         }  # fmt: skip
         # -I and -S: nothing of the environment, of the current folder or of a .pth file is run.
         return subprocess.Popen(
@@ -95,6 +100,7 @@ def _home(module: Any) -> Path:
 
 
 def _dynamic() -> list[str]:
+    """What of Python's own is compiled, and lies beside it."""
     return [each for each in sys.path if each.endswith("lib-dynload")]
 
 
@@ -135,7 +141,7 @@ class Child:
     def _confine(self, launch: Launch) -> None:
         self._poll.register(self.channel, select.POLLIN)
         self._ready(select.POLLIN)
-        received, given, _, _ = socket.recv_fds(self.channel, _CHUNK, 1)
+        received, given, _, _ = socket.recv_fds(self.channel, _CHUNK, 1, socket.MSG_CMSG_CLOEXEC)
         self._frames.add(received)
         said = self.hear()
         if "lacks" in said or not given:
@@ -163,7 +169,7 @@ class Child:
                 raise self._ended() from None
 
     def hear(self) -> Mapping[str, Any]:
-        """Its next word. Raises Broken, and Breach."""
+        """Its next word. Raises Broken, of which Breach is one."""
         try:
             while (said := self._frames.next()) is None:
                 self._ready(select.POLLIN)
@@ -197,6 +203,8 @@ class Child:
         self.watch.judge()
         if self.watch.denied > MOST_DENIED:
             raise Breach(f"it tried more than {MOST_DENIED} times what it is denied")
+        if self.watch.judged > MOST_JUDGED:
+            raise Breach(f"it floods: more than {MOST_JUDGED} looks at files")
 
     def _ended(self) -> Broken:
         code = self.process.wait()
@@ -217,9 +225,9 @@ def talk(
             if "items" not in said:
                 return
             continue
-        aside += not said.keys() & {"http", "file"}
+        aside += 1
         if aside > MOST_ASIDE:
-            raise Breach("it floods")
+            raise Breach(f"it floods: more than {MOST_ASIDE} words on one question")
         answer = serve(said)
         if "log" not in said:
             child.say({"said": answer})

@@ -3,6 +3,7 @@
 import base64
 import io
 import logging
+import re
 import secrets
 import threading
 import time
@@ -15,10 +16,10 @@ from urllib.parse import quote
 import attrs
 
 from finora_adapters.confined import system, words
-from finora_adapters.confined.host import Breach, Broken, Child, Launch, Unconfined, talk
-from finora_adapters.plugins import PluginRefused, Provided
+from finora_adapters.confined.host import Breach, Broken, Busy, Child, Launch, Unconfined, talk
+from finora_adapters.registering import PluginRefused, Provided, one_line
 from finora_adapters.upstream.http import CALL
-from finora_core.kernel.outcome import Outcome
+from finora_core.kernel.outcome import Down, Outcome
 from finora_core.manifest import HOOKS, Manifest
 from finora_core.market.provision.codec import QUESTIONS
 from finora_core.plugins import KINDS, Access, Credential, NoAnswer, StatementRefused
@@ -30,8 +31,11 @@ _LIMIT_S = 60.0
 _READ_S = 1_800.0
 """Of one file, whatever comes of it meanwhile."""
 _AT_ONCE = 4
+_GRACE_S = 0.8
+"""Less than the guard's."""
 _CRASHES = 3
 _LONGEST_LAYOUT = 200
+_NAME = re.compile(r"[a-z_][a-z0-9_-]{0,60}")
 _SHORTEST_SECRET = 8
 """Shorter ones stand by chance in what a server answers."""
 
@@ -100,7 +104,7 @@ class ConfinedPlugin:
         """One with a question to come. Every one that ends otherwise than by its answer is told."""
         limit = self.limit_s if limit_s is None else limit_s
         if not self._places.acquire(timeout=max(limit, 0)):
-            raise Broken("it is busy with other questions")
+            raise Busy("it is busy with other questions")
         try:
             with Child.started(self.launch, limit) as child:
                 yield child
@@ -113,12 +117,14 @@ class ConfinedPlugin:
 
 def _registration(said: Any) -> tuple[str, str, Mapping[str, Any]]:
     kind, name, shown = said
-    if kind not in KINDS_CONFINED or not isinstance(name, str) or not name.isidentifier():
+    if kind not in KINDS_CONFINED or not _NAME.fullmatch(name) or "-" in name:
         raise ValueError("none")
-    types = {"institution": str, "settles": bool}
-    if shown.keys() != set(words.SHOWN.get(kind, ())) or any(
-        type(value) is not types[key] for key, value in shown.items()
+    if (
+        shown.keys() != set(words.SHOWN.get(kind, ()))
+        or type(shown.get("settles", True)) is not bool
     ):
+        raise ValueError("none")
+    if not _NAME.fullmatch(shown.get("institution", "manual")):
         raise ValueError("none")
     return kind, name, shown
 
@@ -130,7 +136,7 @@ def answer_of_child(
     with closing(talk(child, asked, serve)) as talking:
         said = next(talking)
     if "crash" in said:
-        raise Broken(str(said["crash"])[:500])
+        raise Broken(one_line(str(said["crash"])))
     if "items" in said:
         raise Breach("it answers with lines of a file")
     return said
@@ -177,7 +183,8 @@ class ConfinedSource:
         call, plugin = CALL.get(), self.provider.plugin
         left = plugin.limit_s if call is None else call.ends - time.monotonic()
         try:
-            with plugin.child(min(left, plugin.limit_s)) as child:
+            # What it asks over Http may take all of its time, and is to be made something of.
+            with plugin.child(left + _GRACE_S) as child:
                 said = answer_of_child(
                     child,
                     {
@@ -188,6 +195,8 @@ class ConfinedSource:
                     self._served,
                 )  # fmt: skip
                 return words.outcome_heard(said.get("answer"), method)
+        except Busy as error:
+            return Down(str(error))
         except (Breach, words.NoSuchWord) as error:
             if call is not None and call.breach is None:
                 call.breach = str(error)
@@ -196,7 +205,7 @@ class ConfinedSource:
     def _served(self, said: Mapping[str, Any]) -> object:
         match said:
             case {"log": str(text)}:
-                self.access.log(self.veil.lifted(text))
+                self.access.log(one_line(text, 1000))
                 return None
             case {"now": _}:
                 return self.access.now().isoformat()
@@ -324,11 +333,13 @@ class ConfinedFormat:
             with closing(talk(child, asked, lambda said: _piece(said, file))) as talking:
                 for said in talking:
                     if "crash" in said:
-                        raise Broken(str(said["crash"])[:500])
+                        raise Broken(one_line(str(said["crash"])))
                     if "refused" in said:
                         raise words.refusal_heard(said["refused"])
                     if "answer" in said:
                         break
+                    if not isinstance(said["items"], list) or not said["items"]:
+                        raise Breach("it reads no lines, again and again")
                     for each in said["items"]:
                         yield words.item_heard(each)
                     child.ends = min(time.monotonic() + self.plugin.limit_s, last)
@@ -352,6 +363,8 @@ class ConfinedFormat:
     def _note(self, error: Exception | None) -> None:
         """What it did counts: a breach at once, crashes in a row."""
         plugin = self.plugin
+        if isinstance(error, Busy):
+            return
         plugin._crashes = 0 if error is None else plugin._crashes + 1
         if isinstance(error, Breach | words.NoSuchWord) or plugin._crashes >= _CRASHES:
             plugin.aside = str(error)

@@ -23,6 +23,8 @@ _LONGEST_PATH = 4096
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _MOST_LINES = 50
 MOST_DENIED = 1_000
+MOST_JUDGED = 20_000
+"""Calls of one child. A thousand modules are some five thousand."""
 
 
 @attrs.define
@@ -35,6 +37,7 @@ class Watch:
     roots: frozenset[str]
     """What it may read: real paths."""
     denied: int = attrs.field(default=0, init=False)
+    judged: int = attrs.field(default=0, init=False)
     _memory: int = attrs.field(init=False)
     _said: set[str] = attrs.field(factory=set, init=False)
 
@@ -47,6 +50,7 @@ class Watch:
 
     def judge(self) -> None:
         """Answer the call that waits, if it still does."""
+        self.judged += 1
         import fcntl
 
         asked = bytearray(_QUESTION.size)

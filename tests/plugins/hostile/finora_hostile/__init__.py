@@ -70,6 +70,11 @@ def flood_of_denied():
     return "still here"
 
 
+def flood_of_looks():
+    while True:
+        os.stat(os.__file__)
+
+
 def from_inside(path):
     """From a folder that may be read, by its descriptor."""
     folder = os.open(os.path.dirname(os.__file__), os.O_RDONLY)
@@ -201,6 +206,7 @@ ATTACKS = {
     "processor": processor,
     "sleep": lambda: time.sleep(10**6),
     "flood_of_denied": flood_of_denied,
+    "flood_of_looks": flood_of_looks,
     "leave": lambda: os._exit(0),
     "abort": os.abort,
     "crash": lambda: ctypes.string_at(0),
