@@ -24,6 +24,7 @@ from finora_adapters.embedded import Engines, open_engines
 from finora_adapters.mail.console import ConsoleMailer
 from finora_adapters.mail.jmap import JmapMailer
 from finora_adapters.mail.letters import TemplateLetters
+from finora_adapters.mail.plugin import PluginMailer
 from finora_adapters.mail.server import SmtpServer
 from finora_adapters.mail.smtp import SmtpMailer
 from finora_adapters.plugins import Plugins, load_plugins
@@ -209,8 +210,16 @@ def objects_of(settings: Settings) -> Objects:
     )
 
 
-def mailer_of(settings: Settings) -> Mailer:
-    """JMAP where its token is set, else SMTP where its URL is, else the folder of a laptop."""
+def mailer_of(settings: Settings, sources: Callable[[], Sources] | None = None) -> Mailer:
+    """The plugin's that is named, else JMAP where its token is set, else SMTP where its URL is,
+    else a laptop's folder. `sources` are made for the first only, and its own if none are given."""
+    if (name := settings.mail_plugin) is not None:
+        found = sources or partial(sources_of, settings, plugins_of(settings), SystemClock())
+        mailers = found().mailers
+        if name not in mailers:
+            listed = ", ".join(sorted(mailers)) or "none"
+            raise refusal((("FINORA_MAIL_PLUGIN", f"there is no {name}; there are: {listed}"),))
+        return PluginMailer(name, mailers[name], settings.sender)
     if settings.mail_jmap_token is not None:
         if find_spec("httpx2") is None:
             raise refusal((("FINORA_MAIL_JMAP_TOKEN", "it needs httpx2: install finora[mail]"),))
@@ -311,8 +320,8 @@ class Stores(Module):
 
     @singleton
     @provider
-    def mailer(self) -> Mailer:
-        return mailer_of(self.settings)
+    def mailer(self, sources: ProviderOf[Sources]) -> Mailer:
+        return mailer_of(self.settings, sources.get)
 
     @singleton
     @provider

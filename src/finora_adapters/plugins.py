@@ -20,7 +20,7 @@ from finora_adapters.registering import (
 )
 from finora_core.manifest import HOOKS, BadManifest, Manifest, find_manifest, read_manifest
 from finora_core.plugins import (
-    KINDS,
+    REACHING,
     ActivityFormat,
     EmbeddingsProvider,
     LanguageModelProvider,
@@ -70,7 +70,7 @@ class Plugins:
     language_models: Mapping[str, LanguageModelProvider]
     embeddings: Mapping[str, EmbeddingsProvider]
     sources: Mapping[str, Mapping[str, Source]]
-    """By kind, as in KINDS, then by name."""
+    """By kind, as in REACHING, then by name."""
     found: tuple[PluginInfo, ...]
 
 
@@ -151,7 +151,7 @@ def load_plugins(
                 name: Source(provides=declared[name], provider=provider)
                 for name, provider in every[kind].items()
             }
-            for kind in KINDS
+            for kind in REACHING
         },
         found=tuple(found),
     )
@@ -163,7 +163,7 @@ def _check_honest(manifest: Manifest, mine: Provided) -> None:
     for kind in sorted(kinds ^ set(manifest.kinds)):
         said = "registers" if kind in kinds else "does not register"
         raise PluginRefused(f"its manifest is wrong: it {said} {kind}")
-    registered = {(kind, name) for kind in KINDS for name in mine[kind]}
+    registered = {(kind, name) for kind in REACHING for name in mine[kind]}
     for kind, name in sorted(registered ^ manifest.sources):
         said = "registers" if name in mine[kind] else "does not register"
         raise PluginRefused(f"its manifest is wrong: it {said} {name} of {kind}")
@@ -172,7 +172,7 @@ def _check_honest(manifest: Manifest, mine: Provided) -> None:
 def _take(mine: Provided, every: Provided) -> None:
     for kind in REGISTERED:
         # A source's name is its namespace, of limits and settings too: one for all its kinds.
-        taken = [each for each in KINDS if kind.name in KINDS] or [kind.name]
+        taken = [each for each in REACHING if kind.name in REACHING] or [kind.name]
         for name in mine[kind.name]:
             if any(name in every[each] for each in taken):
                 raise PluginRefused(f"another plugin has the {kind.called} {name}")

@@ -293,6 +293,11 @@ class Settings(BaseModel):
     dead_letters_alarm: int = Field(
         100, ge=1, le=1_000_000, description="So many dead letters are a fault."
     )
+    mail_plugin: str | None = Field(
+        None,
+        pattern=r"^[a-z_][a-z0-9_]*$",
+        description="A plugin's way for letters, by its name; it goes before JMAP and SMTP.",
+    )
     mail_smtp_url: SecretStr | None = Field(
         None,
         description="Mail server: smtp://user:password@host:587 with STARTTLS, or smtps://. "
@@ -687,7 +692,8 @@ def production_problems(settings: Settings) -> list[tuple[str, str]]:
     if settings.secret_keys is None:
         said = "set it to 1: and the output of `openssl rand -hex 32`, and keep a copy elsewhere"
         problems.append(("FINORA_SECRET_KEYS", said))
-    if settings.mail_smtp_url is None and settings.mail_jmap_token is None:
+    ways = (settings.mail_smtp_url, settings.mail_jmap_token, settings.mail_plugin)
+    if all(way is None for way in ways):
         said = "set it, or FINORA_MAIL_JMAP_TOKEN: a folder of letters is not for production"
         problems.append(("FINORA_MAIL_SMTP_URL", said))
     return problems
@@ -724,7 +730,8 @@ def sign_in_problems(settings: Settings) -> list[tuple[str, str]]:
 
 def mail_problems(settings: Settings) -> list[tuple[str, str]]:
     """What of the settings of mail does not go together."""
-    sent = settings.mail_smtp_url is not None or settings.mail_jmap_token is not None
+    ways = (settings.mail_smtp_url, settings.mail_jmap_token, settings.mail_plugin)
+    sent = any(way is not None for way in ways)
     if sent and settings.mail_from is None:
         return [("FINORA_MAIL_FROM", "set it: letters come from an address of your own")]
     return []

@@ -15,6 +15,7 @@ KIND_OF: Mapping[str, str] = {
     "find": "assets",
     "balances": "balances",
     "transactions": "transactions",
+    "send": "mailers",
 }
 """Of every question, the kind of provider that answers it."""
 _MOST_ITEMS = 100_000
@@ -45,6 +46,8 @@ def judge(method: str, given: Sequence[Any], value: Any, now: datetime) -> tuple
             return kept, len(held) - len(kept)
         case "transactions", _:
             return _batch(value, now)
+        case "send", _ if value is None:
+            return None, 0
     raise Lie(f"there is no question {method}")
 
 

@@ -36,6 +36,7 @@ from finora_core.plugins import (
     Day,
     Held,
     Identified,
+    Mail,
     Provider,
     Provides,
     Quoted,
@@ -109,6 +110,9 @@ class Guarded:
 
     def transactions(self, account: str, cursor: str | None) -> Outcome[Batch]:
         return self._ask("transactions", account, cursor)
+
+    def send(self, mail: Mail) -> Outcome[None]:
+        return self._ask("send", mail)
 
     # --- how --------------------------------------------------------------------------------------
 
