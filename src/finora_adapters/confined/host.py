@@ -114,8 +114,13 @@ class Child:
     limit_s: float
     ends: float
     watch: Watch | None = None
-    _poll: Any = attrs.field(factory=select.poll, init=False)
+    _poll: Any = attrs.field(init=False)
     _frames: Unframing = attrs.field(factory=Unframing, init=False)
+
+    @_poll.default
+    def _(self) -> Any:
+        # Not as a factory: it is not there on every system that imports this.
+        return select.poll()
 
     # --- from its start to its end ----------------------------------------------------------------
 

@@ -119,10 +119,9 @@ def _registration(said: Any) -> tuple[str, str, Mapping[str, Any]]:
     kind, name, shown = said
     if kind not in KINDS_CONFINED or not _NAME.fullmatch(name) or "-" in name:
         raise ValueError("none")
-    if (
-        shown.keys() != set(words.SHOWN.get(kind, ()))
-        or type(shown.get("settles", True)) is not bool
-    ):
+    if shown.keys() != set(words.SHOWN.get(kind, ())):
+        raise ValueError("none")
+    if type(shown.get("settles", True)) is not bool:
         raise ValueError("none")
     if not _NAME.fullmatch(shown.get("institution", "manual")):
         raise ValueError("none")

@@ -23,7 +23,7 @@ _LONGEST_PATH = 4096
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _MOST_LINES = 50
 MOST_DENIED = 1_000
-MOST_JUDGED = 20_000
+MOST_JUDGED = 10_000
 """Calls of one child. A thousand modules are some five thousand."""
 
 
@@ -50,9 +50,9 @@ class Watch:
 
     def judge(self) -> None:
         """Answer the call that waits, if it still does."""
-        self.judged += 1
         import fcntl
 
+        self.judged += 1
         asked = bytearray(_QUESTION.size)
         try:
             fcntl.ioctl(self.listener, _RECEIVE, asked, True)
@@ -107,12 +107,13 @@ class Watch:
 
 def _real(path: str) -> str:
     """Of a process whose folder is the root for good: it can change to no other."""
-    whole = os.path.normpath(os.path.join("/", path))
+    path = os.path.join("/", path)
+    plain = os.path.normpath(path)
     try:
         # Of /proc, and of what leads there, the host would see its own.
-        return whole if whole.startswith(("/proc/", "/dev/")) else os.path.realpath(f"/{path}")
+        return plain if plain.startswith(("/proc/", "/dev/")) else os.path.realpath(path)
     except OSError:
-        return whole
+        return plain
 
 
 def real_roots(view: Iterable[str]) -> frozenset[str]:
