@@ -1,10 +1,9 @@
 """The days of a portfolio: the join of what was held with what it was worth, and the rows made of
 it."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime, time, timedelta
-from fractions import Fraction
-from typing import Any, LiteralString
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import date, timedelta
+from typing import Any
 from uuid import UUID
 
 import attrs
@@ -16,60 +15,66 @@ from finora_adapters.postgres.driver import run
 from finora_adapters.postgres.ledger import PgAssets
 from finora_core.kernel.amount import Amount
 from finora_core.kernel.asset import Asset
-from finora_core.market.prices.model import HUBS
-from finora_core.portfolio.history import DayValue, Piece, Scoped, Span
+from finora_core.market.prices.model import HUBS, midnight
+from finora_core.portfolio.columns import Column, Days, longs
+from finora_core.portfolio.history import DayValue, Scoped
 
-# Each fact holds until the next of its pair; of one day the last one, for what comes before it
-# holds for no day. Spans and facts meet by asset and overlap, and what has the same ends is summed:
-# mostly, all that is priced on a day. Nothing is divided, so the sums are exact.
-_PIECES = """
-with span as materialized (
-  select * from unnest(%(accounts)s::uuid[], %(assets)s::text[], %(since)s::date[],
-    %(until)s::date[], %(units)s::numeric[]) s (account, asset, since, until, units)
-), pair as materialized (
-  select a.asset, q.quote, q.first_at from (select distinct asset from span) a
-  cross join lateral ({pair}) q
-), fact as (
-  select p.asset, p.quote, (p.at at time zone 'UTC')::date as day, p.value,
-    ((p.at + case p.granularity when 'daily' then interval '45 days' else interval '7 days' end)
-      at time zone 'UTC')::date as old_on,
-    coalesce((lead(p.at) over (partition by p.asset, p.quote order by p.at, p.number)
-      at time zone 'UTC')::date, 'infinity') as next_day
-  from ({fact}) p
+# Which pair says what an asset is worth: in the base, else in the first hub that it is priced in.
+# From the last fact before the first day on, if there is one. Of its facts the times come as eight
+# bytes each, and the values so too: whole, in units of 10**-places, which hold what is below `top`.
+_PAIRS = """
+with pair as materialized (
+  select a.asset, q.quote, q.first_at, q.places, ('1e' || q.places)::numeric as unit,
+    ('9e' || 18 - q.places)::numeric as top
+  from unnest(%(assets)s::text[]) a (asset) cross join lateral (
+    select p.quote, coalesce(
+      (select max(r.at) from finora.price r
+        where r.asset = p.asset and r.quote = p.quote and r.at < %(from)s), %(from)s) as first_at,
+      (select case when r.value < 1e3 then 14 when r.value < 1e7 then 10 else 5 end
+        from finora.price r where r.asset = p.asset and r.quote = p.quote and r.at < %(to)s
+        order by r.at desc limit 1) as places
+    from finora.price_pair p where p.asset = a.asset and p.quote = any(%(quotes)s)
+    order by array_position(%(quotes)s::text[], p.quote) limit 1
+  ) q where q.places is not null
 )
-select s.account, f.quote, greatest(s.since, f.day), least(s.until, f.next_day),
-  case when f.old_on < least(s.until, f.next_day)
-    then greatest(s.since, f.day, f.old_on) end,
-  sum(s.units * f.value), count(*)
-from fact f join span s on s.asset = f.asset and s.since < f.next_day and f.day < s.until
-where f.next_day > f.day
-group by 1, 2, 3, 4, 5
 """
-# One quote an asset: the base, else the first hub that it is priced in.
-_PAIR = """
-  select p.quote, coalesce(
-    (select max(r.at) from finora.price r
-      where r.asset = p.asset and r.quote = p.quote and r.at < %(from)s), %(from)s) as first_at
-  from finora.price_pair p where p.asset = a.asset and p.quote = any(%(quotes)s)
-  order by array_position(%(quotes)s::text[], p.quote) limit 1
+_SENT = """
+  string_agg(timestamptz_send(r.at), '') as times,
+  coalesce(string_agg(timestamptz_send(r.at), '') filter (where r.granularity <> 'daily'), '')
 """
-_FACT = """
-  select r.asset, r.quote, r.at, r.granularity, r.value, r.number from pair p
-  join finora.price r on r.asset = p.asset and r.quote = p.quote
-    and r.at >= p.first_at and r.at < %(to)s
+_FACTS = """
+  select r.at, r.granularity, r.value from finora.price r
+  where r.asset = p.asset and r.quote = p.quote and r.at >= p.first_at and r.at < %(to)s
 """
-_OWN_PAIR = """
-  select p.quote, '-infinity'::timestamptz as first_at from finora.own_price p
-  where p.tenant_id = %(tenant)s and p.asset = a.asset
-  order by coalesce(array_position(%(quotes)s::text[], p.quote), 99) limit 1
+_COLUMNS = f"""{_PAIRS}
+select p.asset, p.quote, p.places, f.* from pair p cross join lateral (
+  select {_SENT},
+    string_agg(int8send(case when r.value < p.top then (r.value * p.unit)::bigint end), ''),
+    max(scale(r.value))
+  from ({_FACTS} order by r.at) r
+) f where f.times is not null
 """
-_OWN_FACT = """
-  select r.asset, r.quote, r.at, 'daily' as granularity, r.value, r.revision as number
-  from pair p join finora.own_price r on r.tenant_id = %(tenant)s and r.asset = p.asset
-    and r.quote = p.quote and r.at < %(to)s
+# Where that does not do: several facts of one time, of which the last that became known holds, or
+# values that are finer or larger.
+_TEXTS = f"""{_PAIRS}
+select p.asset, p.quote, f.* from pair p cross join lateral (
+  select {_SENT}, string_agg(r.value::text, ',') from ({_FACTS} order by r.at, r.number) r
+) f where f.times is not null
 """
-_MARKET = _PIECES.format(pair=_PAIR, fact=_FACT)
-_OWN = _PIECES.format(pair=_OWN_PAIR, fact=_OWN_FACT)
+_OWN = f"""
+select p.asset, p.quote, f.* from (
+  select distinct on (o.asset) o.asset, o.quote from finora.own_price o
+  where o.tenant_id = %(tenant)s and o.asset = any(%(assets)s)
+  order by o.asset, coalesce(array_position(%(quotes)s::text[], o.quote), 99)
+) p cross join lateral (
+  select {_SENT}, string_agg(r.value::text, ',') from (
+    select o.at, 'daily' as granularity, o.value from finora.own_price o
+    where o.tenant_id = %(tenant)s and o.asset = p.asset and o.quote = p.quote and o.at < %(to)s
+    order by o.at, o.revision
+  ) r
+) f where f.times is not null
+"""
+_AT_ONCE = 250
 _CLEAR = text("""
 delete from finora.portfolio_day
 where tenant_id = :tenant and base = :base and day >= :since
@@ -126,40 +131,32 @@ class PgHistory:
     def lock(self) -> None:
         self.connection.execute(LOCK, {"what": "portfolio_day", "tenant": self.tenant_id})
 
-    def pieces(self, spans: Sequence[Span], since: date, through: date, base: str) -> list[Piece]:
-        own = [each for each in spans if each.asset.startswith("own:")]
-        market = [each for each in spans if not each.asset.startswith("own:")]
-        return [
-            *self._pieces(_MARKET, market, since, through, base),
-            *self._pieces(_OWN, own, since, through, base),
-        ]
-
-    def _pieces(
-        self, query: LiteralString, spans: Sequence[Span], since: date, through: date, base: str
-    ) -> Iterable[Piece]:
-        if not spans:
-            return []
-        # Of one scale in one query, so that what is summed is in whole units.
-        found: list[Piece] = []
-        for scale in sorted({each.scale for each in spans}):
-            mine = [each for each in spans if each.scale == scale]
-            values = {
-                "tenant": self.tenant_id,
-                "accounts": [each.account for each in mine],
-                "assets": [each.asset for each in mine],
-                "since": [each.since for each in mine],
-                "until": [each.until for each in mine],
-                "units": [each.units for each in mine],
-                "quotes": [base, *(hub for hub in HUBS if hub != base)],
-                "from": _midnight(since),
-                "to": _midnight(through + timedelta(days=1)),
-            }
-            for account, quote, start, end, stale, worth, count in run(
-                self.connection, query, values
-            ):
-                exact = Fraction(worth) / 10**scale
-                found.append(Piece(account, quote, start, end, stale, exact, count))
-        return found
+    def columns(self, assets: Collection[str], days: Days, base: str) -> Iterator[Column]:
+        own = [asset for asset in assets if asset.startswith("own:")]
+        market = [asset for asset in assets if not asset.startswith("own:")]
+        asked = {
+            "tenant": self.tenant_id,
+            "quotes": [base, *(hub for hub in HUBS if hub != base)],
+            "from": midnight(days.first),
+            "to": midnight(days.last + timedelta(days=1)),
+        }
+        again: list[str] = []
+        for start in range(0, len(market), _AT_ONCE):
+            some = market[start : start + _AT_ONCE]
+            rows = run(self.connection, _COLUMNS, asked | {"assets": some}, binary=True)
+            for asset, quote, places, times, brief, values, finest in rows:
+                held = days.held(times, brief)
+                if held.twice or finest > places or len(values) != len(times):
+                    again.append(asset)
+                elif held.facts:
+                    yield held.column(asset, quote, longs(values), places)
+        for query, some in ((_TEXTS, again), (_OWN, own)):
+            if some:
+                rows = run(self.connection, query, asked | {"assets": some}, binary=True)
+                for asset, quote, times, brief, values in rows:
+                    held = days.held(times, brief)
+                    if held.facts:
+                        yield held.column(asset, quote, *_scaled(values.split(",")))
 
     def store(
         self, base: str, since: date, through: date, rows: Iterable[tuple[Scoped, DayValue]]
@@ -221,5 +218,8 @@ def _day(row: Any, asset: Asset) -> DayValue:
     )
 
 
-def _midnight(day: date) -> datetime:
-    return datetime.combine(day, time.min, UTC)
+def _scaled(values: Sequence[str]) -> tuple[Sequence[int], int]:
+    """Decimals as whole numbers in units of the finest of them."""
+    parts = [value.partition(".") for value in values]
+    places = max(len(fraction) for _, _, fraction in parts)
+    return [int(whole + fraction.ljust(places, "0")) for whole, _, fraction in parts], places

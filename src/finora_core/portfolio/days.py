@@ -1,6 +1,6 @@
 """Keeping the days of a portfolio, and reading them."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from uuid import UUID
 
@@ -11,15 +11,8 @@ from finora_core.kernel.events import Plain
 from finora_core.kernel.scope import Scope
 from finora_core.kernel.work import Begin, retried
 from finora_core.market.prices.model import PriceTable
-from finora_core.portfolio.history import (
-    DAY,
-    Course,
-    DayValue,
-    Scoped,
-    days_of,
-    end_of,
-)
-from finora_core.portfolio.model import Activity
+from finora_core.portfolio.columns import Days
+from finora_core.portfolio.history import DAY, Course, DayValue, Scoped, end_of
 from finora_core.portfolio.ports import PortfolioWork
 from finora_core.portfolio.valuation import Key, Ledger, wanted_of
 
@@ -98,50 +91,40 @@ def _rebuild(work: PortfolioWork, base_id: str, since: date | None) -> Mapping[s
 def _anew(work: PortfolioWork, base_id: str, since: date, through: date) -> int:
     activities = work.activities.standing(end_of(through))
     wanted = {each for each in wanted_of(activities) if each[0] != base_id}
-    course = Course(since, through, _counted(work, activities))
+    course = Course(Days(since, through), _counts(work))
     course.walk(activities, Ledger(base_id, _table(work, wanted, base_id)))
-    course.price(work.history.pieces(course.spans, since, through, base_id))
-    return _store(work, course, base_id, since, through)
+    return _store(work, course, base_id, {})
 
 
-def _counted(work: PortfolioWork, activities: Iterable[Activity]) -> frozenset[Key]:
-    """The holdings that are in totals: as a valuation has it."""
+def _counts(work: PortfolioWork) -> Callable[[Key], bool]:
+    """Whether a holding is in totals: as a valuation has it."""
     hidden = {each.id for each in work.portfolio_accounts.all() if each.hidden}
     scams, choices = work.holdings.scams(), work.holdings.choices()
-    return frozenset(
-        key
-        for each in activities
-        for key in ((each.account_id, asset) for asset in each.in_account)
-        if key[0] not in hidden and key[1] not in scams and choices.get(key, True)
-    )
+    return lambda key: key[0] not in hidden and key[1] not in scams and choices.get(key, True)
 
 
 def _today(work: PortfolioWork, base_id: str, today: date) -> int:
     """One day more, on which nothing happened: of what is there, at its price of today; what it
     cost is as it was."""
-    every = [each for each in work.holdings.all() if each.included]
-    course = Course(today, today, frozenset())
-    for each in every:
-        course.hold(each.account.id, each.quantity)
-    course.price(work.history.pieces(course.spans, today, today, base_id))
-    before = work.history.on(base_id, today - DAY)
-    return _store(work, course, base_id, today, today, before)
+    course = Course(Days(today, today), lambda key: True)
+    for each in work.holdings.all():
+        if each.included:
+            course.hold(each.account.id, each.quantity)
+    return _store(work, course, base_id, work.history.on(base_id, today - DAY))
 
 
 def _store(
-    work: PortfolioWork,
-    course: Course,
-    base_id: str,
-    since: date,
-    through: date,
-    before: Mapping[Scoped, DayValue] | None = None,
+    work: PortfolioWork, course: Course, base_id: str, before: Mapping[Scoped, DayValue]
 ) -> int:
-    base = work.assets.get(base_id)
-    quotes = course.quotes - {base_id}
-    days = [end_of(day) for day in days_of(since, through)]
-    prices = _table(work, {(quote, at) for quote in quotes for at in days}, base_id)
-    rows = course.days(work.portfolio_accounts.all(), prices, base, before or {})
-    return work.history.store(base_id, since, through, rows)
+    base, days = work.assets.get(base_id), course.days
+    for column in work.history.columns(course.spans.keys(), days, base_id):
+        course.price(column)
+    ends = [end_of(day) for day in days]
+    prices = _table(
+        work, {(quote, at) for quote in course.quotes - {base_id} for at in ends}, base_id
+    )
+    rows = course.course(work.portfolio_accounts.all(), prices, base, before)
+    return work.history.store(base_id, days.first, days.last, rows)
 
 
 def _table(work: PortfolioWork, wanted: set[tuple[str, datetime]], base_id: str) -> PriceTable:

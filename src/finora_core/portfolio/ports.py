@@ -11,7 +11,8 @@ from finora_core.kernel.page import Page
 from finora_core.ledger.ports import LedgerWork
 from finora_core.market.prices.model import Price
 from finora_core.market.prices.ports import Prices
-from finora_core.portfolio.history import DayValue, Piece, Scoped, Span
+from finora_core.portfolio.columns import Column, Days
+from finora_core.portfolio.history import DayValue, Scoped
 from finora_core.portfolio.model import (
     Activity,
     ActivityFilter,
@@ -56,7 +57,8 @@ class Activities(Protocol):
         """Latest first."""
 
     def standing(self, until: datetime | None = None) -> Sequence[Activity]:
-        """Every one that is not ended, oldest first; of one moment what came in comes first."""
+        """Every one that is not ended, oldest first; of one moment what came in comes first. Each
+        with what moved, and nothing of how it came to be known."""
 
     def end(
         self, activity_id: UUID, replaced_by: UUID | None, entry_id: UUID | None, by: UUID
@@ -126,10 +128,9 @@ class History(Protocol):
     def lock(self) -> None:
         """Until the transaction ends nobody else makes days of the tenant."""
 
-    def pieces(
-        self, spans: Sequence[Span], since: date, through: date, base: str
-    ) -> Sequence[Piece]:
-        """What the spans were worth, by what their prices are in: the base, or else a hub."""
+    def columns(self, assets: Collection[str], days: Days, base: str) -> Iterable[Column]:
+        """What each of the assets was worth, in the base, or else in a hub: one at a time, so that
+        not all are there at once. Of what has no price on any of the days there is none."""
 
     def store(
         self, base: str, since: date, through: date, rows: Iterable[tuple[Scoped, DayValue]]

@@ -124,8 +124,10 @@ class Ledger:
         return touched | {(account, activity.quantity.asset.id)}
 
     def _costs(self, activity: Activity, own: Position, touched: set[Key]) -> None:
-        own.fees += self._taken(own, activity.fee, activity.at)
-        own.taxes += self._taken(own, activity.tax, activity.at)
+        if activity.fee:
+            own.fees += self._taken(own, activity.fee, activity.at)
+        if activity.tax:
+            own.taxes += self._taken(own, activity.tax, activity.at)
         if is_currency(activity.quantity.asset.id):
             if activity.kind is ActivityKind.FEE:
                 own.fees -= self._taken(own, activity.quantity, activity.at)
@@ -146,6 +148,8 @@ class Ledger:
         without one, unless it says which."""
         said = activity.worth
         if said is not None:
+            if said[1] == self.base:
+                return said[0]
             factor = self.prices.factor(said[1], self.base, activity.at)
             return said[0] * factor.value if isinstance(factor, Factor) else None
         if activity.kind is ActivityKind.BUY:
@@ -344,9 +348,9 @@ def wanted_of(activities: Iterable[Activity]) -> set[tuple[str, datetime]]:
     """What must be converted, and when, to know what they cost."""
     found: set[tuple[str, datetime]] = set()
     for each in activities:
-        worth = each.worth
-        if worth is not None:
-            found.add((worth[1], each.at))
+        worth_in = each.worth_in
+        if worth_in is not None:
+            found.add((worth_in, each.at))
         elif each.kind in _EARNED:
             found.add((each.quantity.asset.id, each.at))
         for amount in (each.counter, each.fee, each.tax, each.quantity):
