@@ -7,13 +7,11 @@ from typing import Any
 from uuid import UUID
 
 import attrs
-from sqlalchemy import Connection, bindparam, text
-from sqlalchemy.types import Date
+from sqlalchemy import Connection, text
 
 from finora_adapters.postgres.budgets import LOCK
 from finora_adapters.postgres.driver import run
 from finora_adapters.postgres.ledger import PgAssets
-from finora_core.kernel.amount import Amount
 from finora_core.kernel.asset import Asset
 from finora_core.market.prices.model import HUBS, midnight
 from finora_core.portfolio.columns import Column, Days, longs
@@ -61,6 +59,18 @@ select p.asset, p.quote, f.* from pair p cross join lateral (
   select {_SENT}, string_agg(r.value::text, ',') from ({_FACTS} order by r.at, r.number) r
 ) f where f.times is not null
 """
+# On a single day all that there is to know of an asset is its last fact.
+_LAST = """
+select p.asset, p.quote, timestamptz_send(f.at), f.granularity, f.value::text from (
+  select distinct on (asset) asset, quote from finora.price_pair
+  where asset = any(%(assets)s) and quote = any(%(quotes)s)
+  order by asset, array_position(%(quotes)s::text[], quote)
+) p cross join lateral (
+  select r.at, r.granularity, r.value from finora.price r
+  where r.asset = p.asset and r.quote = p.quote and r.at < %(to)s
+  order by r.at desc, r.number desc limit 1
+) f
+"""
 _OWN = f"""
 select p.asset, p.quote, f.* from (
   select distinct on (o.asset) o.asset, o.quote from finora.own_price o
@@ -106,19 +116,20 @@ select least(
   (select min(r.on_date) from finora.fx_rate r where r.number > h.rates))
 from finora.portfolio_history h where h.tenant_id = :tenant and h.base = :base
 """)
-_ON = text("""
-select scope, scope_id, day, units, cost, realised, holdings, priced, stale, costless
-from finora.portfolio_day where tenant_id = :tenant and base = :base and day = :day
-""")
+_DAY = """
+select day, units::text, cost::text, realised::text, holdings, priced, stale, costless, scope,
+  scope_id
+from finora.portfolio_day
+"""
+_ON = f"{_DAY} where tenant_id = %(tenant)s and base = %(base)s and day = %(day)s"
+_READ = f"""{_DAY} where tenant_id = %(tenant)s and scope = %(scope)s and scope_id = %(id)s
+  and base = %(base)s and day between coalesce(%(since)s, '-infinity'::date)
+    and coalesce(%(until)s, 'infinity'::date)
+order by day
+"""
 _BUILT = text("""
 select built_through from finora.portfolio_history where tenant_id = :tenant and base = :base
 """)
-_READ = text("""
-select day, units, cost, realised, holdings, priced, stale, costless from finora.portfolio_day
-where tenant_id = :tenant and scope = :scope and scope_id = :id and base = :base
-  and day between coalesce(:since, '-infinity'::date) and coalesce(:until, 'infinity'::date)
-order by day
-""").bindparams(*(bindparam(name, type_=Date()) for name in ("since", "until")))
 _FIGURES = ("holdings", "priced", "stale", "costless")
 
 
@@ -140,6 +151,13 @@ class PgHistory:
             "from": midnight(days.first),
             "to": midnight(days.last + timedelta(days=1)),
         }
+        if len(days) == 1:
+            for asset, quote, time, kind, value in run(
+                self.connection, _LAST, asked | {"assets": market}, binary=True
+            ):
+                held = days.held(time, b"" if kind == "daily" else time)
+                yield held.column(asset, quote, *_scaled([value]))
+            market = []
         again: list[str] = []
         for start in range(0, len(market), _AT_ONCE):
             some = market[start : start + _AT_ONCE]
@@ -168,13 +186,13 @@ class PgHistory:
         if kept:
             days = [each for _, each in kept]
             run(self.connection, _STORE, mine | {
-                "scopes": [scope for (scope, _), _ in kept],
-                "ids": [key for (_, key), _ in kept],
-                "days": [each.day for each in days],
-                "units": [each.value.units for each in days],
-                "costs": [each.cost.units for each in days],
-                "realised": [each.realised.units for each in days],
-                **{name: [getattr(each, name) for each in days] for name in _FIGURES},
+                "scopes": _sent(scope for (scope, _), _ in kept),
+                "ids": _sent(f'"{key}"' for (_, key), _ in kept),
+                "days": _sent(each.day for each in days),
+                "units": _sent(each.value_units for each in days),
+                "costs": _sent(each.cost_units for each in days),
+                "realised": _sent(each.realised_units for each in days),
+                **{name: _sent(getattr(each, name) for each in days) for name in _FIGURES},
             })  # fmt: skip
         self.connection.execute(_NOTE, mine | {"through": through})
         return len(kept)
@@ -193,29 +211,29 @@ class PgHistory:
         return found
 
     def on(self, base: str, day: date) -> Mapping[Scoped, DayValue]:
-        rows = self.connection.execute(
-            _ON, {"tenant": self.tenant_id, "base": base, "day": day}
-        ).all()
+        asked = {"tenant": self.tenant_id, "base": base, "day": day}
         asset = self.assets.get(base)
-        return {(row.scope, row.scope_id): _day(row, asset) for row in rows}
+        return {row[8:10]: _day(row, asset) for row in run(self.connection, _ON, asked)}
 
     def read(
         self, scope: Scoped, base: str, since: date | None, until: date | None
     ) -> Sequence[DayValue]:
-        values: dict[str, Any] = {"tenant": self.tenant_id, "scope": scope[0], "id": scope[1],
-                                  "base": base, "since": since, "until": until}  # fmt: skip
+        asked = {"tenant": self.tenant_id, "scope": scope[0], "id": scope[1], "base": base,
+                 "since": since, "until": until}  # fmt: skip
         asset = self.assets.get(base)
-        return [_day(row, asset) for row in self.connection.execute(_READ, values)]
+        return [_day(row, asset) for row in run(self.connection, _READ, asked)]
 
 
-def _day(row: Any, asset: Asset) -> DayValue:
+def _day(row: tuple[Any, ...], asset: Asset) -> DayValue:
+    day, units, cost, realised, holdings, priced, stale, costless, *_ = row
     return DayValue(
-        day=row.day,
-        value=Amount(int(row.units), asset),
-        cost=Amount(int(row.cost), asset),
-        realised=Amount(int(row.realised), asset),
-        **{name: getattr(row, name) for name in _FIGURES},
+        asset, day, int(units), int(cost), int(realised), holdings, priced, stale, costless
     )
+
+
+def _sent(values: Iterable[object]) -> str:
+    """As the text of an array; values are numbers, days and our own ids."""
+    return f"{{{','.join(map(str, values))}}}"
 
 
 def _scaled(values: Sequence[str]) -> tuple[Sequence[int], int]:

@@ -161,9 +161,10 @@ insert into finora.activity_end (tenant_id, activity_id, replaced_by, entry_id, 
 values (:tenant, :activity, :replaced_by, :entry, :by)
 """)
 _FIRST = text("""
-select (min(a.at) at time zone 'UTC')::date from finora.activity a
+select (a.at at time zone 'UTC')::date from finora.activity a
 where a.tenant_id = :tenant and not exists (select from finora.activity_end x
   where x.tenant_id = a.tenant_id and x.activity_id = a.id)
+order by a.at limit 1
 """)
 _ANY_SINCE = text("""
 select exists (select from finora.activity a where a.tenant_id = :tenant
@@ -324,17 +325,16 @@ class PgActivities:
         )
 
 
-_HOLDINGS = text("""
-select p.account_id, p.institution, p.name, p.type, p.owner, p.hidden, p.created_at, b.asset,
-  b.units, coalesce(c.included, true) as included
+_HOLDINGS = """
+select b.account_id, b.asset, b.units::text, coalesce(c.included, true)
 from finora.portfolio_account p
 join finora.balance b on b.tenant_id = p.tenant_id and b.account_id = p.account_id
 left join finora.holding_choice c on c.tenant_id = b.tenant_id and c.account_id = b.account_id
   and c.asset = b.asset
-where p.tenant_id = :tenant and b.units <> 0
-  and (cast(:account as uuid) is null or p.account_id = :account)
+where p.tenant_id = %(tenant)s and b.units <> 0
+  and (%(account)s::uuid is null or p.account_id = %(account)s)
 order by p.institution, p.name, b.asset
-""")
+"""
 _CHOICES = text("""
 select account_id, asset, included from finora.holding_choice where tenant_id = :tenant
 """)
@@ -358,19 +358,17 @@ class PgHoldings:
 
     def all(self, account_id: UUID | None = None) -> Sequence[Holding]:
         values = {"tenant": self.tenant_id, "account": account_id}
-        rows = self.connection.execute(_HOLDINGS, values).all()
-        accounts = {row.account_id: row for row in rows}
-        known = {each: _account(row) for each, row in accounts.items()}
-        scams, get = self.scams(), self.assets.among({row.asset for row in rows})
+        rows = run(self.connection, _HOLDINGS, values).fetchall()
+        accounts = {row.account_id: _account(row)
+                    for row in self.connection.execute(_LIST_ACCOUNTS, values)}  # fmt: skip
+        scams, get = self.scams(), self.assets.among({asset for _, asset, _, _ in rows})
         return [
             Holding(
-                account=known[account],
+                account=accounts[account],
                 quantity=Amount(int(units), get[asset]),
-                included=included and not known[account].hidden and asset not in scams,
+                included=included and not accounts[account].hidden and asset not in scams,
             )
-            for account, asset, units, included in (
-                (row.account_id, row.asset, row.units, row.included) for row in rows
-            )
+            for account, asset, units, included in rows
         ]
 
     def choose(self, account_id: UUID, asset: str, included: bool) -> None:

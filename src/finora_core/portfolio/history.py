@@ -34,19 +34,32 @@ def end_of(day: date) -> datetime:
     return datetime.combine(day + DAY, time.min, UTC) - timedelta(microseconds=1)
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen
 class DayValue:
-    """One scope at the end of one day."""
+    """One scope at the end of one day. Ten years have thousands: they are made of whole numbers."""
 
+    base: Asset
     day: date
-    value: Amount
-    cost: Amount
-    """Of what is there and was bought at a known price."""
-    realised: Amount
+    value_units: int
+    cost_units: int
+    realised_units: int
     holdings: int
     priced: int
     stale: int
     costless: int
+
+    @property
+    def value(self) -> Amount:
+        return Amount(self.value_units, self.base)
+
+    @property
+    def cost(self) -> Amount:
+        """Of what is there and was bought at a known price."""
+        return Amount(self.cost_units, self.base)
+
+    @property
+    def realised(self) -> Amount:
+        return Amount(self.realised_units, self.base)
 
     @property
     def unrealised(self) -> Amount | None:
@@ -319,11 +332,11 @@ class Course:
         book = _merged(books, days)
         worth = {quote: (sums, scale, book.priced[quote].course(), factors[quote])
                  for (quote, scale), sums in book.worth.items()}  # fmt: skip
-        cost = book.cost.course(days, unit, before.cost.units if before else 0)
-        realised = book.realised.course(days, unit, before.realised.units if before else 0)
+        cost = book.cost.course(days, unit, before.cost_units if before else 0)
+        realised = book.realised.course(days, unit, before.realised_units if before else 0)
         costless = book.costless.course(before.costless if before else 0)
         holdings, stale = book.holdings.course(), book.stale.course()
-        for place in range(days):
+        for place, day in enumerate(self.days):
             above, below, priced, old = 0, 1, 0, stale[place]
             for sums, scale, counts, row in worth.values():
                 factor = row[place]
@@ -334,10 +347,11 @@ class Course:
                     priced += counts[place]
                     old += counts[place] if factor.stale else 0
             yield DayValue(
-                day=self.days[place],
-                value=Amount(rounded(above * unit, below), base),
-                cost=Amount(cost[place], base),
-                realised=Amount(realised[place], base),
+                base=base,
+                day=day,
+                value_units=rounded(above * unit, below),
+                cost_units=cost[place],
+                realised_units=realised[place],
                 holdings=holdings[place],
                 priced=priced,
                 stale=min(old, priced),
