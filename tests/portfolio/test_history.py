@@ -4,16 +4,20 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
+from uuid import uuid4
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 
 from desk import CHF, EUR, START, USD, Desk, thing
-from finora import Amount, Finora, Ok, Scope, currency
+from finora import Amount, Asset, Finora, Ok, Scope, currency
 from finora_adapters.postgres.work import Postgres
+from finora_core.market.prices.model import Granularity, Price, line
 from finora_core.portfolio.days import HistoryService
 from finora_core.portfolio.history import DayValue, end_of
-from finora_core.portfolio.model import ActivityKind
+from finora_core.portfolio.model import ActivityKind, InsufficientHolding
 from finora_core.portfolio.valuation import Coverage
 from together import errors, together
 
@@ -180,3 +184,74 @@ def test_nothing_held_is_no_day(finora: Finora, scope: Scope, stranger: Scope) -
     assert days(finora, stranger) == {}
     assert finora.portfolio.valuation(scope).total == Ok(Amount(0, EUR))
     assert START.tzinfo is UTC
+
+
+_SPREAD = st.integers(0, 60)
+_VALUE = st.decimals("0.0000001", "99999.9", places=7)
+
+
+@pytest.mark.spec("S0-54", partial=True)
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    trades=st.lists(
+        st.tuples(st.integers(0, 3), _SPREAD, st.integers(1, 10**10), st.booleans()),
+        min_size=1, max_size=9,
+    ),
+    prices=st.lists(
+        st.tuples(st.integers(0, 2), _SPREAD, st.integers(0, 23), _VALUE), max_size=14,
+    ),
+    rates=st.lists(st.tuples(_SPREAD, _VALUE), max_size=4),
+    since=st.integers(0, 60),
+)  # fmt: skip
+def test_days_are_what_valuations_say_whatever_happened(
+    finora: Finora,
+    database: Postgres,
+    trades: list[tuple[int, int, int, bool]],
+    prices: list[tuple[int, int, int, Decimal]],
+    rates: list[tuple[int, Decimal]],
+    since: int,
+) -> None:
+    """Of three assets that are priced now and then, several times a day, by two who say other
+    things of one time, too old, very finely, in a currency of which the rates have gaps, or never;
+    and the same when only some of the days are made anew."""
+    scope = finora.scope(tenant=f"t-{uuid4()}", user="u1")
+    one, two = (
+        Desk(finora, scope, finora.portfolio.open_account(scope, name), database)
+        for name in ("One", "Two")
+    )
+    tag = one.account.id.hex[-12:]
+    first = datetime.combine(TODAY - timedelta(days=60), datetime.min.time(), UTC)
+    assets = [thing(f"P{number}-{tag}") for number in range(4)]
+    foreign = Asset("crypto:USDT", 18)  # a hub that no other test has prices of
+    quotes = (EUR, foreign, EUR)
+    for asset in (*assets, foreign):
+        finora.ledger.register_asset(scope, asset)
+    with database.begin(scope) as work:
+        for source in ("test", "tset"):
+            work.prices.add(source, [
+                line(Price(
+                    asset=assets[number].id, quote=quotes[number].id, source=source,
+                    at=first + timedelta(days=day, hours=hour),
+                    value=value if source == "test" else value.next_plus(),
+                    granularity=Granularity.INTRADAY if hour % 2 else Granularity.DAILY,
+                )) for number, day, hour, value in prices
+                if source == "test" or hour > 11
+            ])  # fmt: skip
+        work.prices.add("test", [
+            line(Price(asset=foreign.id, quote="EUR", at=first + timedelta(days=day), value=value,
+                       source="test"))
+            for day, value in dict(rates).items()
+        ])  # fmt: skip
+    for number, day, units, buys in sorted(trades, key=lambda each: each[1]):
+        desk = one if units % 3 else two
+        quantity = Amount(units if buys else -units, assets[number])
+        try:
+            desk.trade(assets[number], quantity.text, "3.7", first + timedelta(days=day, hours=9))
+        except InsufficientHolding:
+            continue
+    finora.portfolio_history.rebuild(scope)
+    made = days(finora, scope)
+    if made:
+        same_as_valuations(finora, scope, min(made))
+    finora.portfolio_history.rebuild(scope, since=TODAY - timedelta(days=since))
+    assert days(finora, scope) == made

@@ -99,7 +99,8 @@ class Days:
             if since < until:
                 facts += [fact] * (until - since)
                 fresh = _BRIEF if times[fact] in brief else _DAILY
-                stale = max((times[fact] + fresh) // _DAY - start, since)
+                # It is old on a day at whose last microsecond more time than that has gone by.
+                stale = max((times[fact] + fresh + 1) // _DAY - start, since)
                 if stale < until:
                     old.append((stale, until))
         twice = any(time == after for time, after in pairwise(times))

@@ -90,7 +90,7 @@ class _Steps(list[int]):
 
 
 @attrs.define
-class _Sum:
+class Sum:
     """Exact figures of several holdings as they change, added up and rounded once for each day.
 
     Fractions of a thousand holdings have no common denominator worth having: they are added as
@@ -150,8 +150,8 @@ class _Book:
     worth: dict[Unit, list[int]] = attrs.field(factory=dict)
     priced: dict[str, _Steps] = attrs.field(factory=dict)
     """How many holdings are in that worth, by what it is in."""
-    cost: _Sum = attrs.field(factory=_Sum)
-    realised: _Sum = attrs.field(factory=_Sum)
+    cost: Sum = attrs.field(factory=Sum)
+    realised: Sum = attrs.field(factory=Sum)
     holdings: _Steps = attrs.field(default=attrs.Factory(lambda self: _Steps(self.days), True))
     stale: _Steps = attrs.field(default=attrs.Factory(lambda self: _Steps(self.days), True))
     costless: _Steps = attrs.field(default=attrs.Factory(lambda self: _Steps(self.days), True))
