@@ -1,9 +1,13 @@
 """The days of a portfolio: the join of what was held with what it was worth, and the rows made of
 it."""
 
+from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import date, timedelta
-from typing import Any
+from itertools import chain
+from typing import Any, LiteralString
 from uuid import UUID
 
 import attrs
@@ -84,7 +88,7 @@ select p.asset, p.quote, f.* from (
   ) r
 ) f where f.times is not null
 """
-_AT_ONCE = 250
+_AT_ONCE = 100
 _CLEAR = text("""
 delete from finora.portfolio_day
 where tenant_id = :tenant and base = :base and day >= :since
@@ -142,7 +146,8 @@ class PgHistory:
     def lock(self) -> None:
         self.connection.execute(LOCK, {"what": "portfolio_day", "tenant": self.tenant_id})
 
-    def columns(self, assets: Collection[str], days: Days, base: str) -> Iterator[Column]:
+    @contextmanager
+    def columns(self, assets: Collection[str], days: Days, base: str) -> Iterator[Iterator[Column]]:
         own = [asset for asset in assets if asset.startswith("own:")]
         market = [asset for asset in assets if not asset.startswith("own:")]
         asked = {
@@ -152,29 +157,56 @@ class PgHistory:
             "to": midnight(days.last + timedelta(days=1)),
         }
         if len(days) == 1:
-            for asset, quote, time, kind, value in run(
-                self.connection, _LAST, asked | {"assets": market}, binary=True
-            ):
-                held = days.held(time, b"" if kind == "daily" else time)
-                yield held.column(asset, quote, *_scaled([value]))
-            market = []
+            yield chain(self._last(market, days, asked), self._texts(_OWN, own, days, asked))
+            return
+        # One question after another, each while the answer to the one before is worked on. None is
+        # asked any more once the block is left: then the connection is its owner's again.
+        with ThreadPoolExecutor(1, thread_name_prefix="columns") as asking:
+            batches = [market[n : n + _AT_ONCE] for n in range(0, len(market), _AT_ONCE)]
+            answers = deque(asking.submit(self._ask, _COLUMNS, asked, some) for some in batches)
+            try:
+                yield self._columns(answers, own, days, asked)
+            finally:
+                asking.shutdown(cancel_futures=True)
+
+    def _ask(
+        self, query: LiteralString, asked: Mapping[str, object], assets: Sequence[str]
+    ) -> list[tuple[Any, ...]]:
+        return run(self.connection, query, {**asked, "assets": assets}, binary=True).fetchall()
+
+    def _columns(
+        self,
+        answers: "deque[Future[list[tuple[Any, ...]]]]",
+        own: Sequence[str],
+        days: Days,
+        asked: Mapping[str, object],
+    ) -> Iterator[Column]:
         again: list[str] = []
-        for start in range(0, len(market), _AT_ONCE):
-            some = market[start : start + _AT_ONCE]
-            rows = run(self.connection, _COLUMNS, asked | {"assets": some}, binary=True)
-            for asset, quote, places, times, brief, values, finest in rows:
+        while answers:
+            for asset, quote, places, times, brief, values, finest in answers.popleft().result():
                 held = days.held(times, brief)
                 if held.twice or finest > places or len(values) != len(times):
                     again.append(asset)
                 elif held.facts:
                     yield held.column(asset, quote, longs(values), places)
-        for query, some in ((_TEXTS, again), (_OWN, own)):
-            if some:
-                rows = run(self.connection, query, asked | {"assets": some}, binary=True)
-                for asset, quote, times, brief, values in rows:
-                    held = days.held(times, brief)
-                    if held.facts:
-                        yield held.column(asset, quote, *_scaled(values.split(",")))
+        yield from self._texts(_TEXTS, again, days, asked)
+        yield from self._texts(_OWN, own, days, asked)
+
+    def _texts(
+        self, query: LiteralString, assets: Sequence[str], days: Days, asked: Mapping[str, object]
+    ) -> Iterator[Column]:
+        if assets:
+            for asset, quote, times, brief, values in self._ask(query, asked, assets):
+                held = days.held(times, brief)
+                if held.facts:
+                    yield held.column(asset, quote, *_scaled(values.split(",")))
+
+    def _last(
+        self, assets: Sequence[str], days: Days, asked: Mapping[str, object]
+    ) -> Iterator[Column]:
+        for asset, quote, time, kind, value in self._ask(_LAST, asked, assets):
+            held = days.held(time, b"" if kind == "daily" else time)
+            yield held.column(asset, quote, *_scaled([value]))
 
     def store(
         self, base: str, since: date, through: date, rows: Iterable[tuple[Scoped, DayValue]]

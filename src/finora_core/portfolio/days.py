@@ -1,6 +1,8 @@
 """Keeping the days of a portfolio, and reading them."""
 
-from collections.abc import Callable, Mapping, Sequence
+import gc
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime
 from uuid import UUID
 
@@ -13,6 +15,7 @@ from finora_core.kernel.work import Begin, retried
 from finora_core.market.prices.model import PriceTable
 from finora_core.portfolio.columns import Days
 from finora_core.portfolio.history import DAY, Course, DayValue, Scoped, end_of
+from finora_core.portfolio.model import is_currency
 from finora_core.portfolio.ports import PortfolioWork
 from finora_core.portfolio.valuation import Key, Ledger, wanted_of
 
@@ -89,11 +92,32 @@ def _rebuild(work: PortfolioWork, base_id: str, since: date | None) -> Mapping[s
 
 
 def _anew(work: PortfolioWork, base_id: str, since: date, through: date) -> int:
-    activities = work.activities.standing(end_of(through))
-    wanted = {each for each in wanted_of(activities) if each[0] != base_id}
-    course = Course(Days(since, through), _counts(work))
-    course.walk(activities, Ledger(base_id, _table(work, wanted, base_id)))
-    return _store(work, course, base_id, {})
+    with _uncollected():
+        activities = work.activities.standing(end_of(through))
+        wanted = {each for each in wanted_of(activities) if each[0] != base_id}
+        ledger = Ledger(base_id, _table(work, wanted, base_id))
+        course = Course(Days(since, through), _counts(work))
+        assets = {amount.asset.id for each in activities for amount in each.amounts}
+        with work.history.columns(
+            [asset for asset in sorted(assets) if not is_currency(asset)], course.days, base_id
+        ) as columns:
+            # Prices are looked for meanwhile.
+            course.walk(activities, ledger)
+            course.price(columns)
+        return _store(work, course, base_id, {})
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without looking for garbage in cycles: here are many small facts, none of them in one, and
+    the search would go through all of them again and again."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def _counts(work: PortfolioWork) -> Callable[[Key], bool]:
@@ -110,6 +134,8 @@ def _today(work: PortfolioWork, base_id: str, today: date) -> int:
     for each in work.holdings.all():
         if each.included:
             course.hold(each.account.id, each.quantity)
+    with work.history.columns(course.spans.keys(), course.days, base_id) as columns:
+        course.price(columns)
     return _store(work, course, base_id, work.history.on(base_id, today - DAY))
 
 
@@ -117,12 +143,9 @@ def _store(
     work: PortfolioWork, course: Course, base_id: str, before: Mapping[Scoped, DayValue]
 ) -> int:
     base, days = work.assets.get(base_id), course.days
-    for column in work.history.columns(course.spans.keys(), days, base_id):
-        course.price(column)
-    ends = [end_of(day) for day in days]
-    prices = _table(
-        work, {(quote, at) for quote in course.quotes - {base_id} for at in ends}, base_id
-    )
+    quotes = course.quotes - {base_id}
+    wanted = {(quote, end_of(day)) for quote in quotes for day in days}
+    prices = _table(work, wanted, base_id)
     rows = course.course(work.portfolio_accounts.all(), prices, base, before)
     return work.history.store(base_id, days.first, days.last, rows)
 

@@ -20,7 +20,7 @@ from finora_core.kernel.amount import Amount
 from finora_core.kernel.asset import Asset
 from finora_core.market.prices.model import Factor, PriceTable
 from finora_core.portfolio.columns import Column, Days, Run
-from finora_core.portfolio.model import Activity, PortfolioAccount, is_currency
+from finora_core.portfolio.model import Activity, PortfolioAccount, is_currency, zero_of
 from finora_core.portfolio.valuation import Coverage, Key, Ledger, Position
 
 DAY = timedelta(days=1)
@@ -156,27 +156,17 @@ class _Book:
     stale: _Steps = attrs.field(default=attrs.Factory(lambda self: _Steps(self.days), True))
     costless: _Steps = attrs.field(default=attrs.Factory(lambda self: _Steps(self.days), True))
 
-    def value(self, run: Run, units: int, worth: Sequence[int], of: Unit) -> None:
-        """On these days so many units are worth so much each."""
-        since, until = run
+    def value(self, since: int, units: Sequence[int], worth: Sequence[int], of: Unit) -> None:
+        """From a day on there are so many, each worth so much."""
         total = self.worth.get(of)
         if total is None:
             total = self.worth[of] = [0] * self.days
             self.priced.setdefault(of[0], _Steps(self.days))
+        until = since + len(units)
         total[since:until] = [
-            sum_ + units * value for sum_, value in zip(total[since:until], worth, strict=True)
+            before + many * each
+            for before, many, each in zip(total[since:until], units, worth, strict=True)
         ]
-        self.priced[of[0]].over(run, 1)
-
-
-@attrs.frozen
-class _Span:
-    """So many units of an asset in an account on some days."""
-
-    account: UUID
-    run: Run
-    units: int
-    scale: int
 
 
 class Course:
@@ -186,15 +176,16 @@ class Course:
         self.days = days
         self.counts = counts
         """Whether a holding is in totals."""
-        self.spans: dict[str, list[_Span]] = defaultdict(list)
-        """By asset; of money there are none."""
+        self.spans: dict[str, dict[UUID, list[tuple[Run, int]]]] = {}
+        """How many there were and when, by asset and account; of money there is nothing here."""
+        self._scales: dict[str, int] = {}
         self.books: dict[UUID, _Book] = {}
         self._cash: dict[Key, int] = defaultdict(int)
         self._costless: set[Key] = set()
 
     def walk(self, activities: Iterable[Activity], ledger: Ledger) -> None:
         """Activities in the order of time. What was before the first day is where it begins."""
-        held: dict[Key, tuple[int, int, int]] = {}
+        held: dict[Key, tuple[int, Amount]] = {}
         until, place = end_of(self.days.first), 0
         touched: dict[Key, Asset] = {}
         for activity in activities:
@@ -205,25 +196,23 @@ class Course:
                 if day > self.days.last:
                     break
                 until, place = end_of(day), self.days.place(day)
-            for key in ledger.tell(activity):
-                touched.setdefault(key, activity.quantity.asset)
-            for amount in (activity.quantity, activity.counter, activity.fee, activity.tax):
-                if amount is not None:
-                    touched[activity.account_id, amount.asset.id] = amount.asset
+            ledger.tell(activity)
+            for amount in activity.amounts:
+                touched[activity.account_id, amount.asset.id] = amount.asset
             if activity.settled or is_currency(activity.quantity.asset.id):
                 for asset, units in activity.in_account.items():
                     if is_currency(asset):
                         self._cash[activity.account_id, asset] += units
         self._close(place, touched, ledger, held)
-        for key, (since, units, scale) in held.items():
-            self._span(key, (since, len(self.days)), units, scale)
+        for (account, _), (since, quantity) in held.items():
+            self._span(account, (since, len(self.days)), quantity)
 
     def _close(
         self,
         place: int,
         touched: Mapping[Key, Asset],
         ledger: Ledger,
-        held: dict[Key, tuple[int, int, int]],
+        held: dict[Key, tuple[int, Amount]],
     ) -> None:
         for key, asset in touched.items():
             if not self.counts(key):
@@ -231,10 +220,10 @@ class Course:
             money = is_currency(key[1])
             position = Position() if money else ledger.positions[key]
             units = self._cash[key] if money else position.units
-            since, before, _ = held.get(key, (place, 0, 0))
-            if before != units:
-                self._span(key, (since, place), before, asset.scale)
-                held[key] = place, units, asset.scale
+            since, before = held.get(key, (place, zero_of(asset)))
+            if before.units != units:
+                self._span(key[0], (since, place), before)
+                held[key] = place, Amount(units, asset)
             if not money:
                 self._tell(key, place, position)
 
@@ -247,15 +236,19 @@ class Course:
             book.costless[place] += 1 if now else -1
             self._costless ^= {key}
 
-    def _span(self, key: Key, run: Run, units: int, scale: int) -> None:
-        if not units or run[0] >= run[1]:
+    def _span(self, account: UUID, run: Run, quantity: Amount) -> None:
+        days = run[1] - run[0]
+        if not quantity or days <= 0:
             return
-        book = self._book(key[0])
+        asset, units = quantity.asset, quantity.units
+        book = self._book(account)
         book.holdings.over(run, 1)
-        if is_currency(key[1]):
-            book.value(run, units, [1] * (run[1] - run[0]), (key[1], scale))
+        if is_currency(asset.id):
+            book.value(run[0], [units] * days, [1] * days, (asset.id, asset.scale))
+            book.priced[asset.id].over(run, 1)
         else:
-            self.spans[key[1]].append(_Span(key[0], run, units, scale))
+            self.spans.setdefault(asset.id, {}).setdefault(account, []).append((run, units))
+            self._scales[asset.id] = asset.scale
 
     def _book(self, account: UUID) -> _Book:
         if account not in self.books:
@@ -264,23 +257,26 @@ class Course:
 
     def hold(self, account: UUID, quantity: Amount) -> None:
         """It is there on all of the days."""
-        key = (account, quantity.asset.id)
-        self._span(key, (0, len(self.days)), quantity.units, quantity.asset.scale)
+        self._span(account, (0, len(self.days)), quantity)
 
-    def price(self, column: Column) -> None:
-        """What was held of an asset was worth this."""
-        for span in self.spans[column.asset]:
-            since, until = max(span.run[0], column.since), span.run[1]
-            if since >= until:
-                continue
-            book = self.books[span.account]
-            worth = column.values[since - column.since : until - column.since]
-            scale = column.scale + span.scale
-            book.value((since, until), span.units, worth, (column.quote, scale))
-            for run in column.old:
-                old = max(run[0], since), min(run[1], until)
-                if old[0] < old[1]:
-                    book.stale.over(old, 1)
+    def price(self, columns: Iterable[Column]) -> None:
+        """What was held was worth this."""
+        for column in columns:
+            if column.asset in self.spans:
+                self._price(column)
+
+    def _price(self, column: Column) -> None:
+        scale = column.scale + self._scales[column.asset]
+        for account, spans in self.spans[column.asset].items():
+            book = self.books[account]
+            held = [0] * len(self.days)
+            for (since, until), units in spans:
+                held[since:until] = [units] * (until - since)
+            book.value(column.since, held[column.since :], column.values, (column.quote, scale))
+            for run, _ in spans:
+                _overlap(book.priced[column.quote], run, (column.since, len(self.days)))
+                for old in column.old:
+                    _overlap(book.stale, run, old)
 
     @property
     def quotes(self) -> frozenset[str]:
@@ -357,6 +353,12 @@ class Course:
                 stale=min(old, priced),
                 costless=costless[place],
             )
+
+
+def _overlap(steps: _Steps, one: Run, other: Run) -> None:
+    both = max(one[0], other[0]), min(one[1], other[1])
+    if both[0] < both[1]:
+        steps.over(both, 1)
 
 
 def _merged(books: Sequence[_Book], days: int) -> _Book:

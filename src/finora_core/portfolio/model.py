@@ -223,6 +223,12 @@ class Activity:
             raise bad("counter", "it is another asset")
 
     @property
+    def amounts(self) -> Sequence[Amount]:
+        """All that it tells of."""
+        legs = (self.quantity, self.counter, self.fee, self.tax)
+        return [amount for amount in legs if amount is not None]
+
+    @property
     def moved(self) -> Mapping[str, int]:
         """What it added to, or took from, the account's holdings that are no money, by asset."""
         found = {self.quantity.asset.id: self.quantity.units}

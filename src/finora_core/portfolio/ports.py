@@ -1,6 +1,7 @@
 """What the portfolio needs of a transaction."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Protocol
@@ -128,9 +129,12 @@ class History(Protocol):
     def lock(self) -> None:
         """Until the transaction ends nobody else makes days of the tenant."""
 
-    def columns(self, assets: Collection[str], days: Days, base: str) -> Iterable[Column]:
-        """What each of the assets was worth, in the base, or else in a hub: one at a time, so that
-        not all are there at once. Of what has no price on any of the days there is none."""
+    def columns(
+        self, assets: Collection[str], days: Days, base: str
+    ) -> AbstractContextManager[Iterable[Column]]:
+        """What each of the assets was worth, in the base, or else in a hub: looked for from the
+        beginning of the block on, in which nothing else is asked. Of what has no price on any of
+        the days there is none."""
 
     def store(
         self, base: str, since: date, through: date, rows: Iterable[tuple[Scoped, DayValue]]
