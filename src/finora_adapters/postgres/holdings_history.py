@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import date, timedelta
-from itertools import chain
 from typing import Any, LiteralString
 from uuid import UUID
 
@@ -16,10 +15,10 @@ from sqlalchemy import Connection, text
 from finora_adapters.postgres.budgets import LOCK
 from finora_adapters.postgres.driver import run
 from finora_adapters.postgres.ledger import PgAssets
-from finora_core.kernel.asset import Asset
+from finora_core.kernel.asset import CURRENCIES, Asset
 from finora_core.market.prices.model import HUBS, midnight
 from finora_core.portfolio.columns import Column, Days, longs
-from finora_core.portfolio.history import DayValue, Scoped
+from finora_core.portfolio.history import DayValue, Scoped, Standing
 
 # Which pair says what an asset is worth: in the base, else in the first hub that it is priced in.
 # From the last fact before the first day on, if there is one. Of its facts the times come as eight
@@ -63,23 +62,11 @@ select p.asset, p.quote, f.* from pair p cross join lateral (
   select {_SENT}, string_agg(r.value::text, ',') from ({_FACTS} order by r.at, r.number) r
 ) f where f.times is not null
 """
-# On a single day all that there is to know of an asset is its last fact.
-_LAST = """
-select p.asset, p.quote, timestamptz_send(f.at), f.granularity, f.value::text from (
-  select distinct on (asset) asset, quote from finora.price_pair
-  where asset = any(%(assets)s) and quote = any(%(quotes)s)
-  order by asset, array_position(%(quotes)s::text[], quote)
-) p cross join lateral (
-  select r.at, r.granularity, r.value from finora.price r
-  where r.asset = p.asset and r.quote = p.quote and r.at < %(to)s
-  order by r.at desc, r.number desc limit 1
-) f
-"""
 _OWN = f"""
 select p.asset, p.quote, f.* from (
   select distinct on (o.asset) o.asset, o.quote from finora.own_price o
   where o.tenant_id = %(tenant)s and o.asset = any(%(assets)s)
-  order by o.asset, coalesce(array_position(%(quotes)s::text[], o.quote), 99)
+  order by o.asset, coalesce(array_position(%(quotes)s::text[], o.quote), 99), o.quote
 ) p cross join lateral (
   select {_SENT}, string_agg(r.value::text, ',') from (
     select o.at, 'daily' as granularity, o.value from finora.own_price o
@@ -87,6 +74,44 @@ select p.asset, p.quote, f.* from (
     order by o.at, o.revision
   ) r
 ) f where f.times is not null
+"""
+# What is there now, in one sum for all that is in one unit: money is worth itself.
+_STANDING = """
+select h.account_id, f.quote, h.scale, sum(h.units * f.value)::text, count(*),
+  count(*) filter (where f.at + case f.granularity when 'daily' then interval '1080 hours'
+    else interval '168 hours' end < %(to)s - interval '1 microsecond')
+from (
+  select b.account_id, b.asset, b.units, a.scale, b.asset = any(%(currencies)s) as money
+  from finora.portfolio_account p
+  join finora.balance b on b.tenant_id = p.tenant_id and b.account_id = p.account_id
+  join finora.asset a on a.id = b.asset
+  left join finora.holding_choice c on c.tenant_id = b.tenant_id
+    and c.account_id = b.account_id and c.asset = b.asset
+  where p.tenant_id = %(tenant)s and not p.hidden and b.units <> 0
+    and coalesce(c.included, true) and b.asset <> all(%(scams)s)
+) h left join lateral (
+  select h.asset as quote, 1 as value, null::timestamptz as at, 'daily' as granularity
+  where h.money
+  union all
+  select p.quote, r.value, r.at, r.granularity from (
+    select quote from finora.price_pair where asset = h.asset and quote = any(%(quotes)s)
+    order by array_position(%(quotes)s::text[], quote) limit 1
+  ) p cross join lateral (
+    select value, at, granularity from finora.price
+    where asset = h.asset and quote = p.quote and at < %(to)s
+    order by at desc, number desc limit 1
+  ) r where not h.money
+  union all
+  select p.quote, r.value, r.at, 'daily' from (
+    select quote from finora.own_price where tenant_id = %(tenant)s and asset = h.asset
+    order by coalesce(array_position(%(quotes)s::text[], quote), 99), quote limit 1
+  ) p cross join lateral (
+    select value, at from finora.own_price
+    where tenant_id = %(tenant)s and asset = h.asset and quote = p.quote and at < %(to)s
+    order by at desc, revision desc limit 1
+  ) r where h.asset like 'own:%%'
+) f on true
+group by 1, 2, 3
 """
 _AT_ONCE = 100
 _CLEAR = text("""
@@ -150,15 +175,7 @@ class PgHistory:
     def columns(self, assets: Collection[str], days: Days, base: str) -> Iterator[Iterator[Column]]:
         own = [asset for asset in assets if asset.startswith("own:")]
         market = [asset for asset in assets if not asset.startswith("own:")]
-        asked = {
-            "tenant": self.tenant_id,
-            "quotes": [base, *(hub for hub in HUBS if hub != base)],
-            "from": midnight(days.first),
-            "to": midnight(days.last + timedelta(days=1)),
-        }
-        if len(days) == 1:
-            yield chain(self._last(market, days, asked), self._texts(_OWN, own, days, asked))
-            return
+        asked = self._asked(base, days.first, days.last)
         # One question after another, each while the answer to the one before is worked on. None is
         # asked any more once the block is left: then the connection is its owner's again.
         with ThreadPoolExecutor(1, thread_name_prefix="columns") as asking:
@@ -201,12 +218,22 @@ class PgHistory:
                 if held.facts:
                     yield held.column(asset, quote, *_scaled(values.split(",")))
 
-    def _last(
-        self, assets: Sequence[str], days: Days, asked: Mapping[str, object]
-    ) -> Iterator[Column]:
-        for asset, quote, time, kind, value in self._ask(_LAST, asked, assets):
-            held = days.held(time, b"" if kind == "daily" else time)
-            yield held.column(asset, quote, *_scaled([value]))
+    def standing(self, base: str, day: date, scams: Collection[str]) -> Sequence[Standing]:
+        codes = [asset.id for asset in CURRENCIES]
+        asked = {**self._asked(base, day, day), "currencies": codes, "scams": list(scams)}
+        found = []
+        for account, quote, scale, worth, count, old in run(self.connection, _STANDING, asked):
+            sums, places = _scaled([worth or "0"])
+            found.append(Standing(account, quote, sums[0], scale + places, count, old))
+        return found
+
+    def _asked(self, base: str, first: date, last: date) -> dict[str, object]:
+        return {
+            "tenant": self.tenant_id,
+            "quotes": [base, *(hub for hub in HUBS if hub != base)],
+            "from": midnight(first),
+            "to": midnight(last + timedelta(days=1)),
+        }
 
     def store(
         self, base: str, since: date, through: date, rows: Iterable[tuple[Scoped, DayValue]]

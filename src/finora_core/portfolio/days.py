@@ -131,11 +131,7 @@ def _today(work: PortfolioWork, base_id: str, today: date) -> int:
     """One day more, on which nothing happened: of what is there, at its price of today; what it
     cost is as it was."""
     course = Course(Days(today, today), lambda key: True)
-    for each in work.holdings.all():
-        if each.included:
-            course.hold(each.account.id, each.quantity)
-    with work.history.columns(course.spans.keys(), course.days, base_id) as columns:
-        course.price(columns)
+    course.stand(work.history.standing(base_id, today, work.holdings.scams()))
     return _store(work, course, base_id, work.history.on(base_id, today - DAY))
 
 

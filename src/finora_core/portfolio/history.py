@@ -35,6 +35,20 @@ def end_of(day: date) -> datetime:
 
 
 @attrs.frozen
+class Standing:
+    """Some holdings of an account: together worth so much, in units of 10**-scale of `quote`. What
+    has no price has no quote."""
+
+    account: UUID
+    quote: str | None
+    worth: int
+    scale: int
+    count: int
+    old: int
+    """Of how many the price is too old."""
+
+
+@attrs.frozen
 class DayValue:
     """One scope at the end of one day. Ten years have thousands: they are made of whole numbers."""
 
@@ -255,9 +269,16 @@ class Course:
             self.books[account] = _Book(len(self.days))
         return self.books[account]
 
-    def hold(self, account: UUID, quantity: Amount) -> None:
-        """It is there on all of the days."""
-        self._span(account, (0, len(self.days)), quantity)
+    def stand(self, standing: Iterable[Standing]) -> None:
+        """That is there on all of the days."""
+        run = 0, len(self.days)
+        for each in standing:
+            book = self._book(each.account)
+            book.holdings.over(run, each.count)
+            if each.quote is not None:
+                book.value(0, [1] * run[1], [each.worth] * run[1], (each.quote, each.scale))
+                book.priced[each.quote].over(run, each.count)
+                book.stale.over(run, each.old)
 
     def price(self, columns: Iterable[Column]) -> None:
         """What was held was worth this."""

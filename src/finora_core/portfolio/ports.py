@@ -13,7 +13,7 @@ from finora_core.ledger.ports import LedgerWork
 from finora_core.market.prices.model import Price
 from finora_core.market.prices.ports import Prices
 from finora_core.portfolio.columns import Column, Days
-from finora_core.portfolio.history import DayValue, Scoped
+from finora_core.portfolio.history import DayValue, Scoped, Standing
 from finora_core.portfolio.model import (
     Activity,
     ActivityFilter,
@@ -135,6 +135,10 @@ class History(Protocol):
         """What each of the assets was worth, in the base, or else in a hub: looked for from the
         beginning of the block on, in which nothing else is asked. Of what has no price on any of
         the days there is none."""
+
+    def standing(self, base: str, day: date, scams: Collection[str]) -> Sequence[Standing]:
+        """What is there now, and counts, at its last prices until the end of that day; of no scam.
+        As `columns` have them."""
 
     def store(
         self, base: str, since: date, through: date, rows: Iterable[tuple[Scoped, DayValue]]
