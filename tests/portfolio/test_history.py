@@ -72,8 +72,9 @@ def test_every_day_is_what_a_valuation_at_its_end_says(desk: Desk, finora: Finor
     same_as_valuations(finora, desk.scope, start.date())
     first = days(finora, desk.scope)
     assert {each.coverage for each in first.values()} >= {Coverage.FULL, Coverage.ESTIMATED}
-    finora.portfolio_history.rebuild(desk.scope, since=date.min)
-    assert days(finora, desk.scope) == first
+    for since in (date.min, TODAY):  # all of them, and one day more, on which nothing happened
+        finora.portfolio_history.rebuild(desk.scope, since=since)
+        assert days(finora, desk.scope) == first
     of = ("account", str(desk.account.id))
     assert list(days(finora, desk.scope, of=of).values()) == list(first.values())
     assert list(days(finora, desk.scope, of=("institution", "manual")).values()) == list(
@@ -153,6 +154,8 @@ def test_what_has_no_price_is_in_no_day_and_none_is_nothing(desk: Desk, finora: 
     today = days(finora, desk.scope)[TODAY]
     assert (today.value, today.holdings, today.priced) == (Amount.parse("1000.00", EUR), 2, 1)
     assert finora.portfolio.valuation(desk.scope).total.value == today.value
+    finora.portfolio_history.rebuild(desk.scope, since=TODAY)
+    assert days(finora, desk.scope)[TODAY] == today
 
 
 def test_two_that_make_the_days_at_once_make_them_once(desk: Desk, finora: Finora) -> None:
@@ -253,5 +256,6 @@ def test_days_are_what_valuations_say_whatever_happened(
     made = days(finora, scope)
     if made:
         same_as_valuations(finora, scope, min(made))
-    finora.portfolio_history.rebuild(scope, since=TODAY - timedelta(days=since))
-    assert days(finora, scope) == made
+    for some in (since, 0):
+        finora.portfolio_history.rebuild(scope, since=TODAY - timedelta(days=some))
+        assert days(finora, scope) == made
