@@ -6,6 +6,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +14,7 @@ from sqlalchemy import Engine, text
 
 from desk import CHF, EUR, START, USD, Desk, thing
 from finora import Amount, Asset, Finora, Ok, Partial, Refusal, Scope, currency
+from finora_adapters.postgres.holdings import PgHoldings
 from finora_core.portfolio.model import (
     ActivityKind,
     Observation,
@@ -340,3 +342,23 @@ def test_gain_is_what_came_out_and_is_there_less_what_went_in(
     assert gain == position.units * price - paid
     assert position.cost >= 0
     assert position.units or not position.cost
+
+
+@pytest.mark.spec("S0-53", partial=True)
+def test_what_is_in_no_total_asks_for_no_price(desk: Desk, finora: Finora) -> None:
+    """Nor does what is in an account that is hidden; shown again, it does again."""
+    kept, left, hidden = (thing(f"{name}-{desk.account.id.hex[:8]}") for name in ("K", "L", "H"))
+    away = attrs.evolve(desk, account=finora.portfolio.open_account(desk.scope, "Away"))
+    for holder, asset in ((desk, kept), (desk, left), (away, hidden), (away, kept)):
+        holder.trade(asset, "1", "10", START)
+    finora.portfolio.include(desk.scope, desk.account.id, left.id, included=False)
+    finora.portfolio.hide_account(desk.scope, away.account.id)
+    held = PgHoldings(desk.database, finora._upkeep)
+
+    def asked() -> set[str]:
+        return {each.asset for each in held.wanted(desk.scope.tenant_id)}
+
+    assert asked() == {kept.id}
+    finora.portfolio.hide_account(desk.scope, away.account.id, hidden=False)
+    finora.portfolio.include(desk.scope, desk.account.id, left.id, included=True)
+    assert asked() == {kept.id, left.id, hidden.id}
