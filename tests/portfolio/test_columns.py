@@ -3,7 +3,6 @@
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
-from uuid import UUID
 
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -83,7 +82,7 @@ _THIRDS = [(0, 0, Fraction(1, 300)), (0, 1, Fraction(1, 600)), (1, 1, Fraction(7
 def test_a_sum_of_exact_figures_is_rounded_once(
     changes: list[tuple[int, int, Fraction]], unit: int, before: int
 ) -> None:
-    figures = Sum([(place, (UUID(int=key), "A"), exact) for place, key, exact in sorted(changes)])
+    figures = Sum(sorted(changes))
     slow = []
     for day in range(6):
         last = {key: exact for place, key, exact in sorted(changes) if place <= day}

@@ -50,8 +50,8 @@ _FACTS = """
 _COLUMNS = f"""{_PAIRS}
 select p.asset, p.quote, p.places, f.* from pair p cross join lateral (
   select {_SENT},
-    string_agg(int8send(case when r.value < p.top then (r.value * p.unit)::bigint end), ''),
-    max(scale(r.value))
+    string_agg(int8send(case when scale(r.value) <= p.places and r.value < p.top
+      then (r.value * p.unit)::bigint end), '')
   from ({_FACTS} order by r.at) r
 ) f where f.times is not null
 """
@@ -200,9 +200,9 @@ class PgHistory:
     ) -> Iterator[Column]:
         again: list[str] = []
         while answers:
-            for asset, quote, places, times, brief, values, finest in answers.popleft().result():
+            for asset, quote, places, times, brief, values in answers.popleft().result():
                 held = days.held(times, brief)
-                if held.twice or finest > places or len(values) != len(times):
+                if held.twice or values is None or len(values) != len(times):
                     again.append(asset)
                 elif held.facts:
                     yield held.column(asset, quote, longs(values), places)

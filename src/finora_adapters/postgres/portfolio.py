@@ -230,6 +230,8 @@ class PgActivities:
     def standing(self, until: datetime | None = None) -> Sequence[Activity]:
         rows = run(self.connection, _STANDING, self._mine(until=until)).fetchall()
         get = self.assets.among({asset for row in rows for asset in _ASSETS(row) if asset})
+        # One object for each account: who looks it up compares no two that are equal.
+        accounts: dict[UUID, UUID] = {}
 
         def amount(units: str | None, asset: str | None) -> Amount | None:
             return None if units is None or asset is None else Amount(int(units), get[asset])
@@ -237,7 +239,7 @@ class PgActivities:
         return [
             Activity(
                 id=each,
-                account_id=account,
+                account_id=accounts.setdefault(account, account),
                 kind=_KINDS[kind],
                 quantity=Amount(int(units), get[asset]),
                 at=at,

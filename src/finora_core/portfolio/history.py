@@ -112,19 +112,19 @@ class Sum:
     how the sum is rounded.
     """
 
-    changes: list[tuple[int, Key, Fraction]] = attrs.field(factory=list)
-    """From a day on it is so much, in the order of days."""
+    changes: list[tuple[int, int, Fraction]] = attrs.field(factory=list)
+    """From a day on the figure of this number is so much; in the order of days."""
 
     def course(self, days: int, unit: int, before: int) -> list[int]:
         """In whole units, on top of those before."""
         parts, cut = _Steps(days), _Steps(days)
-        last: dict[Key, tuple[int, int]] = {}
-        for place, key, exact in self.changes:
+        last: dict[int, tuple[int, int]] = {}
+        for place, number, exact in self.changes:
             whole, rest = divmod(exact.numerator * unit << _BITS, exact.denominator)
-            now, was = (whole, 1 if rest else 0), last.get(key, (0, 0))
+            now, was = (whole, 1 if rest else 0), last.get(number, (0, 0))
             parts[place] += now[0] - was[0]
             cut[place] += now[1] - was[1]
-            last[key] = now
+            last[number] = now
         # The sum is at least `least`, and less than `more` parts above it if anything was cut off.
         return [
             before + (self._rounded(least, more, place, unit) if least or more else 0)
@@ -139,7 +139,7 @@ class Sum:
         return low if low == high else round(self._exact(place) * unit)
 
     def _exact(self, place: int) -> Fraction:
-        last = {key: exact for since, key, exact in self.changes if since <= place}
+        last = {number: exact for since, number, exact in self.changes if since <= place}
         return sum(last.values(), Fraction(0))
 
 
@@ -183,6 +183,26 @@ class _Book:
         ]
 
 
+@attrs.define
+class _Line:
+    """One holding, as the walk comes by it."""
+
+    number: int
+    book: _Book
+    since: int
+    """From this day on there is as much as now."""
+    quantity: Amount
+    costless: bool = False
+
+    def tell(self, place: int, position: Position) -> None:
+        self.book.cost.changes.append((place, self.number, position.cost))
+        self.book.realised.changes.append((place, self.number, position.realised))
+        costless = position.unpriced and position.units != 0
+        if costless != self.costless:
+            self.book.costless[place] += 1 if costless else -1
+            self.costless = costless
+
+
 class Course:
     """What was held, from one day through another, and what that cost."""
 
@@ -194,61 +214,51 @@ class Course:
         """How many there were and when, by asset and account; of money there is nothing here."""
         self._scales: dict[str, int] = {}
         self.books: dict[UUID, _Book] = {}
+        self._lines: dict[Key, _Line] = {}
         self._cash: dict[Key, int] = defaultdict(int)
-        self._costless: set[Key] = set()
 
     def walk(self, activities: Iterable[Activity], ledger: Ledger) -> None:
         """Activities in the order of time. What was before the first day is where it begins."""
-        held: dict[Key, tuple[int, Amount]] = {}
         until, place = end_of(self.days.first), 0
         touched: dict[Key, Asset] = {}
         for activity in activities:
             if activity.at > until:
-                self._close(place, touched, ledger, held)
+                self._close(place, touched, ledger)
                 touched = {}
                 day = activity.at.astimezone(UTC).date()
                 if day > self.days.last:
                     break
                 until, place = end_of(day), self.days.place(day)
             ledger.tell(activity)
+            account = activity.account_id
             for amount in activity.amounts:
-                touched[activity.account_id, amount.asset.id] = amount.asset
+                touched[account, amount.asset.id] = amount.asset
             if activity.settled or is_currency(activity.quantity.asset.id):
                 for asset, units in activity.in_account.items():
                     if is_currency(asset):
-                        self._cash[activity.account_id, asset] += units
-        self._close(place, touched, ledger, held)
-        for (account, _), (since, quantity) in held.items():
-            self._span(account, (since, len(self.days)), quantity)
+                        self._cash[account, asset] += units
+        self._close(place, touched, ledger)
+        for (account, _), line in self._lines.items():
+            self._span(account, (line.since, len(self.days)), line.quantity)
 
-    def _close(
-        self,
-        place: int,
-        touched: Mapping[Key, Asset],
-        ledger: Ledger,
-        held: dict[Key, tuple[int, Amount]],
-    ) -> None:
+    def _close(self, place: int, touched: Mapping[Key, Asset], ledger: Ledger) -> None:
         for key, asset in touched.items():
-            if not self.counts(key):
-                continue
-            money = is_currency(key[1])
-            position = Position() if money else ledger.positions[key]
-            units = self._cash[key] if money else position.units
-            since, before = held.get(key, (place, zero_of(asset)))
-            if before.units != units:
-                self._span(key[0], (since, place), before)
-                held[key] = place, Amount(units, asset)
-            if not money:
-                self._tell(key, place, position)
-
-    def _tell(self, key: Key, place: int, position: Position) -> None:
-        book = self._book(key[0])
-        book.cost.changes.append((place, key, position.cost))
-        book.realised.changes.append((place, key, position.realised))
-        now = position.unpriced and position.units != 0
-        if now != (key in self._costless):
-            book.costless[place] += 1 if now else -1
-            self._costless ^= {key}
+            line = self._lines.get(key)
+            if line is None:
+                if not self.counts(key):
+                    continue
+                number = len(self._lines)
+                line = _Line(number, self._book(key[0]), place, zero_of(asset))
+                self._lines[key] = line
+            if is_currency(asset.id):
+                units = self._cash[key]
+            else:
+                position = ledger.positions[key]
+                units = position.units
+                line.tell(place, position)
+            if units != line.quantity.units:
+                self._span(key[0], (line.since, place), line.quantity)
+                line.since, line.quantity = place, Amount(units, asset)
 
     def _span(self, account: UUID, run: Run, quantity: Amount) -> None:
         days = run[1] - run[0]
