@@ -145,15 +145,15 @@ select least(
   (select min(r.on_date) from finora.fx_rate r where r.number > h.rates))
 from finora.portfolio_history h where h.tenant_id = :tenant and h.base = :base
 """)
-_DAY = """
-select day, units::text, cost::text, realised::text, holdings, priced, stale, costless, scope,
-  scope_id
-from finora.portfolio_day
+_DAY = "day, units::text, cost::text, realised::text, holdings, priced, stale, costless"
+_ON = f"""
+select {_DAY}, scope, scope_id from finora.portfolio_day
+where tenant_id = %(tenant)s and base = %(base)s and day = %(day)s
 """
-_ON = f"{_DAY} where tenant_id = %(tenant)s and base = %(base)s and day = %(day)s"
-_READ = f"""{_DAY} where tenant_id = %(tenant)s and scope = %(scope)s and scope_id = %(id)s
-  and base = %(base)s and day between coalesce(%(since)s, '-infinity'::date)
-    and coalesce(%(until)s, 'infinity'::date)
+_READ = f"""
+select {_DAY} from finora.portfolio_day
+where tenant_id = %(tenant)s and scope = %(scope)s and scope_id = %(id)s and base = %(base)s
+  and day between coalesce(%(since)s, '-infinity'::date) and coalesce(%(until)s, 'infinity'::date)
 order by day
 """
 _BUILT = text("""
@@ -272,7 +272,8 @@ class PgHistory:
     def on(self, base: str, day: date) -> Mapping[Scoped, DayValue]:
         asked = {"tenant": self.tenant_id, "base": base, "day": day}
         asset = self.assets.get(base)
-        return {row[8:10]: _day(row, asset) for row in run(self.connection, _ON, asked)}
+        rows = run(self.connection, _ON, asked)
+        return {(scope, key): _day(row, asset) for *row, scope, key in rows}
 
     def read(
         self, scope: Scoped, base: str, since: date | None, until: date | None
@@ -280,14 +281,12 @@ class PgHistory:
         asked = {"tenant": self.tenant_id, "scope": scope[0], "id": scope[1], "base": base,
                  "since": since, "until": until}  # fmt: skip
         asset = self.assets.get(base)
-        return [_day(row, asset) for row in run(self.connection, _READ, asked)]
+        return [_day(row, asset) for row in run(self.connection, _READ, asked).fetchall()]
 
 
-def _day(row: tuple[Any, ...], asset: Asset) -> DayValue:
-    day, units, cost, realised, holdings, priced, stale, costless, *_ = row
-    return DayValue(
-        asset, day, int(units), int(cost), int(realised), holdings, priced, stale, costless
-    )
+def _day(row: Sequence[Any], asset: Asset) -> DayValue:
+    day, units, cost, realised, *counts = row
+    return DayValue(asset, day, int(units), int(cost), int(realised), *counts)
 
 
 def _sent(values: Iterable[object]) -> str:

@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from fractions import Fraction
 from itertools import accumulate
 from operator import add
+from typing import NamedTuple
 from uuid import UUID
 
 import attrs
@@ -48,9 +49,9 @@ class Standing:
     """Of how many the price is too old."""
 
 
-@attrs.frozen
-class DayValue:
-    """One scope at the end of one day. Ten years have thousands: they are made of whole numbers."""
+class DayValue(NamedTuple):
+    """One scope at the end of one day. Ten years have thousands, which a page waits for: a tuple of
+    whole numbers is made in a third of the time."""
 
     base: Asset
     day: date
