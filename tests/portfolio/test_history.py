@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from functools import partial
 from uuid import uuid4
 
@@ -13,8 +14,10 @@ from sqlalchemy import Engine, text
 
 from desk import CHF, EUR, START, USD, Desk, thing
 from finora import Amount, Asset, Finora, Ok, Scope, currency
+from finora_adapters.postgres.errors import TooSlow
 from finora_adapters.postgres.work import Postgres
 from finora_core.market.prices.model import Granularity, Price, line
+from finora_core.portfolio.columns import Days
 from finora_core.portfolio.days import HistoryService
 from finora_core.portfolio.history import DayValue, end_of
 from finora_core.portfolio.model import ActivityKind, InsufficientHolding
@@ -259,3 +262,41 @@ def test_days_are_what_valuations_say_whatever_happened(
     for some in (since, 0):
         finora.portfolio_history.rebuild(scope, since=TODAY - timedelta(days=some))
         assert days(finora, scope) == made
+
+
+def test_prices_finer_and_larger_than_most_are_exact_too(desk: Desk, finora: Finora) -> None:
+    tag = desk.account.id.hex[:8]
+    at = end_of(TODAY - timedelta(days=6))
+    for number, values in enumerate((
+        ("0.000000000000000000000123", "0.00000000000000000000000000000000000456"),
+        ("1.5", "98765432109876543210.123456789012345678901234"),
+        ("0.1", "0.123456789012345"),
+        ("899999", "900000.00000001"),
+    )):  # fmt: skip
+        asset = thing(f"W{number}-{tag}")
+        desk.trade(asset, "98765432109.87654321", "1", at)
+        for value, days_ in zip(values, (0, 3), strict=True):
+            desk.price(asset, value, at + timedelta(days=days_))
+    finora.portfolio_history.rebuild(desk.scope)
+    same_as_valuations(finora, desk.scope, at.date())
+
+
+def test_who_stops_asking_for_prices_has_the_connection_back(
+    desk: Desk, finora: Finora, database: Postgres
+) -> None:
+    """What was not asked yet is not asked any more; what fails, fails there."""
+    asset = thing(f"ST-{desk.account.id.hex[:8]}")
+    desk.price(asset, "10", end_of(TODAY - timedelta(days=3)))
+    assets = [asset.id, *(f"ticker:none{number}" for number in range(1_000))]
+    span = Days(TODAY - timedelta(days=2), TODAY)
+    with database.begin(desk.scope) as work:
+        with work.history.columns(assets, span, "EUR") as columns:
+            column = next(iter(columns))
+        assert (column.asset, column.since, len(column.values)) == (asset.id, 0, 3)
+        assert [Fraction(each, 10**column.scale) for each in column.values] == [10] * 3
+        assert work.holdings.base() == "EUR"
+    with pytest.raises(TooSlow), database.begin(desk.scope) as work:
+        work.connection.execute(text("set local statement_timeout = 1"))
+        with work.history.columns(assets * 500, span, "EUR") as columns:
+            list(columns)
+    assert finora.portfolio.holdings(desk.scope) == []
