@@ -76,12 +76,15 @@ where tenant_id = :tenant and base = :base and day >= :since
 """)
 _STORE = (
     "insert into finora.portfolio_day (tenant_id, scope, scope_id, base, day, units, cost, "
-    "realised, holdings, priced, stale, costless) "
+    "realised, holdings, priced, stale, costless, gainless) "
     "select %(tenant)s, t.scope, t.scope_id, %(base)s, t.day, t.units, t.cost, t.realised, "
-    "t.holdings, t.priced, t.stale, t.costless from unnest(%(scopes)s::text[], %(ids)s::text[], "
+    "t.holdings, t.priced, t.stale, t.costless, t.gainless "
+    "from unnest(%(scopes)s::text[], %(ids)s::text[], "
     "%(days)s::date[], %(units)s::numeric[], %(costs)s::numeric[], %(realised)s::numeric[], "
-    "%(holdings)s::int[], %(priced)s::int[], %(stale)s::int[], %(costless)s::int[]) "
-    "t (scope, scope_id, day, units, cost, realised, holdings, priced, stale, costless)"
+    "%(holdings)s::int[], %(priced)s::int[], %(stale)s::int[], %(costless)s::int[], "
+    "%(gainless)s::int[]) "
+    "t (scope, scope_id, day, units, cost, realised, holdings, priced, stale, costless, "
+    "gainless)"
 )
 _NOTE = text("""
 insert into finora.portfolio_history (tenant_id, base, built_through, loads, rates)
@@ -102,19 +105,20 @@ select least(
 from finora.portfolio_history h where h.tenant_id = :tenant and h.base = :base
 """)
 _ON = text("""
-select scope, scope_id, day, units, cost, realised, holdings, priced, stale, costless
+select scope, scope_id, day, units, cost, realised, holdings, priced, stale, costless, gainless
 from finora.portfolio_day where tenant_id = :tenant and base = :base and day = :day
 """)
 _BUILT = text("""
 select built_through from finora.portfolio_history where tenant_id = :tenant and base = :base
 """)
 _READ = text("""
-select day, units, cost, realised, holdings, priced, stale, costless from finora.portfolio_day
+select day, units, cost, realised, holdings, priced, stale, costless, gainless
+from finora.portfolio_day
 where tenant_id = :tenant and scope = :scope and scope_id = :id and base = :base
   and day between coalesce(:since, '-infinity'::date) and coalesce(:until, 'infinity'::date)
 order by day
 """).bindparams(*(bindparam(name, type_=Date()) for name in ("since", "until")))
-_FIGURES = ("holdings", "priced", "stale", "costless")
+_FIGURES = ("holdings", "priced", "stale", "costless", "gainless")
 
 
 @attrs.frozen

@@ -70,6 +70,8 @@ class DayValue:
     priced: int
     stale: int
     costless: int
+    gainless: int = 0
+    """Of how many, that are there or were, it is not known what was gained when they were sold."""
 
     @property
     def unrealised(self) -> Amount | None:
@@ -80,6 +82,18 @@ class DayValue:
     @property
     def coverage(self) -> Coverage:
         return Coverage.of(self.holdings, self.priced, self.stale)
+
+    @property
+    def gap(self) -> str | None:
+        """What its figures lack; None: nothing. Coverage is a share, which one holding of a hundred
+        does not change."""
+        counts = (
+            (self.holdings - self.priced, "without a price"),
+            (self.stale, "at an old price"),
+            (self.costless, "of unknown cost"),
+            (self.gainless, "sold at an unknown gain"),
+        )
+        return "; ".join(f"{count} {said}" for count, said in counts if count) or None
 
 
 @attrs.define
@@ -106,8 +120,13 @@ class _Book:
     holdings: _Steps = attrs.field(factory=_Steps)
     stale: _Steps = attrs.field(factory=_Steps)
     costless: _Steps = attrs.field(factory=_Steps)
+    gainless: _Steps = attrs.field(factory=_Steps)
     priced: dict[str, _Steps] = attrs.field(factory=lambda: defaultdict(_Steps))
     """How many holdings are in that worth, by what it is in."""
+
+
+_Costs = tuple[Fraction, Fraction, bool, bool]
+"""Cost, what was realised, and whether the one and the other are not all."""
 
 
 class Course:
@@ -124,7 +143,7 @@ class Course:
         """Activities in the order of time. What was before the first day is where it begins."""
         held: dict[Key, tuple[int, int]] = {}
         began: dict[Key, date] = {}
-        told: dict[Key, tuple[Fraction, Fraction, bool]] = {}
+        told: dict[Key, _Costs] = {}
         day: date | None = None
         touched: dict[Key, Asset] = {}
         for activity in activities:
@@ -156,7 +175,7 @@ class Course:
         ledger: Ledger,
         held: dict[Key, tuple[int, int]],
         began: dict[Key, date],
-        told: dict[Key, tuple[Fraction, Fraction, bool]],
+        told: dict[Key, _Costs],
     ) -> None:
         start = max(day, self.since)
         for key, asset in touched.items():
@@ -178,9 +197,9 @@ class Course:
         key: Key,
         start: date,
         position: Position,
-        told: dict[Key, tuple[Fraction, Fraction, bool]],
+        told: dict[Key, _Costs],
     ) -> None:
-        cost, realised, unpriced = told.get(key, (Fraction(0), Fraction(0), False))
+        cost, realised, unpriced, unknown = told.get(key, (Fraction(0), Fraction(0), False, False))
         book = self.books[key[0]]
         if position.cost != cost:
             book.cost[start] += position.cost - cost
@@ -189,7 +208,9 @@ class Course:
         now = position.unpriced and position.units != 0
         if now != unpriced:
             book.costless.units[start] += 1 if now else -1
-        told[key] = position.cost, position.realised, now
+        if position.gainless != unknown:
+            book.gainless.units[start] += 1
+        told[key] = position.cost, position.realised, now, position.gainless
 
     def _span(self, key: Key, since: date, until: date, units: int, scale: int) -> None:
         since = max(since, self.since)
@@ -273,6 +294,7 @@ class Course:
         cost = Fraction(before.cost.units if before else 0, unit)
         realised = Fraction(before.realised.units if before else 0, unit)
         costless = before.costless if before else 0
+        gainless = before.gainless if before else 0
         for number, day in enumerate(days_of(self.since, self.through)):
             for quote, steps in merged.worth.items():
                 if day in steps:
@@ -284,6 +306,7 @@ class Course:
             holdings += merged.holdings.units.get(day, 0)
             stale += merged.stale.units.get(day, 0)
             costless += merged.costless.units.get(day, 0)
+            gainless += merged.gainless.units.get(day, 0)
             total, priced, old = Fraction(0), 0, stale
             for quote, amount in worth.items():
                 factor = factors[quote][number]
@@ -300,6 +323,7 @@ class Course:
                 priced=priced,
                 stale=min(old, priced),
                 costless=costless,
+                gainless=gainless,
             )
 
 
@@ -317,7 +341,7 @@ def _merged(books: Sequence[_Book]) -> _Book:
             found.cost[day] += amount
         for day, amount in book.realised.items():
             found.realised[day] += amount
-        for name in ("holdings", "stale", "costless"):
+        for name in ("holdings", "stale", "costless", "gainless"):
             _add(getattr(found, name), getattr(book, name))
     return found
 
