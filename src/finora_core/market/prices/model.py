@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import UTC, date, datetime, time, timedelta
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal
 from enum import StrEnum
 from fractions import Fraction
 from typing import ClassVar
@@ -99,6 +99,9 @@ class NoPrice:
         return f"no price for {self.asset} in {self.to} on {self.at:%Y-%m-%d}"
 
 
+_READ = Context(prec=28, rounding=ROUND_HALF_EVEN)
+
+
 @attrs.frozen
 class Factor:
     """What one whole unit of an asset is worth in another, and the facts that say so."""
@@ -111,6 +114,11 @@ class Factor:
     """Of the oldest fact; of an asset in itself, when it was asked for."""
     stale: bool
     """One of the facts is too old to be relied on."""
+
+    @property
+    def rate(self) -> Decimal:
+        """The value to 28 digits, half to even: for reading, and not to reckon with."""
+        return _READ.divide(Decimal(self.value.numerator), Decimal(self.value.denominator))
 
     def convert(self, amount: Amount, to: Asset) -> Amount:
         """Rounded once, half to even, to a whole unit of `to`."""
