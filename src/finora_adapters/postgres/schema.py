@@ -1756,6 +1756,8 @@ portfolio_day = Table(
     Column("stale", Integer, nullable=False),
     # Of how many it is not known what they cost.
     Column("costless", Integer, nullable=False),
+    # Of how many, that are there or were, it is not known what they brought when they were sold.
+    Column("gainless", Integer, nullable=False, server_default="0"),
     PrimaryKeyConstraint("tenant_id", "scope", "scope_id", "base", "day"),
     ForeignKeyConstraint(["tenant_id"], [f"{SCHEMA}.tenant.tenant_id"]),
     _one_of("scope", "user", "institution", "account"),

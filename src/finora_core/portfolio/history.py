@@ -62,6 +62,8 @@ class DayValue(NamedTuple):
     priced: int
     stale: int
     costless: int
+    gainless: int = 0
+    """Of how many, that are there or were, it is not known what was gained when they were sold."""
 
     @property
     def value(self) -> Amount:
@@ -85,6 +87,18 @@ class DayValue(NamedTuple):
     @property
     def coverage(self) -> Coverage:
         return Coverage.of(self.holdings, self.priced, self.stale)
+
+    @property
+    def gap(self) -> str | None:
+        """What its figures lack; None: nothing. Coverage is a share, which one holding of a hundred
+        does not change."""
+        counts = (
+            (self.holdings - self.priced, "without a price"),
+            (self.stale, "at an old price"),
+            (self.costless, "of unknown cost"),
+            (self.gainless, "sold at an unknown gain"),
+        )
+        return "; ".join(f"{count} {said}" for count, said in counts if count) or None
 
 
 class _Steps(list[int]):
@@ -170,6 +184,7 @@ class _Book:
     holdings: _Steps = attrs.field(default=attrs.Factory(lambda self: _Steps(self.days), True))
     stale: _Steps = attrs.field(default=attrs.Factory(lambda self: _Steps(self.days), True))
     costless: _Steps = attrs.field(default=attrs.Factory(lambda self: _Steps(self.days), True))
+    gainless: _Steps = attrs.field(default=attrs.Factory(lambda self: _Steps(self.days), True))
 
     def value(self, since: int, units: Sequence[int], worth: Sequence[int], of: Unit) -> None:
         """From a day on there are so many, each worth so much."""
@@ -194,6 +209,7 @@ class _Line:
     """From this day on there is as much as now."""
     quantity: Amount
     costless: bool = False
+    gainless: bool = False
 
     def tell(self, place: int, position: Position) -> None:
         self.book.cost.changes.append((place, self.number, position.cost))
@@ -202,6 +218,9 @@ class _Line:
         if costless != self.costless:
             self.book.costless[place] += 1 if costless else -1
             self.costless = costless
+        if position.gainless and not self.gainless:
+            self.book.gainless[place] += 1
+            self.gainless = True
 
 
 class Course:
@@ -363,6 +382,7 @@ class Course:
         cost = book.cost.course(days, unit, before.cost_units if before else 0)
         realised = book.realised.course(days, unit, before.realised_units if before else 0)
         costless = book.costless.course(before.costless if before else 0)
+        gainless = book.gainless.course(before.gainless if before else 0)
         holdings, stale = book.holdings.course(), book.stale.course()
         for place, day in enumerate(self.days):
             above, below, priced, old = 0, 1, 0, stale[place]
@@ -384,6 +404,7 @@ class Course:
                 priced=priced,
                 stale=min(old, priced),
                 costless=costless[place],
+                gainless=gainless[place],
             )
 
 
@@ -413,6 +434,7 @@ def _merged(books: Sequence[_Book], days: int) -> _Book:
         found.holdings.join(book.holdings)
         found.stale.join(book.stale)
         found.costless.join(book.costless)
+        found.gainless.join(book.gainless)
     return found
 
 
