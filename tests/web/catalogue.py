@@ -797,7 +797,7 @@ REQUESTS: dict[str, Callable[[World], dict[str, Any]]] = {
     "ask_identity": _body(source="yahoo", text="AAPL"),
     "ask_balances": _body(source="bitcoin", account=ADDRESS),
     "ask_transactions": _body(source="bitcoin", account=ADDRESS, cursor="1"),
-    "ask_picture": _body(source="openai", picture=b64encode(PNG).decode()),
+    "ask_picture": _body(source="ecb", picture=b64encode(PNG).decode()),
     "list_closings": _nothing,
     "list_late_lines": _nothing,
     "close_period": _body(through="2000-01-31"),
