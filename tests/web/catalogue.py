@@ -836,7 +836,7 @@ SAMPLES: dict[tuple[str, str], str] = {
 @attrs.frozen
 class Written:
     """What there is in the database: count and checksum of the rows of every table, of these
-    tenants and people alone or of everybody, but for the seals that upkeep puts under them."""
+    tenants and people alone or of everybody, but for what upkeep writes later: seals, and usage."""
 
     admin: Engine
     places: Sequence[object] | None = None
@@ -918,4 +918,4 @@ class Seen:
         return {name for name in now if now[name] != then[name]}
 
 
-UPKEEP = frozenset({"seal", "seal_mark"})
+UPKEEP = frozenset({"seal", "seal_mark", "data_use"})
