@@ -32,6 +32,7 @@ NOTHING = {
     "ask_identity": "asks somebody else, and keeps nothing",
     "ask_balances": "asks somebody else, and keeps nothing",
     "ask_transactions": "asks somebody else, and keeps nothing",
+    "ask_picture": "asks somebody else, and keeps nothing",
     "convert_many_by_prices": "reckons and keeps nothing",
     "repair_prices": "there is nothing to mend",
     "preview_rules": "shows and keeps nothing",
