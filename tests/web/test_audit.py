@@ -47,7 +47,8 @@ NOTHING = {
 UNTOLD = {"refresh": "a session's next tokens: its opening and its end are told"}
 UNLOOKED = {
     "nonce": "what was used once", "guess": "wrong guesses", "seal": "of the sealer",
-    "seal_mark": "of the sealer", "identity": "written under a savepoint, which has its own number",
+    "seal_mark": "of the sealer", "data_use": "of the flusher",
+    "identity": "written under a savepoint, which has its own number",
 }  # fmt: skip
 
 TABLES = text("""
