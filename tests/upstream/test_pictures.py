@@ -2,6 +2,7 @@
 model or the picture says."""
 
 import json
+from base64 import b64encode
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
@@ -14,6 +15,7 @@ from sqlalchemy import Engine, text
 from werkzeug import Request, Response
 
 from finora import Finora, Scope, Settings
+from finora_adapters.compose import Opened
 from finora_adapters.plugins import load_plugins
 from finora_adapters.postgres.schema import metadata
 from finora_adapters.upstream.providers.openai import OpenAi, question
@@ -30,6 +32,7 @@ from finora_core.kernel.outcome import (
 from finora_core.market.provision.ports import DataSource
 from finora_core.plugins import Picture, PictureUnreadable, Seen
 from finora_core.testing import Ask, Exchange, PicturesSuite, Tier
+from finora_web.main import CLOSING, build
 from shared_data import SHARED, needs_shared
 from upstream.provider import Provider
 
@@ -285,6 +288,30 @@ def test_it_is_read_alike_through_a_data_provider(provider: Provider, model: Mod
     provider.flush()
     [used] = provider.finora.data.usage(provider.scope).items
     assert (used.source, used.requests, used.cost_micros) == ("openai", 2, 10_000)
+
+
+@pytest.fixture
+def capped(here: Settings) -> Settings:
+    """Of what requests cost, four pictures an hour."""
+    return here.model_copy(update={"upstream_hourly_cost": Decimal("0.02")})
+
+
+@pytest.mark.spec("S0-8", partial=True)
+def test_over_the_cap_of_an_hour_nobody_is_asked(
+    capped: Settings, opened: Opened, finora: Finora, scope: Scope, model: Model
+) -> None:
+    app = build(capped, opened, tags=("sources",))
+    key = finora.tokens.create(scope, "x", permissions=frozenset({"data:ask"})).text
+    body = {"source": "openai", "picture": b64encode(PNG).decode()}
+    client, headers = app.test_client(), {"Authorization": f"Bearer {key}"}
+    answers = [client.post("/api/v1/sources/picture", json=body, headers=headers) for _ in range(6)]
+    app.extensions[CLOSING]()
+    statuses = [each.status_code for each in answers]
+    # Others of this run may have spent some of it.
+    assert statuses == sorted(statuses) and statuses[-2:] == [503, 503], statuses
+    assert answers[-1].json["error"]["code"] == "GLOBAL_COST_CAP"
+    assert 1 <= int(answers[-1].headers["Retry-After"]) <= 3_600
+    assert len(model.asked) == statuses.count(200) <= 4
 
 
 @pytest.mark.parametrize("content", [b"", b"%PDF-1.7", b"\x89PNG", PNG + bytes(5 << 20)], ids=len)

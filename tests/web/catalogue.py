@@ -797,7 +797,7 @@ REQUESTS: dict[str, Callable[[World], dict[str, Any]]] = {
     "ask_identity": _body(source="yahoo", text="AAPL"),
     "ask_balances": _body(source="bitcoin", account=ADDRESS),
     "ask_transactions": _body(source="bitcoin", account=ADDRESS, cursor="1"),
-    "ask_picture": _body(source="openai", picture=b64encode(PNG).decode()),
+    "ask_picture": _body(source="ecb", picture=b64encode(PNG).decode()),
     "list_closings": _nothing,
     "list_late_lines": _nothing,
     "close_period": _body(through="2000-01-31"),
@@ -836,7 +836,7 @@ SAMPLES: dict[tuple[str, str], str] = {
 @attrs.frozen
 class Written:
     """What there is in the database: count and checksum of the rows of every table, of these
-    tenants and people alone or of everybody, but for the seals that upkeep puts under them."""
+    tenants and people alone or of everybody, but for what upkeep writes later: seals, and usage."""
 
     admin: Engine
     places: Sequence[object] | None = None
@@ -918,4 +918,4 @@ class Seen:
         return {name for name in now if now[name] != then[name]}
 
 
-UPKEEP = frozenset({"seal", "seal_mark"})
+UPKEEP = frozenset({"seal", "seal_mark", "data_use"})

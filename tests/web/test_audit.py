@@ -32,6 +32,7 @@ NOTHING = {
     "ask_identity": "asks somebody else, and keeps nothing",
     "ask_balances": "asks somebody else, and keeps nothing",
     "ask_transactions": "asks somebody else, and keeps nothing",
+    "ask_picture": "asks somebody else, and keeps nothing",
     "convert_many_by_prices": "reckons and keeps nothing",
     "repair_prices": "there is nothing to mend",
     "preview_rules": "shows and keeps nothing",
@@ -46,7 +47,8 @@ NOTHING = {
 UNTOLD = {"refresh": "a session's next tokens: its opening and its end are told"}
 UNLOOKED = {
     "nonce": "what was used once", "guess": "wrong guesses", "seal": "of the sealer",
-    "seal_mark": "of the sealer", "identity": "written under a savepoint, which has its own number",
+    "seal_mark": "of the sealer", "data_use": "of the flusher",
+    "identity": "written under a savepoint, which has its own number",
 }  # fmt: skip
 
 TABLES = text("""
