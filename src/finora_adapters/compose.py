@@ -29,6 +29,7 @@ from finora_adapters.mail.server import SmtpServer
 from finora_adapters.mail.smtp import SmtpMailer
 from finora_adapters.plugins import Plugins, load_plugins
 from finora_adapters.postgres import pooler
+from finora_adapters.postgres.access import MIGRATOR
 from finora_adapters.postgres.audit import PgEveryLog
 from finora_adapters.postgres.books import check_books
 from finora_adapters.postgres.driver import check_when_idle
@@ -38,6 +39,7 @@ from finora_adapters.postgres.files import PgFileRows
 from finora_adapters.postgres.holdings import PgHoldings
 from finora_adapters.postgres.jobs import PgQueue
 from finora_adapters.postgres.migrate import (
+    SchemaBehind,
     head,
     is_known,
     migrate,
@@ -51,6 +53,7 @@ from finora_adapters.postgres.secrets import PgKeyHolders
 from finora_adapters.postgres.signing import PgSigningKeys
 from finora_adapters.postgres.tenants import UPKEEP, PgTenants
 from finora_adapters.postgres.versions import PgVersions
+from finora_adapters.postgres.warrants import Warrants, counts, install
 from finora_adapters.postgres.work import Limits, Postgres
 from finora_adapters.settings import Settings, check_production, production_problems, refusal
 from finora_adapters.signing import anchor_key, anchor_keys, verifies
@@ -923,7 +926,8 @@ def migrate_database(settings: Settings) -> str:
     login = conninfo_to_dict(runtime.get_secret_value()).get("user")
     try:
         with translated():
-            return migrate(engine, str(login) if login else None)
+            keys = _warrant_keys(settings)
+            return migrate(engine, str(login) if login else None, keys=keys)
     finally:
         engine.dispose()
 
@@ -936,9 +940,23 @@ def _migrate_embedded(engines: Engines, settings: Settings) -> str:
             if found is not None and not is_known(found):
                 require_current(connection)
                 return found
-        return head() if found == head() else migrate(engine, "finora_app")
+        revision = head() if found == head() else migrate(engine, "finora_app")
+        with engine.begin() as connection:
+            # Nobody else serves an embedded database while it is opened.
+            connection.execute(text(f"set local role {MIGRATOR}"))
+            install(connection, _warrant_keys(settings), enforce=True)
+        return revision
     finally:
         engine.dispose()
+
+
+def warrants_of(settings: Settings) -> Warrants:
+    """What this installation's transactions show the database."""
+    return Warrants(_warrant_keys(settings)[0])
+
+
+def _warrant_keys(settings: Settings) -> Sequence[bytes]:
+    return secret_keys(settings, AesGcm()).derived("warrants")
 
 
 def _unpooled(dsn: str) -> str | None:
@@ -956,13 +974,19 @@ def _ready(engine: Engine, settings: Settings) -> Postgres:
         job_statement_ms=settings.job_limit_s * 1000,
         lock_ms=settings.lock_limit_s * 1000,
     )
-    database = Postgres(engine, by_event(SUBSCRIPTIONS), limits)
+    warrants = warrants_of(settings)
+    database = Postgres(engine, warrants, by_event(SUBSCRIPTIONS), limits)
     try:
         with translated(), engine.connect() as connection:
             require_roles(connection)
         with database.look() as connection:
             require_current(connection)
             require_durable(connection)
+            if not counts(connection, warrants):
+                raise SchemaBehind(
+                    "the database does not know the newest of FINORA_SECRET_KEYS: run "
+                    "`finora migrate` with the same keys"
+                )
     except BaseException:
         engine.dispose()
         raise

@@ -11,13 +11,21 @@ from sqlalchemy import Connection
 
 import finora
 from finora_adapters import embedded
-from finora_adapters.compose import engine_of, mailer_of, objects_of, plugins_of, require_durable
+from finora_adapters.compose import (
+    engine_of,
+    mailer_of,
+    objects_of,
+    plugins_of,
+    require_durable,
+    warrants_of,
+)
 from finora_adapters.crypto.cipher import AesGcm
 from finora_adapters.crypto.ring import secret_keys
 from finora_adapters.postgres.access import API, CONTROL
 from finora_adapters.postgres.invariants import violations
 from finora_adapters.postgres.migrate import drift, head, require_current, revision_of
 from finora_adapters.postgres.secrets import key_problems
+from finora_adapters.postgres.warrants import enforced
 from finora_adapters.settings import Settings
 from finora_core.kernel.errors import Refusal
 
@@ -162,6 +170,13 @@ def _schema(connection: Connection, settings: Settings) -> Iterator[Finding]:
         yield Finding(subject="invariants", said="not checked: this login sees one tenant at a "
                       "time; set FINORA_DATABASE_DIRECT_URL to one with BYPASSRLS")  # fmt: skip
         return
+    if found == head() and not enforced(connection):
+        yield Finding(
+            subject="warrants",
+            said="not asked for: a statement that somebody slips in may name any tenant",
+            well=False,
+            remedy="run `finora migrate` once more, when every process is of this release",
+        )
     broken = violations(connection)
     for violation in broken:
         yield Finding(subject="invariants", said=f"{violation.invariant}: {violation.rows[:3]}",
@@ -176,6 +191,7 @@ def _keys(connection: Connection, settings: Settings, *, sees_all: bool) -> Iter
     ring = secret_keys(settings, AesGcm())
     if not sees_all:
         connection.exec_driver_sql(f"set role {CONTROL}")
+        warrants_of(settings).be_control(connection)
     try:
         problems = key_problems(connection, ring)
     except Refusal as refusal:

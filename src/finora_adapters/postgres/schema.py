@@ -188,6 +188,17 @@ signing_key = Table(
     CheckConstraint("octet_length(wrapped) = 60", name="wrapped"),
 )
 
+# Keys of warrants, as HMAC starts with them. No role has a right on it but the owner.
+warrant_key = Table(
+    "warrant_key",
+    metadata,
+    Column("inner_pad", LargeBinary, primary_key=True),
+    Column("outer_pad", LargeBinary, nullable=False),
+    # From then on a tenant counts with its warrant only.
+    Column("enforced", Boolean, nullable=False),
+    CheckConstraint("octet_length(inner_pad) = 64 and octet_length(outer_pad) = 64", name="pads"),
+)
+
 # What was used once and must not be again: signed requests, challenges. Only digests of them.
 nonce = Table(
     "nonce",
