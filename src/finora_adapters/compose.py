@@ -6,7 +6,7 @@ from datetime import timedelta
 from functools import partial
 from importlib.metadata import EntryPoint
 from importlib.util import find_spec
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 from uuid import UUID
 
 import attrs
@@ -60,6 +60,7 @@ from finora_adapters.signing import anchor_key, anchor_keys, verifies
 from finora_adapters.storage.anchors import FOLDER, DirectoryAnchors, S3Anchors
 from finora_adapters.storage.directory import DirectoryObjects
 from finora_adapters.storage.s3 import S3Objects
+from finora_adapters.upstream.meter import LocalMeter
 from finora_adapters.upstream.sources import PluginList, Sources, sources_of
 from finora_core.audit.ports import Anchors
 from finora_core.audit.service import AnchorService, Auditor, AuditService
@@ -126,7 +127,8 @@ from finora_core.market.assets.service import IdentityService
 from finora_core.market.prices.chain import IdentityChain, PriceChain, RateChain
 from finora_core.market.prices.refresh import RefreshService
 from finora_core.market.prices.service import PriceService
-from finora_core.market.provision.ports import DataSource
+from finora_core.market.provision.model import Quota, window_of
+from finora_core.market.provision.ports import DataSource, Meter
 from finora_core.market.provision.service import DataService
 from finora_core.market.rates.service import RateService
 from finora_core.notices import reactions as notices_reactions
@@ -142,6 +144,9 @@ from finora_core.records.service import RecordService
 from finora_core.secrets.ports import KeyRing, SigningKeys
 from finora_core.secrets.service import RESEAL, REWRAP, KeyService, SecretService
 from finora_core.secrets.vault import Vault
+
+if TYPE_CHECKING:
+    from finora_adapters.redis.asking import Asker
 
 
 class NotDurable(Unavailable):
@@ -514,13 +519,18 @@ class Providers(Module):
     @singleton
     @provider
     def sources(self, plugins: Plugins) -> Sources:
-        asker = None
-        if self.opened.redis_url:
-            from finora_adapters.redis.asking import Asker
-            from finora_adapters.redis.client import connect
+        return sources_of(self.settings, plugins, SystemClock(), asker_of(self.opened))
 
-            asker = Asker(connect(self.opened.redis_url))
-        return sources_of(self.settings, plugins, SystemClock(), asker)
+    @singleton
+    @provider
+    def meter(self) -> Meter:
+        asker = asker_of(self.opened)
+        if asker is None:
+            return LocalMeter()
+        # The library does without Redis, and may not have its client.
+        from finora_adapters.redis.meter import SharedMeter
+
+        return SharedMeter(asker)
 
     @singleton
     @provider
@@ -633,8 +643,12 @@ class Capabilities(Module):
 
     @singleton
     @provider
-    def data(self, database: Postgres, sources: ProviderOf[Sources]) -> DataService:
-        return DataService(database.begin, lambda: {s.provides.name: s for s in sources.get()})
+    def data(self, database: Postgres, sources: ProviderOf[Sources], meter: Meter) -> DataService:
+        window = window_of(self.settings.data_window)
+        usual = Quota(monthly=self.settings.data_monthly or None, window=window)
+        return DataService(
+            database.begin, lambda: {s.provides.name: s for s in sources.get()}, meter, usual
+        )
 
     @singleton
     @provider
@@ -899,6 +913,16 @@ def open_database(settings: Settings, *, redis: bool = False) -> Opened:
         if engines is not None:
             engines.close()
         raise
+
+
+def asker_of(opened: Opened) -> "Asker | None":
+    """None without Redis."""
+    if not opened.redis_url:
+        return None
+    from finora_adapters.redis.asking import Asker
+    from finora_adapters.redis.client import connect
+
+    return Asker(connect(opened.redis_url))
 
 
 def installed_plugins(settings: Settings, *, tiers: bool = False) -> Sequence[PluginState]:

@@ -35,6 +35,7 @@ REGISTERED = (
     Kind("assets", "asset directory"),
     Kind("balances", "balance source"),
     Kind("transactions", "transaction source"),
+    Kind("pictures", "reader of pictures"),
     Kind("mailers", "mailer"),
 )
 Provided = dict[str, dict[str, Any]]

@@ -232,3 +232,14 @@ def test_a_factor_is_the_product_of_its_facts_and_nothing_else(
     assert factor.value == product
     assert factor.effective_at == min((fact.at for fact in factor.facts), default=NOON)
     assert factor.stale == any(fact.stale(NOON) for fact in factor.facts)
+
+
+@pytest.mark.spec("S0-49", partial=True)
+def test_a_rate_is_told_with_28_digits_however_small_it_is() -> None:
+    for value, wanted in (
+        (Fraction(1, 3), "0." + "3" * 28),
+        (Fraction(2, 3 * 10**40), "0." + "0" * 40 + "6" * 27 + "7"),
+        (Fraction(640), "640"),
+    ):
+        factor = Factor(value, (), ("A", "B"), NOON, stale=False)
+        assert f"{factor.rate:f}" == wanted

@@ -40,6 +40,7 @@ from finora_core.intelligence.model import Line
 from finora_core.jobs.service import JobRunner
 from finora_core.kernel.ids import new_id
 from finora_core.ledger.model import AccountKind, AccountOpened
+from finora_core.market.provision.model import Account, Quota
 from people.conftest import PASSWORD, Caller, SignUp, promoted
 from servers import eventually
 from together import together
@@ -219,6 +220,17 @@ def modelled(finora: Finora, scope: Scope, word: str) -> None:
     line = Line(id=uuid4(), description=word, date=date.fromisoformat(DAY))
     finora.categoriser.suggest(scope, [line], [word])
     finora.likeness.remember(scope, [word])
+    provided(finora, scope, word)
+
+
+def provided(finora: Finora, scope: Scope, word: str) -> None:
+    """A key of the data provider with a quota, and what it asked."""
+    key = finora.tokens.create(scope, word, permissions=frozenset({"data:ask"})).token.id
+    finora.data.set_quota(scope, key, Quota(monthly=5))
+    now = datetime.now(UTC)
+    account = Account.at(scope.tenant_id, key, now)
+    finora.data.meter.take(account, now.date(), word, Quota(), lambda each: 0)
+    finora.data.flush()
 
 
 def household(finora: Finora, scope: Scope) -> None:

@@ -13,6 +13,7 @@ import finora
 from finora_adapters import embedded
 from finora_adapters.compose import (
     engine_of,
+    installed_plugins,
     mailer_of,
     objects_of,
     plugins_of,
@@ -205,10 +206,16 @@ def _keys(connection: Connection, settings: Settings, *, sees_all: bool) -> Iter
 
 
 def _plugins(settings: Settings) -> Iterator[Finding]:
-    for plugin in plugins_of(settings).found:
+    for plugin in installed_plugins(settings):
         name = f"plugin {plugin.name}"
         if plugin.works:
             yield Finding(subject=name, said=", ".join(plugin.provides))
+            # That a source lacks its key is a choice, and that it was set aside is not.
+            for source in plugin.sources:
+                aside, subject = source.aside is not None, f"source {source.declared.name}"
+                if source.said != "ok":
+                    yield Finding(subject=subject, said=source.said, well=not aside,
+                                  remedy="mend or uninstall it" if aside else "")  # fmt: skip
         else:
             yield Finding(subject=name, said=f"set aside: {plugin.reason}", well=False,
                           remedy="correct or uninstall it")  # fmt: skip

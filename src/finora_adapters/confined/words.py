@@ -1,6 +1,7 @@
 """The contract's values as JSON, and back. What comes from a child passes its types again: whatever
 does not fit them is a lie, and raises NoSuchWord."""
 
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from types import NoneType, UnionType
@@ -13,6 +14,7 @@ from finora_core.plugins import (
     ActivityLine,
     AssetRef,
     FaultyLine,
+    Picture,
     Reading,
     StatementAccount,
     StatementAmbiguous,
@@ -34,7 +36,10 @@ class NoSuchWord(Exception):
 
 
 def question_said(given: Sequence[Any]) -> object:
-    return to_plain(list(given))
+    return [
+        b64encode(each.content).decode() if isinstance(each, Picture) else to_plain(each)
+        for each in given
+    ]
 
 
 def question_heard(method: str, said: Sequence[Any]) -> list[Any]:
@@ -46,6 +51,8 @@ def question_heard(method: str, said: Sequence[Any]) -> list[Any]:
             return [AssetRef(**asset), quote, *map(date.fromisoformat, days)]
         case "rates", (base, quotes, *days):
             return [base, quotes, *map(date.fromisoformat, days)]
+        case "picture", (content,):
+            return [Picture(b64decode(content))]
     return list(said)
 
 

@@ -132,6 +132,8 @@ _RUNTIME_GRANTS = {
     "own_price": _READ_ADD,
     "portfolio_day": "select, insert, delete",
     "portfolio_history": "select, insert, delete, update (built_through, loads, rates)",
+    "data_plan": "select, insert, update (monthly, requests, seconds, blocked_at)",
+    "data_use": _READ_ADD,
 }
 _CONTROL_GRANTS = {
     "schema_state": "select",

@@ -67,6 +67,8 @@ EXPORTED: Mapping[str, frozenset[str]] = {
     "holding_observation": frozenset(),
     "own_asset": frozenset(),
     "own_price": frozenset(),
+    "data_plan": frozenset(),
+    "data_use": frozenset(),
     "event": frozenset({"tx"}),
     "job": frozenset({"error", "epoch", "lease_until", "announced_at"}),
 }

@@ -549,7 +549,8 @@ _FACTS = ("entry", "posting", "hold", "hold_end", "label", "label_part", "event"
           "sighting", "observation", "revision", "asset", "opening", "decision", "fx_rate",
           "closing", "price", "price_pair", "price_load", "price_absence", "price_action",
           "asset_identity", "asset_name", "asset_verdict",
-          "activity", "activity_end", "holding_observation", "own_price")  # fmt: skip
+          "activity", "activity_end", "holding_observation", "own_price",
+          "data_use")  # fmt: skip
 
 
 def _trigger(name: str, when: str, table: str, body: str, function: str) -> str:

@@ -19,6 +19,7 @@ from finora_adapters.postgres.belongings import PgBelongings
 from finora_adapters.postgres.budgets import PgBudgets
 from finora_adapters.postgres.categories import PgCategories
 from finora_adapters.postgres.closings import PgClosings
+from finora_adapters.postgres.data_keys import PgDataPlans, PgDataUses
 from finora_adapters.postgres.decisions import PgDecisions
 from finora_adapters.postgres.driver import Statement, run, run_all
 from finora_adapters.postgres.erasure import PgErasure
@@ -397,6 +398,14 @@ class PgWork:
     @cached_property
     def vectors(self) -> PgVectors:
         return PgVectors(self.connection, self.scope.tenant_id)
+
+    @cached_property
+    def data_plans(self) -> PgDataPlans:
+        return PgDataPlans(self.connection, self.scope.tenant_id)
+
+    @cached_property
+    def data_uses(self) -> PgDataUses:
+        return PgDataUses(self.connection, self.scope.tenant_id)
 
     def done(self, result: Result) -> Result:
         self.closed = True

@@ -64,6 +64,8 @@ class Position:
     """Something in it came without a price, or there was no rate for it: `cost` and `realised` are
     not all."""
     realised: Fraction = Fraction(0)
+    gainless: bool = False
+    """Something was sold that came without a price, or for what has no rate."""
     fees: Fraction = Fraction(0)
     taxes: Fraction = Fraction(0)
     income: Fraction = Fraction(0)
@@ -86,6 +88,7 @@ class Position:
             self.realised += worth - cost
         elif sold:
             self.unpriced = True
+        self.gainless |= sold and self.unpriced
         if not self.units:
             self.cost = Fraction(0)
 
@@ -98,32 +101,34 @@ class Ledger:
         self.prices = prices
         self.positions: dict[Key, Position] = defaultdict(Position)
 
-    def tell(self, activity: Activity) -> set[Key]:
-        """Take one in; the holdings whose position is another now."""
+    def tell(self, activity: Activity) -> None:
+        """Take one in."""
         worth = self._worth(activity)
-        account, touched = activity.account_id, set[Key]()
-        own = self.positions[account, activity.quantity.asset.id]
-        sold = activity.kind in TRADES
-        legs = [(activity.quantity, worth)]
-        counter = activity.counter
+        account, quantity, counter = activity.account_id, activity.quantity, activity.counter
+        own = self.positions[account, quantity.asset.id]
+        money = is_currency(quantity.asset.id)
+        if not money:
+            self._move(own, quantity.units, worth, activity.kind)
         if activity.kind is ActivityKind.DIVIDEND:
             own.income += self._taken(own, counter, activity.at)
         elif counter is not None and not is_currency(counter.asset.id):
-            legs.append((counter, worth))
-        if activity.kind is ActivityKind.INTEREST and is_currency(activity.quantity.asset.id):
-            own.income += self._taken(own, activity.quantity, activity.at)
-        for amount, of in legs:
-            if amount and not is_currency(amount.asset.id):
-                position = self.positions[account, amount.asset.id]
-                if amount.units > 0:
-                    position.come(amount.units, of)
-                else:
-                    position.leave(-amount.units, of, sold=sold)
-                touched.add((account, amount.asset.id))
-        self._costs(activity, own, touched)
-        return touched | {(account, activity.quantity.asset.id)}
+            self._move(
+                self.positions[account, counter.asset.id], counter.units, worth, activity.kind
+            )
+        if money and activity.kind is ActivityKind.INTEREST:
+            own.income += self._taken(own, quantity, activity.at)
+        if activity.fee or activity.tax or money:
+            self._costs(activity, own)
 
-    def _costs(self, activity: Activity, own: Position, touched: set[Key]) -> None:
+    def _move(
+        self, position: Position, units: int, worth: Fraction | None, kind: ActivityKind
+    ) -> None:
+        if units > 0:
+            position.come(units, worth)
+        elif units:
+            position.leave(-units, worth, sold=kind in TRADES)
+
+    def _costs(self, activity: Activity, own: Position) -> None:
         own.fees += self._taken(own, activity.fee, activity.at)
         own.taxes += self._taken(own, activity.tax, activity.at)
         if is_currency(activity.quantity.asset.id):
@@ -133,19 +138,20 @@ class Ledger:
                 own.taxes -= self._taken(own, activity.quantity, activity.at)
         for paid in (activity.fee, activity.tax):
             # A fee in coins is coins that leave.
-            if paid is not None and not is_currency(paid.asset.id):
-                key = (activity.account_id, paid.asset.id)
+            if paid and not is_currency(paid.asset.id):
+                position = self.positions[activity.account_id, paid.asset.id]
                 if paid.units > 0:
-                    self.positions[key].leave(paid.units, None, sold=False)
+                    position.leave(paid.units, None, sold=False)
                 else:
-                    self.positions[key].come(-paid.units, None)
-                touched.add(key)
+                    position.come(-paid.units, None)
 
     def _worth(self, activity: Activity) -> Fraction | None:
         """In the base, when it happened. What is earned is worth its price of then; a deposit came
         without one, unless it says which."""
         said = activity.worth
         if said is not None:
+            if said[1] == self.base:
+                return said[0]
             factor = self.prices.factor(said[1], self.base, activity.at)
             return said[0] * factor.value if isinstance(factor, Factor) else None
         if activity.kind is ActivityKind.BUY:
@@ -238,6 +244,27 @@ class HoldingValue:
     def stale(self) -> bool:
         return isinstance(self.factor, Factor) and self.factor.stale
 
+    @property
+    def unpriced(self) -> str | None:
+        return str(self.factor) if self.value is None else None
+
+    @property
+    def costless(self) -> str | None:
+        if not self.position.unpriced or is_currency(self.quantity.asset.id):
+            return None
+        return f"it is not known what {self.quantity.asset} cost"
+
+    @property
+    def uncounted(self) -> str | None:
+        if not self.position.uncounted:
+            return None
+        return f"no rate for a fee, a tax or an income of {self.quantity.asset}"
+
+    @property
+    def gap(self) -> str | None:
+        """What its figures lack; None: nothing."""
+        return "; ".join(filter(None, (self.unpriced, self.costless, self.uncounted))) or None
+
     def _sum(self, exact: Fraction) -> Amount:
         return Amount(round(exact * 10**self.base.scale), self.base)
 
@@ -261,7 +288,7 @@ class Valuation:
     @property
     def total(self) -> Ok[Amount] | Partial[Amount]:
         """Exact, and rounded once: the same as the day's in the history."""
-        gaps = [str(each.factor) for each in self.counted if each.value is None]
+        gaps = [each.unpriced for each in self.counted if each.unpriced]
         gaps += [
             f"the price of {each.quantity.asset} is of {each.factor.effective_at:%Y-%m-%d}"
             for each in self.counted
@@ -277,7 +304,7 @@ class Valuation:
 
     @property
     def gain(self) -> Ok[Amount] | Partial[Amount]:
-        gaps = self._costless + [str(each.factor) for each in self._owned if each.value is None]
+        gaps = self._costless + [each.unpriced for each in self._owned if each.unpriced]
         return self._told((each.gain for each in self._owned), gaps)
 
     @property
@@ -319,19 +346,11 @@ class Valuation:
 
     @property
     def _costless(self) -> list[str]:
-        return [
-            f"it is not known what {each.quantity.asset} cost"
-            for each in self._owned
-            if each.position.unpriced
-        ]
+        return [each.costless for each in self._owned if each.costless]
 
     @property
     def _uncounted(self) -> list[str]:
-        return [
-            f"no rate for a fee, a tax or an income of {each.quantity.asset}"
-            for each in self._included
-            if each.position.uncounted
-        ]
+        return [each.uncounted for each in self._included if each.uncounted]
 
     def _told(
         self, amounts: Iterable[Amount | None], gaps: Sequence[str]
@@ -344,9 +363,9 @@ def wanted_of(activities: Iterable[Activity]) -> set[tuple[str, datetime]]:
     """What must be converted, and when, to know what they cost."""
     found: set[tuple[str, datetime]] = set()
     for each in activities:
-        worth = each.worth
-        if worth is not None:
-            found.add((worth[1], each.at))
+        worth_in = each.worth_in
+        if worth_in is not None:
+            found.add((worth_in, each.at))
         elif each.kind in _EARNED:
             found.add((each.quantity.asset.id, each.at))
         for amount in (each.counter, each.fee, each.tax, each.quantity):
