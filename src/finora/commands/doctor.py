@@ -16,7 +16,6 @@ from finora_adapters.compose import (
     installed_plugins,
     mailer_of,
     objects_of,
-    plugins_of,
     require_durable,
     warrants_of,
 )
