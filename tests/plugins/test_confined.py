@@ -429,7 +429,9 @@ def test_an_honest_format_reads_as_it_does_unconfined(
     if refused(plugins, "pocketbank"):
         return
     confined = plugins.statement_formats["pocketbank"]
-    many = STATEMENT + STATEMENT.splitlines(keepends=True)[1] * 20_000
+    line = STATEMENT.splitlines(keepends=True)[1]
+    # Long ones, of which not five hundred fit into one frame, and many.
+    many = STATEMENT + line.replace(b"B", b"B" * 40_000) * 200 + line * 20_000
     account, line, faulty, *rest = confined.read(io.BytesIO(many), {})
     assert isinstance(account, StatementAccount) and account.number == "DE02120300000000202051"
     assert isinstance(line, StatementLine) and isinstance(faulty, FaultyLine)

@@ -28,8 +28,8 @@ from finora_core.plugins import Access, NoAnswer, Reply, StatementRefused, answe
 
 _CHUNK = 1 << 16
 _FILE_CHUNK = 1 << 20
-_ITEMS, _ITEMS_SIZE = 500, 1 << 20
-"""In one frame: lines of a file, and about how many characters of them."""
+_ITEMS = 500
+"""Lines of a file in one frame."""
 
 
 def main(start: Mapping[str, Any]) -> NoReturn:
@@ -154,16 +154,25 @@ def _read(talk: Talk, subject: Any, said: Mapping[str, Any]) -> object:
 
 def _say_items(talk: Talk, items: Iterable[Any]) -> None:
     some: list[object] = []
-    size = 0
     for item in items:
-        said = words.item_said(item)
-        some.append(said)
-        size += len(str(said))
-        if len(some) == _ITEMS or size > _ITEMS_SIZE:
-            talk.say({"items": some})
-            some, size = [], 0
+        some.append(words.item_said(item))
+        if len(some) == _ITEMS:
+            _say_some(talk, some)
+            some = []
     if some:
+        _say_some(talk, some)
+
+
+def _say_some(talk: Talk, some: list[object]) -> None:
+    """In one frame, if they fit into one."""
+    try:
         talk.say({"items": some})
+    except ValueError:
+        if len(some) == 1:
+            raise
+        half = len(some) // 2
+        _say_some(talk, some[:half])
+        _say_some(talk, some[half:])
 
 
 _DO: Mapping[str, Callable[[Talk, Any, Mapping[str, Any]], object]] = {

@@ -89,9 +89,14 @@ _Read = Callable[[Any], Any]
 
 def item_said(item: Any) -> Mapping[str, Any]:
     """`raw` is JSON already; of the rest nothing has a fraction."""
-    fields = {name: getattr(item, name) for name in _FIELDS[type(item).__name__]}
-    raw = {"raw": fields.pop("raw")} if "raw" in fields else {}
-    return {"is": type(item).__name__, **{k: to_plain(v) for k, v in fields.items()}, **raw}
+    kind = type(item).__name__
+    said: dict[str, object] = {"is": kind}
+    for name in _FIELDS[kind]:
+        value = getattr(item, name)
+        # Nearly all of them are text or nothing, of a million lines.
+        plain = value is None or type(value) is str or name == "raw"
+        said[name] = value if plain else to_plain(value)
+    return said
 
 
 def item_heard(said: Any) -> Any:
