@@ -232,3 +232,16 @@ def test_a_factor_is_the_product_of_its_facts_and_nothing_else(
     assert factor.value == product
     assert factor.effective_at == min((fact.at for fact in factor.facts), default=NOON)
     assert factor.stale == any(fact.stale(NOON) for fact in factor.facts)
+
+
+@pytest.mark.spec("S0-49", partial=True)
+def test_what_is_quoted_in_a_currency_that_is_no_hub_goes_through_it() -> None:
+    """When nothing shorter leads there: straight on, or through one hub; never from a currency."""
+    facts = [price(FUND, GBP, "10"), price(USD, GBP, "0.5"), price(USD, JPY, "150")]
+    table = PriceTable.of(facts)
+    assert found(table, FUND, USD).path == (FUND.id, "GBP", "USD")
+    far = found(table, FUND, JPY)
+    assert (far.value, far.path) == (3_000, (FUND.id, "GBP", "USD", "JPY"))
+    assert isinstance(table.factor("JPY", FUND.id, NOON), NoPrice)
+    direct = PriceTable.of([*facts, price(FUND, JPY, "2000")])
+    assert found(direct, FUND, JPY).path == (FUND.id, "JPY")

@@ -1,6 +1,5 @@
 """Prices in Postgres: a global table that only grows."""
 
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -23,6 +22,7 @@ from finora_core.market.prices.model import (
     Line,
     Price,
     PriceTable,
+    is_code,
     midnight,
 )
 from finora_core.market.prices.repair import Action, decimal_of
@@ -96,6 +96,18 @@ _NEAR = (
     "  order by r.at desc, r.number desc limit 1"
     ") f"
 )
+# Of what has no pair with a hub: in any currency.
+_QUOTED = (
+    "with wanted as (select * from unnest(%(assets)s::text[], %(times)s::timestamptz[]) "
+    "w (asset, at)) "
+    f"select {_FACT} from wanted w join finora.price_pair p on p.asset = w.asset "
+    "  and p.quote ~ '^[A-Z]{3}$' cross join lateral ("
+    "  select r.at, r.granularity, r.source, r.revision, r.value from finora.price r"
+    "  where r.asset = p.asset and r.quote = p.quote and r.at <= w.at"
+    "    and (%(upto)s::bigint is null or r.number <= %(upto)s)"
+    "  order by r.at desc, r.number desc limit 1"
+    ") f"
+)
 _RATES = (
     "select f.base, f.quote, f.on_date, f.source, f.revision, f.value from ("
     "  select * from unnest(%(bases)s::text[], %(quotes)s::text[]) c (base, quote)"
@@ -107,7 +119,6 @@ _RATES = (
     "  order by r.on_date desc, r.number desc limit 1"
     ") f"
 )
-_CURRENCY = re.compile(r"[A-Z]{3}")
 _DAYS = text("""
 select asset, quote, array_agg(distinct (at at time zone 'UTC')::date) as days
 from finora.price where asset = any(:assets) and at >= :since and at < :until
@@ -288,10 +299,25 @@ class PgPrices:
             "hubs": hubs,
             "upto": upto,
         }
-        for row in run(self.connection, _NEAR, near):
-            yield _price(row)
-        codes = {asset for asset, _ in wanted if _CURRENCY.fullmatch(asset)}
-        own = {hub for hub in hubs if _CURRENCY.fullmatch(hub)}
+        found = [_price(row) for row in run(self.connection, _NEAR, near)]
+        yield from found
+        priced = {asset for each in found for asset in (each.asset, each.quote)}
+        lacking = [(asset, at) for asset, at in wanted
+                   if asset not in priced and not is_code(asset)]  # fmt: skip
+        codes = {asset for asset, _ in wanted if is_code(asset)}
+        if lacking:
+            asked = near | {"assets": [asset for asset, _ in lacking],
+                            "times": [at for _, at in lacking]}  # fmt: skip
+            quoted = [_price(row) for row in run(self.connection, _QUOTED, asked)]
+            yield from quoted
+            between = {(each.quote, at) for each in quoted for asset, at in lacking
+                       if asset == each.asset and each.quote not in codes}  # fmt: skip
+            if between:
+                codes |= {code for code, _ in between}
+                asked |= {"assets": [code for code, _ in between],
+                          "times": [at for _, at in between]}  # fmt: skip
+                yield from map(_price, run(self.connection, _NEAR, asked))
+        own = {hub for hub in hubs if is_code(hub)}
         legs = {(a, b) for a in codes | own for b in own if a != b}
         legs |= {(b, a) for a, b in legs}
         rates = {

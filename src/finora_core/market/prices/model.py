@@ -196,12 +196,14 @@ class PriceTable:
 
     def factor(self, asset: str, to: str, at: datetime) -> Factor | NoPrice:
         """The shortest chain of fresh facts: the pair itself, either way round, then through one
-        hub, then through two. Of chains of one length the one whose oldest fact is the latest, then
-        the one whose hub is named first. Where every chain is stale, the least old of all."""
+        hub, then through two; to a currency at last through another one that the asset is quoted
+        in, and from that straight or through one hub. Of chains of one length the one whose oldest
+        fact is the latest, then the one whose hub is named first. Where every chain is stale, the
+        least old of all."""
         if asset == to:
             return Factor(Fraction(1), (), (asset,), at, stale=False)
         old: Factor | None = None
-        for chains in (self._straight, self._one_hop, self._two_hops):
+        for chains in (self._straight, self._one_hop, self._two_hops, self._by_quote):
             fresh, oldest = False, at
             chosen: _Chain | None = None
             for chain in chains(asset, to, at):
@@ -266,6 +268,19 @@ class PriceTable:
             if other != asset and (across := self._hubs_of(hub, at).get(other)) is not None
         ]
 
+    def _by_quote(self, asset: str, to: str, at: datetime) -> list[_Chain]:
+        if is_code(asset) or not is_code(to):
+            return []
+        return [
+            ((asset, *path), (leg, *legs))
+            for quote in sorted(self.series.get(asset, ()))
+            if is_code(quote) and quote not in self.hubs
+            if (leg := self._leg(asset, quote, at)) is not None
+            for chains in (self._straight, self._one_hop)
+            for path, legs in chains(quote, to, at)
+            if asset not in path
+        ]
+
     def _hubs_of(self, asset: str, at: datetime) -> Mapping[str, Price]:
         """The hubs that an asset has a fact with at that time, in their order."""
         key = (asset, at)
@@ -297,6 +312,14 @@ class PriceTable:
             if (place := bisect_right(series.times, at)) < len(series.times)
         )
         return min(later, default=None)
+
+
+_CODE = re.compile(r"[A-Z]{3}", re.ASCII)
+
+
+def is_code(asset: str) -> bool:
+    """Whether it is a currency, by how its id is written."""
+    return _CODE.fullmatch(asset) is not None
 
 
 def _rank(legs: _Legs, at: datetime) -> tuple[bool, datetime]:
