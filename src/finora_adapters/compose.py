@@ -4,8 +4,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
+from importlib.metadata import EntryPoint
 from importlib.util import find_spec
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 from uuid import UUID
 
 import attrs
@@ -14,6 +15,7 @@ from injector import Injector, Module, ProviderOf, provider, singleton
 from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import Connection, Engine, create_engine, text
 
+from finora_adapters.confined.plugin import confined
 from finora_adapters.cron import periods_between
 from finora_adapters.crypto.box import RingBox
 from finora_adapters.crypto.cipher import AesGcm
@@ -22,10 +24,12 @@ from finora_adapters.embedded import Engines, open_engines
 from finora_adapters.mail.console import ConsoleMailer
 from finora_adapters.mail.jmap import JmapMailer
 from finora_adapters.mail.letters import TemplateLetters
+from finora_adapters.mail.plugin import PluginMailer
 from finora_adapters.mail.server import SmtpServer
 from finora_adapters.mail.smtp import SmtpMailer
 from finora_adapters.plugins import Plugins, load_plugins
 from finora_adapters.postgres import pooler
+from finora_adapters.postgres.access import MIGRATOR
 from finora_adapters.postgres.audit import PgEveryLog
 from finora_adapters.postgres.books import check_books
 from finora_adapters.postgres.driver import check_when_idle
@@ -35,6 +39,7 @@ from finora_adapters.postgres.files import PgFileRows
 from finora_adapters.postgres.holdings import PgHoldings
 from finora_adapters.postgres.jobs import PgQueue
 from finora_adapters.postgres.migrate import (
+    SchemaBehind,
     head,
     is_known,
     migrate,
@@ -48,12 +53,14 @@ from finora_adapters.postgres.secrets import PgKeyHolders
 from finora_adapters.postgres.signing import PgSigningKeys
 from finora_adapters.postgres.tenants import UPKEEP, PgTenants
 from finora_adapters.postgres.versions import PgVersions
+from finora_adapters.postgres.warrants import Warrants, counts, install
 from finora_adapters.postgres.work import Limits, Postgres
 from finora_adapters.settings import Settings, check_production, production_problems, refusal
 from finora_adapters.signing import anchor_key, anchor_keys, verifies
 from finora_adapters.storage.anchors import FOLDER, DirectoryAnchors, S3Anchors
 from finora_adapters.storage.directory import DirectoryObjects
 from finora_adapters.storage.s3 import S3Objects
+from finora_adapters.upstream.meter import LocalMeter
 from finora_adapters.upstream.sources import PluginList, Sources, sources_of
 from finora_core.audit.ports import Anchors
 from finora_core.audit.service import AnchorService, Auditor, AuditService
@@ -120,7 +127,8 @@ from finora_core.market.assets.service import IdentityService
 from finora_core.market.prices.chain import IdentityChain, PriceChain, RateChain
 from finora_core.market.prices.refresh import RefreshService
 from finora_core.market.prices.service import PriceService
-from finora_core.market.provision.ports import DataSource
+from finora_core.market.provision.model import Quota, window_of
+from finora_core.market.provision.ports import DataSource, Meter
 from finora_core.market.provision.service import DataService
 from finora_core.market.rates.service import RateService
 from finora_core.notices import reactions as notices_reactions
@@ -136,6 +144,9 @@ from finora_core.records.service import RecordService
 from finora_core.secrets.ports import KeyRing, SigningKeys
 from finora_core.secrets.service import RESEAL, REWRAP, KeyService, SecretService
 from finora_core.secrets.vault import Vault
+
+if TYPE_CHECKING:
+    from finora_adapters.redis.asking import Asker
 
 
 class NotDurable(Unavailable):
@@ -207,8 +218,16 @@ def objects_of(settings: Settings) -> Objects:
     )
 
 
-def mailer_of(settings: Settings) -> Mailer:
-    """JMAP where its token is set, else SMTP where its URL is, else the folder of a laptop."""
+def mailer_of(settings: Settings, sources: Callable[[], Sources] | None = None) -> Mailer:
+    """The plugin's that is named, else JMAP where its token is set, else SMTP where its URL is,
+    else a laptop's folder. `sources` are made for the first only, and its own if none are given."""
+    if (name := settings.mail_plugin) is not None:
+        found = sources or partial(sources_of, settings, plugins_of(settings), SystemClock())
+        mailers = found().mailers
+        if name not in mailers:
+            listed = ", ".join(sorted(mailers)) or "none"
+            raise refusal((("FINORA_MAIL_PLUGIN", f"there is no {name}; there are: {listed}"),))
+        return PluginMailer(name, mailers[name], settings.sender)
     if settings.mail_jmap_token is not None:
         if find_spec("httpx2") is None:
             raise refusal((("FINORA_MAIL_JMAP_TOKEN", "it needs httpx2: install finora[mail]"),))
@@ -229,6 +248,11 @@ def model_access(settings: Settings) -> ModelAccess:
         model=settings.llm_model,
         limit_s=settings.llm_timeout_s,
     )
+
+
+def plugins_of(settings: Settings, points: Iterable[EntryPoint] | None = None) -> Plugins:
+    """Those that are installed; whom the operator does not trust is confined."""
+    return load_plugins(points, settings.trusts, confined)
 
 
 def language_model_of(settings: Settings, plugins: Plugins) -> LanguageModel:
@@ -304,8 +328,8 @@ class Stores(Module):
 
     @singleton
     @provider
-    def mailer(self) -> Mailer:
-        return mailer_of(self.settings)
+    def mailer(self, sources: ProviderOf[Sources]) -> Mailer:
+        return mailer_of(self.settings, sources.get)
 
     @singleton
     @provider
@@ -490,18 +514,23 @@ class Providers(Module):
     @singleton
     @provider
     def plugins(self) -> Plugins:
-        return load_plugins()
+        return plugins_of(self.settings)
 
     @singleton
     @provider
     def sources(self, plugins: Plugins) -> Sources:
-        asker = None
-        if self.opened.redis_url:
-            from finora_adapters.redis.asking import Asker
-            from finora_adapters.redis.client import connect
+        return sources_of(self.settings, plugins, SystemClock(), asker_of(self.opened))
 
-            asker = Asker(connect(self.opened.redis_url))
-        return sources_of(self.settings, plugins, SystemClock(), asker)
+    @singleton
+    @provider
+    def meter(self) -> Meter:
+        asker = asker_of(self.opened)
+        if asker is None:
+            return LocalMeter()
+        # The library does without Redis, and may not have its client.
+        from finora_adapters.redis.meter import SharedMeter
+
+        return SharedMeter(asker)
 
     @singleton
     @provider
@@ -614,8 +643,12 @@ class Capabilities(Module):
 
     @singleton
     @provider
-    def data(self, database: Postgres, sources: ProviderOf[Sources]) -> DataService:
-        return DataService(database.begin, lambda: {s.provides.name: s for s in sources.get()})
+    def data(self, database: Postgres, sources: ProviderOf[Sources], meter: Meter) -> DataService:
+        window = window_of(self.settings.data_window)
+        usual = Quota(monthly=self.settings.data_monthly or None, window=window)
+        return DataService(
+            database.begin, lambda: {s.provides.name: s for s in sources.get()}, meter, usual
+        )
 
     @singleton
     @provider
@@ -882,9 +915,19 @@ def open_database(settings: Settings, *, redis: bool = False) -> Opened:
         raise
 
 
+def asker_of(opened: Opened) -> "Asker | None":
+    """None without Redis."""
+    if not opened.redis_url:
+        return None
+    from finora_adapters.redis.asking import Asker
+    from finora_adapters.redis.client import connect
+
+    return Asker(connect(opened.redis_url))
+
+
 def installed_plugins(settings: Settings, *, tiers: bool = False) -> Sequence[PluginState]:
     """Without a database; what other processes set aside is known where Redis is named."""
-    plugins, asker = load_plugins(), None
+    plugins, asker = plugins_of(settings), None
     if settings.redis_url is not None:
         from finora_adapters.redis.asking import Asker
         from finora_adapters.redis.client import connect
@@ -907,7 +950,8 @@ def migrate_database(settings: Settings) -> str:
     login = conninfo_to_dict(runtime.get_secret_value()).get("user")
     try:
         with translated():
-            return migrate(engine, str(login) if login else None)
+            keys = _warrant_keys(settings)
+            return migrate(engine, str(login) if login else None, keys=keys)
     finally:
         engine.dispose()
 
@@ -920,9 +964,23 @@ def _migrate_embedded(engines: Engines, settings: Settings) -> str:
             if found is not None and not is_known(found):
                 require_current(connection)
                 return found
-        return head() if found == head() else migrate(engine, "finora_app")
+        revision = head() if found == head() else migrate(engine, "finora_app")
+        with engine.begin() as connection:
+            # Nobody else serves an embedded database while it is opened.
+            connection.execute(text(f"set local role {MIGRATOR}"))
+            install(connection, _warrant_keys(settings), enforce=True)
+        return revision
     finally:
         engine.dispose()
+
+
+def warrants_of(settings: Settings) -> Warrants:
+    """What this installation's transactions show the database."""
+    return Warrants(_warrant_keys(settings)[0])
+
+
+def _warrant_keys(settings: Settings) -> Sequence[bytes]:
+    return secret_keys(settings, AesGcm()).derived("warrants")
 
 
 def _unpooled(dsn: str) -> str | None:
@@ -940,13 +998,19 @@ def _ready(engine: Engine, settings: Settings) -> Postgres:
         job_statement_ms=settings.job_limit_s * 1000,
         lock_ms=settings.lock_limit_s * 1000,
     )
-    database = Postgres(engine, by_event(SUBSCRIPTIONS), limits)
+    warrants = warrants_of(settings)
+    database = Postgres(engine, warrants, by_event(SUBSCRIPTIONS), limits)
     try:
         with translated(), engine.connect() as connection:
             require_roles(connection)
         with database.look() as connection:
             require_current(connection)
             require_durable(connection)
+            if not counts(connection, warrants):
+                raise SchemaBehind(
+                    "the database does not know the newest of FINORA_SECRET_KEYS: run "
+                    "`finora migrate` with the same keys"
+                )
     except BaseException:
         engine.dispose()
         raise

@@ -11,15 +11,15 @@ from typing import Any, Literal, Protocol
 
 import attrs
 
-from finora_core.plugins import CONTRACT_VERSION, KINDS, Credential, Limit, Provides
+from finora_core.plugins import CONTRACT_VERSION, REACHING, Credential, Limit, Provides
 
 MANIFEST = "finora-plugin.toml"
-HOOKS = ("statement_formats", "activity_formats", "language_models", "embeddings", *KINDS)
+HOOKS = ("statement_formats", "activity_formats", "language_models", "embeddings", *REACHING)
 """What a plugin can be of: each is a hook, `register_<kind>`."""
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
 _HOST = re.compile(r"(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}")
 _CHOICES = {
-    "kinds": KINDS,
+    "kinds": REACHING,
     "capabilities": ("latest", "history"),
     "assets": ("currency", "crypto", "security", "other"),
 }
@@ -52,8 +52,28 @@ class SourceState:
     """Fields of credentials that are not set."""
     aside: str | None
     """Why it is not asked any more, of late."""
+    resting: str | None = None
+    """Why it is not asked for the moment: it failed several times, or asked for a pause."""
     tier: str | None = None
     """What the conformance kit makes of it; None where that is unknown."""
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """Settings without which it answers nothing, and which are not set."""
+        return tuple(
+            f"FINORA_PLUGIN_{self.declared.name}_{each.field}".upper()
+            for each in self.declared.credentials
+            if each.required and each.field in self.unset
+        )
+
+    @property
+    def said(self) -> str:
+        """How it fares, in a few words; `ok` where nothing is the matter."""
+        if self.aside is not None:
+            return f"set aside: {self.aside}"
+        if self.needed:
+            return f"needs {', '.join(self.needed)}"
+        return "ok" if self.resting is None else f"rests: {self.resting}"
 
 
 @attrs.frozen(kw_only=True)
@@ -63,8 +83,9 @@ class PluginState:
     name: str
     package: str
     version: str
-    trust: Literal["built_in", "in_process"]
-    """Whether it came with Finora; what did not runs in its process all the same."""
+    trust: Literal["built_in", "in_process", "confined"]
+    """Whether it came with Finora; what did not runs in its process all the same, or, where the
+    operator does not trust it, in confined children."""
     provides: tuple[str, ...]
     """What it registered, in words."""
     sources: tuple[SourceState, ...]
@@ -113,8 +134,8 @@ def read_manifest(text: str) -> Manifest:
     if twice:
         raise BadManifest(f"it declares {twice[0]} twice")
     reached = {kind for each in provides for kind in each.kinds}
-    if reached != set(kinds) & set(KINDS):
-        odd = sorted(reached ^ (set(kinds) & set(KINDS)))
+    if reached != set(kinds) & set(REACHING):
+        odd = sorted(reached ^ (set(kinds) & set(REACHING)))
         raise BadManifest(f"kinds and [[provides]] differ in {', '.join(odd)}")
     return Manifest(name=name, kinds=kinds, provides=provides)
 
@@ -129,7 +150,7 @@ def _source(said: Mapping[str, Any]) -> Provides:
             raise BadManifest(f"{name}: {host!r} is no host name")
     if not hosts:
         raise BadManifest(f"{name}: it names no hosts")
-    kinds = _chosen(said.get("kinds"), KINDS, f"{name}: kinds")
+    kinds = _chosen(said.get("kinds"), REACHING, f"{name}: kinds")
     if not kinds:
         raise BadManifest(f"{name}: it is of no kind")
     capabilities = _chosen(said.get("capabilities", []), _CHOICES["capabilities"], name)
@@ -160,7 +181,14 @@ def _source(said: Mapping[str, Any]) -> Provides:
         ),
         cost_micros=_whole(said.get("cost_micros", 0), 0, f"{name}: cost_micros"),
         safe_posts=said.get("safe_posts", False),
+        answers_s=_seconds(said.get("answers_s", 10), name),
     )
+
+
+def _seconds(said: object, owner: str) -> int:
+    if type(said) is not int or not 1 <= said <= 50:
+        raise BadManifest(f"{owner}: answers_s is 1 to 50")
+    return said
 
 
 def _credential(said: Mapping[str, Any], owner: str) -> Credential:

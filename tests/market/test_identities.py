@@ -1,13 +1,16 @@
 """Who an asset is: one symbol a segment, names that the first says, scams and imitations."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
+from desk import Desk
 from finora import Finora, Scope
+from finora_adapters.postgres.work import Postgres
 from finora_core.kernel.asset import Asset
 from finora_core.market.assets.model import (
     SCAM,
@@ -119,6 +122,33 @@ def test_what_is_likely_a_scam_does_not_count(
     assert (found.scam, found.counts) == (scam, counts)
     assert finora.assets.judge(scope, found.asset, 9_000, source="other").counts is False
     assert finora.assets.judge(scope, found.asset, 10, source="other").counts is True
+
+
+@pytest.mark.spec("S0-47")
+def test_what_is_left_out_is_in_no_total_and_what_counts_is(
+    finora: Finora, scope: Scope, database: Postgres, say: Say, symbol: str
+) -> None:
+    """Now and on the days before: a scam from 0.35 on, and what looks like a known coin, however
+    little anybody thinks that it is a scam."""
+    desk = Desk(finora, scope, finora.portfolio.open_account(scope, "Main"), database)
+    at = datetime.now(UTC) - timedelta(days=2)
+    kept, likely, fake = (Asset(token(), 18) for _ in range(3))
+    say(kept.id, scam=SCAM - 1, names={"coingecko": symbol.lower()})
+    say(likely.id, f"{symbol}Q", scam=SCAM)
+    for asset, value in ((kept, "1"), (likely, "10"), (fake, "100")):
+        desk.trade(asset, "1", value, at)
+        desk.price(asset, value, at)
+
+    def totals() -> set[str]:
+        finora.portfolio_history.rebuild(scope, since=at.date())
+        [*_, last] = finora.portfolio_history.read(scope)
+        return {desk.worth(datetime.now(UTC)).total.value.text, last.value.text}
+
+    assert totals() == {"101.00"}
+    assert say(fake.id, f"{symbol}\u200b", scam=0).lookalike == kept.id
+    assert totals() == {"1.00"}
+    finora.assets.judge(scope, likely.id, SCAM - 1, source="other")
+    assert totals() == {"11.00"}
 
 
 def test_search_shows_the_symbol_first_and_what_pretends_last(

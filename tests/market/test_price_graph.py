@@ -245,3 +245,13 @@ def test_what_is_quoted_in_a_currency_that_is_no_hub_goes_through_it() -> None:
     assert isinstance(table.factor("JPY", FUND.id, NOON), NoPrice)
     direct = PriceTable.of([*facts, price(FUND, JPY, "2000")])
     assert found(direct, FUND, JPY).path == (FUND.id, "JPY")
+
+
+def test_a_rate_is_told_with_28_digits_however_small_it_is() -> None:
+    for value, wanted in (
+        (Fraction(1, 3), "0." + "3" * 28),
+        (Fraction(2, 3 * 10**40), "0." + "0" * 40 + "6" * 27 + "7"),
+        (Fraction(640), "640"),
+    ):
+        factor = Factor(value, (), ("A", "B"), NOON, stale=False)
+        assert f"{factor.rate:f}" == wanted

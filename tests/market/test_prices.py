@@ -107,6 +107,7 @@ def test_it_converts_along_stored_prices_and_rates(
     assert two.outcome == Ok(Amount.parse("1280.00", CHF))
     assert isinstance(two.by, Factor) and two.by.path == (coin.id, "USD", "EUR", "CHF")
     assert [fact.source for fact in two.by.facts] == ["test", "ecb", "ecb"]
+    assert (two.by.rate, two.by.effective_at, two.by.stale) == (640, midnight(DAY), False)
     assert finora.prices.convert(scope, Amount.parse("1", coin), fund.id, at).result == (
         Amount.parse("5", fund)
     )

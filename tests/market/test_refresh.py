@@ -1,10 +1,12 @@
 """What is held is kept priced: hourly prices, nightly days and rates, weekly names."""
 
+import itertools
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
+from zlib import crc32
 
 import attrs
 import pytest
@@ -22,6 +24,7 @@ from finora_core.kernel.outcome import Down, Missing
 from finora_core.ledger.model import AccountKind, Posting
 from finora_core.market.assets.model import AssetKind, Identity
 from finora_core.market.prices.chain import IdentityChain, PriceChain, RateChain, UnknownSource
+from finora_core.market.prices.model import Price, midnight
 from finora_core.market.prices.refresh import (
     PricesDisagree,
     RefreshService,
@@ -86,7 +89,9 @@ class Market:
         return made
 
     def coin(self, since: date = TODAY, quote: str = "EUR") -> str:
-        asset = Asset(f"crypto:T{uuid4().hex[:10].upper()}", 18)
+        names = (f"crypto:T{uuid4().hex[:10].upper()}" for _ in itertools.count())
+        # Of a day's coins those are asked of a second source whose hour it is: not of this one.
+        asset = Asset(next(n for n in names if crc32(n.encode()) % 24 != self.now.hour), 18)
         with self.database.begin(self.scope) as work:
             work.assets.add(asset)
         self.hold(asset.id, since, quote)
@@ -262,6 +267,12 @@ def test_every_night_missing_days_are_filled_and_what_has_none_is_left_for_a_wee
             text("select until from finora.price_absence where asset = :a"), {"a": none}
         )
     assert timedelta(days=6, hours=23) < until - market.now <= timedelta(days=7)
+    # Any price that is kept ends that: it is asked for again.
+    finora.prices.add(scope, "file", [Price(asset=none, quote="EUR", at=midnight(since),
+                                            value=Decimal(1), source="file")])  # fmt: skip
+    source.asked.clear()
+    assert market.run("backfill")["skipped"] == 0
+    assert none in {asked[1] for asked in source.asked}
     # A day in the middle is missing: only from there to there.
     gap = since + timedelta(20)
     other = market.coin(since)

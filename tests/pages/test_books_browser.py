@@ -29,6 +29,7 @@ PAGES = [
     "/recurring",
     "/forecast",
     "/portfolio",
+    "/prices",
     "/rules",
     "/rules/new",
     "/review",

@@ -32,6 +32,7 @@ PAGES = (
     "/recurring",
     "/forecast",
     "/portfolio",
+    "/prices",
     "/rules",
     "/rules/new",
     "/review",

@@ -121,6 +121,7 @@ def convert(
         put(
             {
                 "result": to_plain(found.result),
+                "rate": f"{by.rate:f}",
                 "path": list(by.path),
                 "effective_at": by.effective_at.isoformat(),
                 "stale": by.stale,

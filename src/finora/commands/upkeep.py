@@ -106,7 +106,8 @@ def plugins(
         put({"plugins": [{**_fields(to_plain(plugin)), "works": plugin.works} for plugin in found]})
         return
     for plugin in found:
-        say(f"{plugin.name} ({plugin.package} {plugin.version})")
+        confined = ", confined" if plugin.trust == "confined" else ""
+        say(f"{plugin.name} ({plugin.package} {plugin.version}{confined})")
         for provided in plugin.provides:
             say(f"  {provided}")
         for source in plugin.sources:
@@ -125,6 +126,7 @@ def _said(source: "SourceState") -> str:
             said.append(f"{'needs' if each.required else 'takes'} {name}")
     said += [source.tier] if source.tier else []
     said += [f"set aside: {source.aside}"] if source.aside else []
+    said += [f"rests: {source.resting}"] if source.resting else []
     return "; ".join(said)
 
 

@@ -123,12 +123,15 @@ where tenant_id = :tenant and base = :base and day >= :since
 """)
 _STORE = (
     "insert into finora.portfolio_day (tenant_id, scope, scope_id, base, day, units, cost, "
-    "realised, holdings, priced, stale, costless) "
+    "realised, holdings, priced, stale, costless, gainless) "
     "select %(tenant)s, t.scope, t.scope_id, %(base)s, t.day, t.units, t.cost, t.realised, "
-    "t.holdings, t.priced, t.stale, t.costless from unnest(%(scopes)s::text[], %(ids)s::text[], "
+    "t.holdings, t.priced, t.stale, t.costless, t.gainless "
+    "from unnest(%(scopes)s::text[], %(ids)s::text[], "
     "%(days)s::date[], %(units)s::numeric[], %(costs)s::numeric[], %(realised)s::numeric[], "
-    "%(holdings)s::int[], %(priced)s::int[], %(stale)s::int[], %(costless)s::int[]) "
-    "t (scope, scope_id, day, units, cost, realised, holdings, priced, stale, costless)"
+    "%(holdings)s::int[], %(priced)s::int[], %(stale)s::int[], %(costless)s::int[], "
+    "%(gainless)s::int[]) "
+    "t (scope, scope_id, day, units, cost, realised, holdings, priced, stale, costless, "
+    "gainless)"
 )
 _NOTE = text("""
 insert into finora.portfolio_history (tenant_id, base, built_through, loads, rates)
@@ -148,7 +151,7 @@ select least(
   (select min(r.on_date) from finora.fx_rate r where r.number > h.rates))
 from finora.portfolio_history h where h.tenant_id = :tenant and h.base = :base
 """)
-_DAY = "day, units::text, cost::text, realised::text, holdings, priced, stale, costless"
+_DAY = "day, units::text, cost::text, realised::text, holdings, priced, stale, costless, gainless"
 _ON = f"""
 select {_DAY}, scope, scope_id from finora.portfolio_day
 where tenant_id = %(tenant)s and base = %(base)s and day = %(day)s
@@ -162,7 +165,7 @@ order by day
 _BUILT = text("""
 select built_through from finora.portfolio_history where tenant_id = :tenant and base = :base
 """)
-_FIGURES = ("holdings", "priced", "stale", "costless")
+_FIGURES = ("holdings", "priced", "stale", "costless", "gainless")
 
 
 @attrs.frozen

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from itertools import islice
+from operator import itemgetter
 from typing import Any
 
 import attrs
@@ -22,6 +23,7 @@ from finora_core.market.prices.model import (
     Line,
     Price,
     PriceTable,
+    Said,
     is_code,
     midnight,
 )
@@ -74,13 +76,22 @@ with judged as (
 select count(*) filter (where revision = 1) as added,
   count(*) filter (where revision > 1) as corrected from added
 """)
-_FACT = "p.asset, p.quote, f.at, f.granularity, f.source, f.revision, f.value"
+# A time is told as a number: reading many of them as text takes longer than finding them does.
+_FACT = (
+    "p.asset, p.quote, (extract(epoch from f.at) * 1000000)::bigint, f.granularity, f.source, "
+    "f.revision, f.value, f.number"
+)
 # For each pair that has prices and each of its times the latest until then, however old: who asks
-# says what is too old. What became known last holds.
+# says what is too old. All of that time, as the index has them: to sort each one's few by which
+# became known last would take as long as to find them.
 _NEAR = (
-    "with wanted as (select * from unnest(%(assets)s::text[], %(times)s::timestamptz[]) "
-    "w (asset, at)), "
-    "every as (select distinct at from wanted), "
+    "with wanted as ("
+    "  select a.asset, t.at"
+    "  from unnest(string_to_array(%(of)s, ' ')::int[], string_to_array(%(when)s, ' ')::int[])"
+    "    w (asset, at)"
+    "  join unnest(%(assets)s::text[]) with ordinality a (asset, place) on a.place = w.asset"
+    "  join unnest(%(times)s::timestamptz[]) with ordinality t (at, place) on t.place = w.at), "
+    "every as (select unnest(%(times)s::timestamptz[]) as at), "
     "leg as ("
     "  select p.asset, p.quote, w.at from wanted w join finora.price_pair p"
     "    on p.asset = w.asset and p.quote = any(%(hubs)s) where w.asset <> all(%(hubs)s)"
@@ -90,23 +101,16 @@ _NEAR = (
     "    where p.asset = any(%(hubs)s) and p.quote = any(%(hubs)s)"
     ") "
     f"select {_FACT} from leg p cross join lateral ("
-    "  select r.at, r.granularity, r.source, r.revision, r.value from finora.price r"
+    "  select r.at, r.granularity, r.source, r.revision, r.value, r.number from finora.price r"
     "  where r.asset = p.asset and r.quote = p.quote and r.at <= p.at"
     "    and (%(upto)s::bigint is null or r.number <= %(upto)s)"
-    "  order by r.at desc, r.number desc limit 1"
+    "  order by r.at desc fetch first 1 rows with ties"
     ") f"
 )
-# Of what has no pair with a hub: in any currency.
-_QUOTED = (
-    "with wanted as (select * from unnest(%(assets)s::text[], %(times)s::timestamptz[]) "
-    "w (asset, at)) "
-    f"select {_FACT} from wanted w join finora.price_pair p on p.asset = w.asset "
-    "  and p.quote ~ '^[A-Z]{3}$' cross join lateral ("
-    "  select r.at, r.granularity, r.source, r.revision, r.value from finora.price r"
-    "  where r.asset = p.asset and r.quote = p.quote and r.at <= w.at"
-    "    and (%(upto)s::bigint is null or r.number <= %(upto)s)"
-    "  order by r.at desc, r.number desc limit 1"
-    ") f"
+# What has no pair with a hub may have one with another currency.
+_QUOTES = (
+    "select distinct quote from finora.price_pair "
+    "where asset = any(%(assets)s) and quote ~ '^[A-Z]{3}$'"
 )
 _RATES = (
     "select f.base, f.quote, f.on_date, f.source, f.revision, f.value from ("
@@ -128,6 +132,27 @@ _HISTORY = text("""
 select distinct on (at) asset, quote, at, granularity, source, revision, value from finora.price
 where asset = :asset and quote = :quote and (cast(:source as text) is null or source = :source)
 order by at, number desc, revision desc
+""")
+_SAID_BY = text("""
+select source, quote, granularity, count(*) filter (where revision = 1) as facts,
+  count(distinct at) filter (where revision > 1) as corrected, min(at) as first, max(at) as last
+from finora.price where asset = :asset group by quote, granularity, source
+order by last desc, facts desc, quote, source, granularity
+""")
+_CLOSES = text("""
+select distinct on (day) asset, quote, at, granularity, source, revision, value,
+  (at at time zone 'UTC')::date as day
+from finora.price where asset = :asset and quote = :quote and at >= :since and at < :until
+order by day, at desc, number desc, revision desc
+""").bindparams(*(bindparam(name, type_=DateTime(timezone=True)) for name in ("since", "until")))
+_CORRECTED = text("""
+select r.asset, r.quote, r.at, r.granularity, r.source, r.revision, r.value from (
+  select distinct at, granularity, source from finora.price
+  where asset = :asset and quote = :quote and revision > 1
+  order by at desc, granularity, source limit :limit
+) k join finora.price r on r.asset = :asset and r.quote = :quote and r.at = k.at
+  and r.granularity = k.granularity and r.source = k.source
+order by r.at desc, r.granularity, r.source, r.revision
 """)
 _ACT = text("""
 with given as (
@@ -293,30 +318,18 @@ class PgPrices:
         self, wanted: set[tuple[str, datetime]], to: str, display: str | None, upto: int | None
     ) -> Iterator[Price]:
         hubs = sorted({*HUBS, to, *(() if display is None else (display,))})
-        near = {
-            "assets": [asset for asset, _ in wanted],
-            "times": [at for _, at in wanted],
-            "hubs": hubs,
-            "upto": upto,
-        }
-        found = [_price(row) for row in run(self.connection, _NEAR, near)]
+        found = self._near(wanted, hubs, upto)
         yield from found
         priced = {asset for each in found for asset in (each.asset, each.quote)}
-        lacking = [(asset, at) for asset, at in wanted
-                   if asset not in priced and not is_code(asset)]  # fmt: skip
-        codes = {asset for asset, _ in wanted if is_code(asset)}
+        lacking = {each for each in wanted if each[0] not in priced and not is_code(each[0])}
         if lacking:
-            asked = near | {"assets": [asset for asset, _ in lacking],
-                            "times": [at for _, at in lacking]}  # fmt: skip
-            quoted = [_price(row) for row in run(self.connection, _QUOTED, asked)]
-            yield from quoted
-            between = {(each.quote, at) for each in quoted for asset, at in lacking
-                       if asset == each.asset and each.quote not in codes}  # fmt: skip
-            if between:
-                codes |= {code for code, _ in between}
-                asked |= {"assets": [code for code, _ in between],
-                          "times": [at for _, at in between]}  # fmt: skip
-                yield from map(_price, run(self.connection, _NEAR, asked))
+            asked = {"assets": [asset for asset, _ in lacking]}
+            quotes = [quote for (quote,) in run(self.connection, _QUOTES, asked)]
+            if quotes:
+                yield from self._near(lacking, quotes, upto)
+                between = {(quote, at) for quote in quotes for _, at in lacking}
+                yield from self._facts(between, to, display, upto)
+        codes = {asset for asset, _ in wanted if is_code(asset)}
         own = {hub for hub in hubs if is_code(hub)}
         legs = {(a, b) for a in codes | own for b in own if a != b}
         legs |= {(b, a) for a, b in legs}
@@ -334,6 +347,43 @@ class PgPrices:
                 source=source,
                 revision=revision,
             )
+
+    def _near(
+        self, wanted: set[tuple[str, datetime]], hubs: Sequence[str], upto: int | None
+    ) -> Sequence[Price]:
+        """What leads from each to a hub, and from hub to hub."""
+        # Each asset and time is said once, and pairs of them by their places.
+        assets = {asset: place for place, asset in enumerate({asset for asset, _ in wanted}, 1)}
+        times = {at: place for place, at in enumerate({at for _, at in wanted}, 1)}
+        near = {
+            "assets": list(assets),
+            "times": list(times),
+            "of": " ".join([str(assets[asset]) for asset, _ in wanted]),
+            "when": " ".join([str(times[at]) for _, at in wanted]),
+            "hubs": list(hubs),
+            "upto": upto,
+        }
+        known: dict[int, datetime] = {}
+        facts: list[Price] = []
+        found = run(self.connection, _NEAR, near).fetchall()
+        # What became known last holds, and is the first to be told.
+        found.sort(key=itemgetter(-1), reverse=True)
+        for asset, quote, micros, granularity, source, revision, value, _ in found:
+            at = known.get(micros)
+            if at is None:
+                at = known[micros] = _EPOCH + timedelta(microseconds=micros)
+            facts.append(
+                Price(
+                    asset=asset,
+                    quote=quote,
+                    at=at,
+                    value=value,
+                    source=source,
+                    granularity=_KINDS[granularity],
+                    revision=revision,
+                )
+            )
+        return facts
 
     def list(
         self,
@@ -380,6 +430,28 @@ class PgPrices:
         for row in self.connection.execute(_DAYS, values):
             found.setdefault(row.asset, {})[row.quote] = set(row.days)
         return found
+
+    def said(self, asset: str) -> Sequence[Said]:
+        return [
+            Said(
+                source=row.source,
+                quote=row.quote,
+                granularity=_KINDS[row.granularity],
+                facts=row.facts,
+                corrected=row.corrected,
+                first=row.first,
+                last=row.last,
+            )
+            for row in self.connection.execute(_SAID_BY, {"asset": asset})
+        ]
+
+    def closes(self, asset: str, quote: str, since: date, until: date) -> Sequence[Price]:
+        values = {"asset": asset, "quote": quote, "since": midnight(since), "until": _end(until)}
+        return [_price(row[:-1]) for row in self.connection.execute(_CLOSES, values)]
+
+    def corrected(self, asset: str, quote: str, limit: int) -> Sequence[Price]:
+        values = {"asset": asset, "quote": quote, "limit": limit}
+        return [_price(row) for row in self.connection.execute(_CORRECTED, values)]
 
     def last(
         self, pairs: Collection[tuple[str, str]]
@@ -432,6 +504,7 @@ def _placed(
 
 
 _KINDS = {each.value: each for each in Granularity}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def _price(row: Any) -> Price:

@@ -64,6 +64,8 @@ class Position:
     """Something in it came without a price, or there was no rate for it: `cost` and `realised` are
     not all."""
     realised: Fraction = Fraction(0)
+    gainless: bool = False
+    """Something was sold that came without a price, or for what has no rate."""
     fees: Fraction = Fraction(0)
     taxes: Fraction = Fraction(0)
     income: Fraction = Fraction(0)
@@ -86,6 +88,7 @@ class Position:
             self.realised += worth - cost
         elif sold:
             self.unpriced = True
+        self.gainless |= sold and self.unpriced
         if not self.units:
             self.cost = Fraction(0)
 
@@ -241,6 +244,27 @@ class HoldingValue:
     def stale(self) -> bool:
         return isinstance(self.factor, Factor) and self.factor.stale
 
+    @property
+    def unpriced(self) -> str | None:
+        return str(self.factor) if self.value is None else None
+
+    @property
+    def costless(self) -> str | None:
+        if not self.position.unpriced or is_currency(self.quantity.asset.id):
+            return None
+        return f"it is not known what {self.quantity.asset} cost"
+
+    @property
+    def uncounted(self) -> str | None:
+        if not self.position.uncounted:
+            return None
+        return f"no rate for a fee, a tax or an income of {self.quantity.asset}"
+
+    @property
+    def gap(self) -> str | None:
+        """What its figures lack; None: nothing."""
+        return "; ".join(filter(None, (self.unpriced, self.costless, self.uncounted))) or None
+
     def _sum(self, exact: Fraction) -> Amount:
         return Amount(round(exact * 10**self.base.scale), self.base)
 
@@ -264,7 +288,7 @@ class Valuation:
     @property
     def total(self) -> Ok[Amount] | Partial[Amount]:
         """Exact, and rounded once: the same as the day's in the history."""
-        gaps = [str(each.factor) for each in self.counted if each.value is None]
+        gaps = [each.unpriced for each in self.counted if each.unpriced]
         gaps += [
             f"the price of {each.quantity.asset} is of {each.factor.effective_at:%Y-%m-%d}"
             for each in self.counted
@@ -280,7 +304,7 @@ class Valuation:
 
     @property
     def gain(self) -> Ok[Amount] | Partial[Amount]:
-        gaps = self._costless + [str(each.factor) for each in self._owned if each.value is None]
+        gaps = self._costless + [each.unpriced for each in self._owned if each.unpriced]
         return self._told((each.gain for each in self._owned), gaps)
 
     @property
@@ -322,19 +346,11 @@ class Valuation:
 
     @property
     def _costless(self) -> list[str]:
-        return [
-            f"it is not known what {each.quantity.asset} cost"
-            for each in self._owned
-            if each.position.unpriced
-        ]
+        return [each.costless for each in self._owned if each.costless]
 
     @property
     def _uncounted(self) -> list[str]:
-        return [
-            f"no rate for a fee, a tax or an income of {each.quantity.asset}"
-            for each in self._included
-            if each.position.uncounted
-        ]
+        return [each.uncounted for each in self._included if each.uncounted]
 
     def _told(
         self, amounts: Iterable[Amount | None], gaps: Sequence[str]

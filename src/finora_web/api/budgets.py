@@ -48,6 +48,10 @@ class FiguresOut(Out):
     spent: KnownOut = Field(description="Less what came back; transfers are no spending.")
     remaining: MoneyOut
     progress: Progress
+    gap: str | None = Field(
+        description="What the figures leave out, of this period or of those carried over; null: "
+        "nothing."
+    )
 
 
 class BudgetOut(FiguresOut):

@@ -39,6 +39,7 @@ class ShareOut(Out):
     promised: int = Field(
         description="Per cent of the account that all goals count on; more than 100 is too much."
     )
+    gap: str | None = Field(description="What of it has no rate, and is not in `amount`.")
 
 
 class ForecastDay(Out):

@@ -37,14 +37,16 @@ class SourceOut(Out):
     limits: list[SourceLimitOut]
     credentials: list[SourceCredentialOut]
     aside: str | None = Field(description="Why it is not asked any more, of late.")
+    resting: str | None = Field(description="Why it is not asked for the moment.")
 
 
 class PluginOut(Out):
     name: str
     package: str
     version: str
-    trust: Literal["built_in", "in_process"] = Field(
-        description="Whether it came with Finora; what did not runs in its process all the same."
+    trust: Literal["built_in", "in_process", "confined"] = Field(
+        description="Whether it came with Finora; what did not runs in its process all the same, "
+        "or, where the operator does not trust it, in confined children."
     )
     provides: list[str]
     sources: list[SourceOut]
@@ -95,4 +97,5 @@ def _source(state: SourceState) -> SourceOut:
             for each in said.credentials
         ],
         aside=state.aside,
+        resting=state.resting,
     )

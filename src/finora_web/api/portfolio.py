@@ -155,6 +155,9 @@ class HoldingOut(Out):
     fees: MoneyOut
     taxes: MoneyOut
     income: MoneyOut
+    gap: str | None = Field(
+        description="What its figures lack: a price, a cost, the rate of a fee. Null: nothing."
+    )
 
 
 class ValuationOut(Out):
@@ -192,6 +195,9 @@ class DayOut(Out):
     holdings: int
     priced: int
     stale: int
+    gap: str | None = Field(
+        description="Of how many holdings its figures lack something; null: of none."
+    )
 
 
 class InclusionIn(In):
@@ -289,7 +295,7 @@ def _holding(each: HoldingValue, names: dict[str, str]) -> dict[str, Any]:
     } | {
         name: getattr(each, name)
         for name in ("stale", "value", "invested", "gain", "gain_bp", "realised", "fees", "taxes",
-                     "income")
+                     "income", "gap")
     }  # fmt: skip
 
 
@@ -393,7 +399,7 @@ def list_portfolio_days(app: Services, scope: Scope, query: HistoryQuery) -> obj
 
 def _day(each: DayValue) -> dict[str, Any]:
     names = ("day", "value", "cost", "realised", "unrealised", "coverage", "holdings", "priced",
-             "stale")  # fmt: skip
+             "stale", "gap")  # fmt: skip
     return {name: getattr(each, name) for name in names}
 
 

@@ -58,6 +58,9 @@ class PriceConversionOut(Out):
     amount: MoneyOut
     at: datetime
     result: MoneyOut | None = Field(description="Null where no price leads there: never 0.")
+    rate: str | None = Field(
+        description="What one whole of it is worth, to 28 digits; the result is of the exact one."
+    )
     path: list[str] = Field(description="The assets it goes along, both ends in it.")
     effective_at: datetime | None = Field(description="Of the oldest price on the path.")
     stale: bool = Field(description="One of the prices is too old to be relied on.")
@@ -180,6 +183,7 @@ def _converted(found: Converted) -> dict[str, object]:
         "amount": found.amount,
         "at": found.at,
         "result": found.result,
+        "rate": f"{of.rate:f}" if of else None,
         "path": of.path if of else (),
         "effective_at": of.effective_at if of else None,
         "stale": of is not None and of.stale,

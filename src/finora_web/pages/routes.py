@@ -25,6 +25,7 @@ from finora_web.pages.plan.forecast import ForecastPage
 from finora_web.pages.plan.goals import Goals
 from finora_web.pages.plan.recurring import RecurringPage
 from finora_web.pages.portfolio import PortfolioPage
+from finora_web.pages.prices import PricesPage
 from finora_web.pages.records import Records
 from finora_web.pages.reports import Reports
 from finora_web.pages.review import Review
@@ -68,6 +69,7 @@ def _add_dashboard(blueprint: Blueprint, gate: Gate) -> None:
         ("/explain/entries/<uuid:entry_id>", "explain_entry", explaining.entry),
         ("/settings", "settings", SettingsPage(gate).page),
         ("/portfolio", "portfolio", PortfolioPage(gate).page),
+        ("/prices", "prices", PricesPage(gate).page),
         ("/parts/summary", "summary", overview.summary),
         ("/parts/cashflow", "cashflow", overview.cashflow),
         ("/parts/spending", "spending", Spending(gate).part),

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
+from decimal import Decimal
 
 import attrs
 
@@ -42,8 +43,14 @@ def moment(value: datetime) -> str:
     return f"{day(value)}, {value:%H:%M} UTC"
 
 
+def plain(value: Decimal) -> str:
+    """With every digit that it has, and no exponent."""
+    return f"{value:f}"
+
+
 FILTERS: dict[str, Callable[..., str]] = {
     "figure": figure,
+    "plain": plain,
     "money": money,
     "day": day,
     "month": month,

@@ -164,6 +164,14 @@ class Figures:
     """From the periods before."""
     spent: Ok[Amount] | Partial[Amount]
     """Less what came back; partial where something was spent in assets that have no rate."""
+    carried_gap: str | None = None
+    """What is not in what was carried over, for want of a rate in a period before."""
+
+    @property
+    def gap(self) -> str | None:
+        """What the figures leave out, of this period or of those that are carried over."""
+        gaps = (self.spent.gap if isinstance(self.spent, Partial) else None, self.carried_gap)
+        return "; ".join(dict.fromkeys(gap for gap in gaps if gap)) or None
 
     @property
     def available(self) -> Amount:
@@ -218,6 +226,7 @@ def figures_of(
     found: list[Figures] = []
     carries = budget.rollover is not Rollover.NONE
     carried, first = 0, budget.starts_on if carries else max(since, budget.starts_on)
+    gap: str | None = None
     while first <= until:
         known = Amount(spent.get(first, 0), budget.asset)
         figures = Figures(
@@ -226,8 +235,10 @@ def figures_of(
             limit=budget.limit_of(first),
             carried=Amount(carried, budget.asset),
             spent=without_rates(known, others.get(first, ())),
+            carried_gap=gap,
         )
         found.append(figures)
+        gap = figures.gap if carries else None
         carried = budget.rollover.carry(figures.remaining.units)
         first = budget.period.moved(first, 1)
     return tuple(found)

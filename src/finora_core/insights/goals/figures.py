@@ -21,6 +21,7 @@ from finora_core.insights.goals.model import (
 from finora_core.insights.goals.ports import GoalsWork
 from finora_core.kernel.amount import Amount
 from finora_core.kernel.asset import Asset
+from finora_core.kernel.outcome import Partial
 from finora_core.market.rates.model import RateTable, Sum
 
 
@@ -45,7 +46,7 @@ def statuses(work: GoalsWork, today: date) -> list[GoalStatus]:
         rates = tables[asset]
         sums = [_sum(goal, share.account_id, promised, held, rates, today) for share in goal.shares]
         shares = tuple(
-            _share(goal, share.account_id, promised, one.total)
+            _share(goal, share.account_id, promised, one)
             for share, one in zip(goal.shares, sums, strict=True)
         )
         missing = tuple(dict.fromkeys(each for one in sums for each in one.missing))
@@ -62,6 +63,7 @@ def statuses(work: GoalsWork, today: date) -> list[GoalStatus]:
                 [_in_asset(each, asset, rates, today) for each in grown],
                 history,
                 today,
+                lacking=bool(missing),
             ),
         )
         found.append(status)
@@ -98,20 +100,21 @@ def _sum(
 
 
 def _in_asset(grown: Grown, asset: Asset, rates: RateTable, today: date) -> Grown:
-    """As it is, where there is no rate: then a forecast leaves it out."""
+    """As it is, where there is no rate: then there is no forecast."""
     amount = rates.convert(grown.amount, asset, today)
     return attrs.evolve(grown, amount=amount) if isinstance(amount, Amount) else grown
 
 
 def _share(
-    goal: Goal, account: UUID, promised: Mapping[UUID, Mapping[UUID, int]], amount: Amount
+    goal: Goal, account: UUID, promised: Mapping[UUID, Mapping[UUID, int]], given: Sum
 ) -> GoalShare:
     percents = promised[account]
     return GoalShare(
         account_id=account,
         percent=percents[goal.id],
-        amount=amount,
+        amount=given.total,
         promised=sum(percents.values()),
+        gap=given.outcome.gap if isinstance(given.outcome, Partial) else None,
     )
 
 

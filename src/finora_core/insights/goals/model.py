@@ -87,6 +87,8 @@ class GoalShare:
     amount: Amount
     promised: int
     """Per cent of the account that all goals together count on; more than 100 is too much."""
+    gap: str | None = None
+    """What of it has no rate, and is not in the amount."""
 
 
 @attrs.frozen(kw_only=True)
@@ -159,22 +161,24 @@ def forecast_of(
     grown: Iterable[Grown],
     history: timedelta | None,
     today: date,
+    *,
+    lacking: bool = False,
 ) -> Ok[date] | NoForecast:
     """The day on which `missing` will have come in, at the rate of the trailing days: `grown` is
-    what came in the last 90 days, or in the whole `history`, where that is shorter."""
+    what came in the last 90 days, or in the whole `history`, where that is shorter. `lacking` is
+    whether there is more that has no rate, so that less may be missing."""
     if missing.units <= 0:
         return Ok(today)
     if not shares:
         return NoForecast(Reason.NO_ACCOUNTS)
+    percent = {share.account_id: share.percent for share in shares}
+    own = [each for each in grown if each.account_id in percent and each.amount]
+    if lacking or any(each.amount.asset != missing.asset for each in own):
+        return NoForecast(Reason.NO_RATE)
     if history is None or history < LEAST_HISTORY:
         return NoForecast(Reason.TOO_LITTLE_HISTORY)
-    percent = {share.account_id: share.percent for share in shares}
     # In hundredths of a unit over all those days; whole until the one division at the end.
-    came = sum(
-        each.amount.units * percent[each.account_id]
-        for each in grown
-        if each.account_id in percent and each.amount.asset == missing.asset
-    )
+    came = sum(each.amount.units * percent[each.account_id] for each in own)
     if came <= 0:
         return NoForecast(Reason.NOT_GROWING)
     days = -(-missing.units * 100 * min(history, TRAILING).days // came)

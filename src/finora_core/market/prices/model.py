@@ -4,9 +4,9 @@ even. What has no price is NoPrice, never 0 or 1; an old price is a factor that 
 import re
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from datetime import UTC, date, datetime, time, timedelta
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal
 from enum import StrEnum
 from fractions import Fraction
 from typing import ClassVar
@@ -99,6 +99,9 @@ class NoPrice:
         return f"no price for {self.asset} in {self.to} on {self.at:%Y-%m-%d}"
 
 
+_READ = Context(prec=28, rounding=ROUND_HALF_EVEN)
+
+
 @attrs.frozen
 class Factor:
     """What one whole unit of an asset is worth in another, and the facts that say so."""
@@ -111,6 +114,11 @@ class Factor:
     """Of the oldest fact; of an asset in itself, when it was asked for."""
     stale: bool
     """One of the facts is too old to be relied on."""
+
+    @property
+    def rate(self) -> Decimal:
+        """The value to 28 digits, half to even: for reading, and not to reckon with."""
+        return _READ.divide(Decimal(self.value.numerator), Decimal(self.value.denominator))
 
     def convert(self, amount: Amount, to: Asset) -> Amount:
         """Rounded once, half to even, to a whole unit of `to`."""
@@ -161,8 +169,38 @@ class Series:
         return self.facts[place - 1] if place else None
 
 
-_Legs = tuple[Price, ...]
-_Chain = tuple[tuple[str, ...], _Legs]
+@attrs.define  # Three are made for each conversion, and a frozen one takes three times as long.
+class _Chain:
+    """Facts one after another: the assets after the first, and what one of that is worth."""
+
+    path: tuple[str, ...]
+    legs: tuple[Price, ...]
+    above: int
+    below: int
+    oldest: datetime
+    fresh: bool
+
+    @classmethod
+    def of(cls, asset: str, to: str, leg: Price, at: datetime) -> "_Chain":
+        above, below = leg.value.as_integer_ratio()
+        if leg.asset != asset:
+            above, below = below, above
+        return cls((to,), (leg,), above, below, leg.at, not leg.stale(at))
+
+    def then(self, more: "_Chain") -> "_Chain":
+        return _Chain(
+            self.path + more.path,
+            self.legs + more.legs,
+            self.above * more.above,
+            self.below * more.below,
+            self.oldest if self.oldest < more.oldest else more.oldest,
+            self.fresh and more.fresh,
+        )
+
+    def factor(self, asset: str) -> Factor:
+        """What one whole unit of the asset that it begins with is worth."""
+        value = Fraction(self.above, self.below)
+        return Factor(value, self.legs, (asset, *self.path), self.oldest, not self.fresh)
 
 
 @attrs.frozen
@@ -172,8 +210,11 @@ class PriceTable:
     series: Mapping[str, Mapping[str, tuple[Series, ...]]]
     """What compares an asset with another: the pair's own facts and those of its reverse."""
     hubs: tuple[str, ...] = HUBS
-    # A table lives for one question, in which the legs between hubs come again and again.
-    _hubs: dict[tuple[str, datetime], Mapping[str, Price]] = attrs.field(
+    # A table lives for one question, in which the way on from a hub comes again and again.
+    _hubs: dict[str, list[tuple[str, tuple[Series, ...]]]] = attrs.field(
+        factory=dict, init=False, repr=False, eq=False
+    )
+    _ways: dict[tuple[str, str, datetime], tuple[Sequence[_Chain], Sequence[_Chain]]] = attrs.field(
         factory=dict, init=False, repr=False, eq=False
     )
 
@@ -202,21 +243,43 @@ class PriceTable:
         least old of all."""
         if asset == to:
             return Factor(Fraction(1), (), (asset,), at, stale=False)
-        old: Factor | None = None
-        for chains in (self._straight, self._one_hop, self._two_hops, self._by_quote):
-            fresh, oldest = False, at
-            chosen: _Chain | None = None
-            for chain in chains(asset, to, at):
-                fresh_too, oldest_too = _rank(chain[1], at)
-                if chosen is None or (fresh_too, oldest_too) > (fresh, oldest):
-                    fresh, oldest, chosen = fresh_too, oldest_too, chain
+        straight = self._leg(asset, to, at)
+        old = None if straight is None else _Chain.of(asset, to, straight, at)
+        if old is not None and old.fresh:
+            return old.factor(asset)
+        starts = [_Chain.of(asset, hub, leg, at) for hub, leg in self._hubs_of(asset, at)]
+        for hubs in (1, 2):
+            chosen = self._best(asset, to, at, starts, hubs)
             if chosen is None:
                 continue
-            if fresh:
-                return _factor(*chosen, oldest, stale=False)
-            if old is None or oldest > old.effective_at:
-                old = _factor(*chosen, oldest, stale=True)
-        return old or NoPrice(asset=asset, to=to, at=at, nearest=self._next(asset, at))
+            start, tail = chosen
+            if start.fresh and tail.fresh:
+                return start.then(tail).factor(asset)
+            if old is None or min(start.oldest, tail.oldest) > old.oldest:
+                old = start.then(tail)
+        found = None if old is None else old.factor(asset)
+        for factor in self._by_quote(asset, to, at):
+            if found is None or _rank(factor) > _rank(found):
+                found = factor
+        return found or NoPrice(asset=asset, to=to, at=at, nearest=self._next(asset, at))
+
+    def _by_quote(self, asset: str, to: str, at: datetime) -> Iterator[Factor]:
+        if is_code(asset) or not is_code(to):
+            return
+        for quote in sorted(self.series.get(asset, ())):
+            if not is_code(quote) or quote in self.hubs or quote == to:
+                continue
+            leg, rest = self._leg(asset, quote, at), self.factor(quote, to, at)
+            if leg is None or isinstance(rest, NoPrice) or not 1 <= len(rest.facts) <= 2:
+                continue
+            first = _Chain.of(asset, quote, leg, at)
+            yield Factor(
+                Fraction(first.above, first.below) * rest.value,
+                (leg, *rest.facts),
+                (asset, *rest.path),
+                min(leg.at, rest.effective_at),
+                stale=rest.stale or not first.fresh,
+            )
 
     def convert(self, amount: Amount, to: Asset, at: datetime) -> Amount | NoPrice:
         factor = self.factor(amount.asset.id, to.id, at)
@@ -246,63 +309,53 @@ class PriceTable:
             asked=asked,
         )
 
-    def _straight(self, asset: str, to: str, at: datetime) -> list[_Chain]:
-        leg = self._leg(asset, to, at)
-        return [] if leg is None else [((asset, to), (leg,))]
+    def _best(
+        self, asset: str, to: str, at: datetime, starts: Iterable[_Chain], hubs: int
+    ) -> tuple[_Chain, _Chain] | None:
+        """Through so many hubs: the fact to the first of them, and the way on from there."""
+        best: tuple[_Chain, _Chain] | None = None
+        fresh, oldest = False, at
+        for start in starts:
+            for tail in self._onward(start.path[0], to, at)[hubs - 1]:
+                if tail.path[0] == asset:
+                    continue
+                fresh_too = start.fresh and tail.fresh
+                oldest_too = start.oldest if start.oldest < tail.oldest else tail.oldest
+                if (
+                    best is None
+                    or (fresh_too and not fresh)
+                    or (fresh_too == fresh and oldest_too > oldest)
+                ):
+                    fresh, oldest, best = fresh_too, oldest_too, (start, tail)
+        return best
 
-    def _one_hop(self, asset: str, to: str, at: datetime) -> list[_Chain]:
-        out = self._hubs_of(asset, at)
-        return [
-            ((asset, hub, to), (out[hub], into))
-            for hub, into in self._hubs_of(to, at).items()
-            if hub in out
-        ]
-
-    def _two_hops(self, asset: str, to: str, at: datetime) -> list[_Chain]:
-        into = self._hubs_of(to, at).items()
-        return [
-            ((asset, hub, other, to), (leg, across, last))
-            for hub, leg in self._hubs_of(asset, at).items()
-            if hub != to
-            for other, last in into
-            if other != asset and (across := self._hubs_of(hub, at).get(other)) is not None
-        ]
-
-    def _by_quote(self, asset: str, to: str, at: datetime) -> list[_Chain]:
-        if is_code(asset) or not is_code(to):
-            return []
-        return [
-            ((asset, *path), (leg, *legs))
-            for quote in sorted(self.series.get(asset, ()))
-            if is_code(quote) and quote not in self.hubs
-            if (leg := self._leg(asset, quote, at)) is not None
-            for chains in (self._straight, self._one_hop)
-            for path, legs in chains(quote, to, at)
-            if asset not in path
-        ]
-
-    def _hubs_of(self, asset: str, at: datetime) -> Mapping[str, Price]:
-        """The hubs that an asset has a fact with at that time, in their order."""
-        key = (asset, at)
-        found = self._hubs.get(key)
+    def _onward(self, hub: str, to: str, at: datetime) -> tuple[Sequence[_Chain], Sequence[_Chain]]:
+        """The ways on from a hub: straight, and through one more."""
+        key = (hub, to, at)
+        found = self._ways.get(key)
         if found is None:
-            near = self.series.get(asset, {})
-            found = self._hubs[key] = {
-                hub: leg
-                for hub in self.hubs
-                if hub in near and (leg := self._leg(asset, hub, at)) is not None
-            }
+            into = [] if hub == to else self._hubs_of(to, at)
+            across = dict(self._hubs_of(hub, at)) if into else {}
+            found = self._ways[key] = (
+                [_Chain.of(hub, to, leg, at) for last, leg in into if last == hub],
+                [
+                    _Chain.of(hub, last, across[last], at).then(_Chain.of(last, to, leg, at))
+                    for last, leg in into
+                    if last in across
+                ],
+            )
         return found
 
+    def _hubs_of(self, asset: str, at: datetime) -> list[tuple[str, Price]]:
+        """The hubs that an asset has a fact with at that time, in their order."""
+        hubs = self._hubs.get(asset)
+        if hubs is None:
+            near = self.series.get(asset, {})
+            hubs = self._hubs[asset] = [(hub, near[hub]) for hub in self.hubs if hub in near]
+        return [(hub, leg) for hub, both in hubs if (leg := _latest(both, at)) is not None]
+
     def _leg(self, asset: str, to: str, at: datetime) -> Price | None:
-        """The later of what the pair and its reverse say; of equal times the pair itself."""
-        best: Price | None = None
-        near = self.series.get(asset)
-        for series in near.get(to, ()) if near is not None else ():
-            found = series.until(at)
-            if found is not None and (best is None or found.at > best.at):
-                best = found
-        return best
+        return _latest(self.series.get(asset, {}).get(to, ()), at)
 
     def _next(self, asset: str, at: datetime) -> datetime | None:
         later = (
@@ -314,34 +367,26 @@ class PriceTable:
         return min(later, default=None)
 
 
+def _latest(both: Iterable[Series], at: datetime) -> Price | None:
+    """The later of what a pair and its reverse say; of equal times the pair itself."""
+    best: Price | None = None
+    for series in both:
+        found = series.until(at)
+        if found is not None and (best is None or found.at > best.at):
+            best = found
+    return best
+
+
+def _rank(factor: Factor) -> tuple[bool, datetime]:
+    return not factor.stale, factor.effective_at
+
+
 _CODE = re.compile(r"[A-Z]{3}", re.ASCII)
 
 
 def is_code(asset: str) -> bool:
     """Whether it is a currency, by how its id is written."""
     return _CODE.fullmatch(asset) is not None
-
-
-def _rank(legs: _Legs, at: datetime) -> tuple[bool, datetime]:
-    """Whether all are fresh, and of when the oldest is."""
-    fresh, oldest = True, at
-    for leg in legs:
-        if leg.at < oldest:
-            oldest = leg.at
-        if fresh and at - leg.at > FRESH[leg.granularity]:
-            fresh = False
-    return fresh, oldest
-
-
-def _factor(path: tuple[str, ...], legs: _Legs, oldest: datetime, *, stale: bool) -> Factor:
-    above = below = 1
-    for asset, leg in zip(path, legs, strict=False):
-        one, other = leg.value.as_integer_ratio()
-        if leg.asset != asset:
-            one, other = other, one
-        above *= one
-        below *= other
-    return Factor(Fraction(above, below), legs, path, oldest, stale)
 
 
 Line = tuple[str, str, str, str, str]
@@ -475,3 +520,38 @@ def gaps_between(known: Set[date], since: date, until: date, *, daily: bool) -> 
             found[-1:] = [Gap(found[-1].since, day)] if open_ else [*found[-1:], Gap(day, day)]
             open_ = True
     return found
+
+
+@attrs.frozen(kw_only=True)
+class Said:
+    """What one source says an asset is worth in another."""
+
+    source: str
+    quote: str
+    granularity: Granularity
+    facts: int
+    corrected: int
+    """How many of its facts it, or a repair, said otherwise later."""
+    first: datetime
+    last: datetime
+
+    def stale(self, at: datetime) -> bool:
+        return at - self.last > FRESH[self.granularity]
+
+
+@attrs.frozen(kw_only=True)
+class Course:
+    """An asset in another, day by day."""
+
+    asset: str
+    said: Sequence[Said]
+    """By all sources, in anything; the latest first."""
+    quote: str | None
+    """What the rest is in; None where nobody said a price."""
+    days: Sequence[Price] = ()
+    """The last price of each day that has one, oldest first."""
+    gaps: Sequence[Gap] = ()
+    """From the first price on."""
+    corrections: Sequence[tuple[Price, ...]] = ()
+    """Facts that were said otherwise later, latest first, each with all that was said of it, the
+    first of it first."""

@@ -8,7 +8,7 @@ from typing import Protocol
 from finora_core.kernel.asset import Asset
 from finora_core.kernel.page import Page
 from finora_core.kernel.work import Work
-from finora_core.market.prices.model import ImportedPrices, Line, Price, PriceTable
+from finora_core.market.prices.model import ImportedPrices, Line, Price, PriceTable, Said
 from finora_core.market.prices.repair import Action
 
 
@@ -49,6 +49,15 @@ class Prices(Protocol):
         self, assets: Collection[str], since: date, until: date
     ) -> Mapping[str, Mapping[str, Set[date]]]:
         """The days of that span on which an asset has a price, by asset and quote."""
+
+    def said(self, asset: str) -> Sequence[Said]:
+        """What each source says of it, the one with the latest fact first."""
+
+    def closes(self, asset: str, quote: str, since: date, until: date) -> Sequence[Price]:
+        """The last fact of each day of that span, oldest first."""
+
+    def corrected(self, asset: str, quote: str, limit: int) -> Sequence[Price]:
+        """All revisions of the latest facts that have several, latest fact first."""
 
     def last(
         self, pairs: Collection[tuple[str, str]]

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
+from itertools import groupby
 from typing import BinaryIO
 
 import attrs
@@ -17,6 +18,7 @@ from finora_core.market.prices.files import is_history, lines_of, read_history, 
 from finora_core.market.prices.model import (
     BadSpan,
     Converted,
+    Course,
     Coverage,
     Factor,
     Gap,
@@ -34,6 +36,8 @@ from finora_core.market.prices.model import (
 from finora_core.market.prices.ports import PricesWork
 from finora_core.market.prices.repair import Action, Bar, Mended, actions_of, mend
 
+MOST_CORRECTIONS = 100
+"""Of a course."""
 MAX_ASKED = 20_000
 """Conversions, or days of assets, in one question."""
 
@@ -169,6 +173,35 @@ class PriceService:
             found = work.prices.days([asset], since, until).get(asset, {})
         known = frozenset[date]().union(*found.values())
         return gaps_between(known, since, until, daily=trades_daily(asset))
+
+    def course(
+        self, scope: Scope, asset: str, since: date, until: date, *, quote: str | None = None
+    ) -> Course:
+        """What is known of an asset's prices: who says them, each day of the span, its gaps, and
+        what was corrected; in `quote`, or else in what it was last said in. Raises UnknownAsset."""
+        _days(since, until)
+        with self.begin(scope) as work:
+            work.assets.get(asset)
+            said = work.prices.said(asset)
+            own = [each for each in said if quote in (None, each.quote)]
+            if not own:
+                return Course(asset=asset, said=said, quote=quote)
+            quote = own[0].quote
+            days = work.prices.closes(asset, quote, since, until)
+            facts = work.prices.corrected(asset, quote, MOST_CORRECTIONS)
+        first = min(each.first for each in own if each.quote == quote).astimezone(UTC).date()
+        known = {each.at.astimezone(UTC).date() for each in days}
+        return Course(
+            asset=asset,
+            said=said,
+            quote=quote,
+            days=days,
+            gaps=gaps_between(known, max(since, first), until, daily=trades_daily(asset)),
+            corrections=[
+                tuple(each)
+                for _, each in groupby(facts, key=lambda it: (it.at, it.granularity, it.source))
+            ],
+        )
 
     @retried
     def repair(

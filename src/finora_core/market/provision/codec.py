@@ -20,7 +20,7 @@ from finora_core.kernel.outcome import (
     Unsupported,
 )
 from finora_core.kernel.plain import to_plain
-from finora_core.plugins import Batch, Day, Held, Identified, Movement, Quoted
+from finora_core.plugins import Batch, Day, Held, Identified, Movement, Quoted, Seen
 
 
 def told(outcome: Outcome[Any]) -> Mapping[str, Any]:
@@ -47,8 +47,20 @@ def told(outcome: Outcome[Any]) -> Mapping[str, Any]:
     return said
 
 
+class Unreadable(ValueError):
+    """What came is no outcome that could answer the question."""
+
+
 def heard(question: str, said: Any) -> Outcome[Any]:
-    """What `told` made of the answer to that question."""
+    """What `told` made of the answer to that question; Down where it cannot be that."""
+    try:
+        return parsed(question, said)
+    except Unreadable:
+        return Down("the data provider does not answer in the shape that is read")
+
+
+def parsed(question: str, said: Any) -> Outcome[Any]:
+    """What `told` made of the answer to that question. Raises Unreadable."""
     try:
         read = _READ[question]
         match said["outcome"]:
@@ -66,9 +78,9 @@ def heard(question: str, said: Any) -> Outcome[Any]:
                 return Ambiguous(tuple(read(said["value"])))
             case "down":
                 return Down(str(said["reason"])[:300])
-    except (LookupError, TypeError, ValueError, AttributeError, InvalidOperation):
-        pass
-    return Down("the data provider does not answer in the shape that is read")
+    except (LookupError, TypeError, ValueError, AttributeError, InvalidOperation) as error:
+        raise Unreadable(type(error).__name__) from None
+    raise Unreadable("no outcome")
 
 
 def _quoted(it: Any) -> Quoted:
@@ -122,6 +134,18 @@ def _batch(it: Any) -> Batch:
     return Batch(movements=[_movement(each) for each in it["movements"]], next=after)
 
 
+def _seen(it: Any) -> Seen:
+    quantity, amount, day = it["quantity"], it["amount"], it["on_date"]
+    return Seen(
+        kind=_one_of(it["kind"], ("holding", "transaction")),
+        text=_text(it["text"]),
+        quantity=None if quantity is None else _number(quantity),
+        amount=None if amount is None else _number(amount),
+        currency=None if it["currency"] is None else _text(it["currency"]),
+        on_date=None if day is None else date.fromisoformat(_text(day)),
+    )
+
+
 def _each(read: Callable[[Any], Any]) -> Callable[[Any], Sequence[Any]]:
     def every(value: Any) -> Sequence[Any]:
         if not isinstance(value, list):
@@ -143,6 +167,7 @@ _READ: Mapping[str, Callable[[Any], Any]] = {
     "find": _each(_identified),
     "balances": _each(_held),
     "transactions": _batch,
+    "picture": _each(_seen),
 }
 QUESTIONS = tuple(_READ)
 
