@@ -235,6 +235,18 @@ def test_a_factor_is_the_product_of_its_facts_and_nothing_else(
 
 
 @pytest.mark.spec("S0-49", partial=True)
+def test_what_is_quoted_in_a_currency_that_is_no_hub_goes_through_it() -> None:
+    """When nothing shorter leads there: straight on, or through one hub; never from a currency."""
+    facts = [price(FUND, GBP, "10"), price(USD, GBP, "0.5"), price(USD, JPY, "150")]
+    table = PriceTable.of(facts)
+    assert found(table, FUND, USD).path == (FUND.id, "GBP", "USD")
+    far = found(table, FUND, JPY)
+    assert (far.value, far.path) == (3_000, (FUND.id, "GBP", "USD", "JPY"))
+    assert isinstance(table.factor("JPY", FUND.id, NOON), NoPrice)
+    direct = PriceTable.of([*facts, price(FUND, JPY, "2000")])
+    assert found(direct, FUND, JPY).path == (FUND.id, "JPY")
+
+
 def test_a_rate_is_told_with_28_digits_however_small_it_is() -> None:
     for value, wanted in (
         (Fraction(1, 3), "0." + "3" * 28),

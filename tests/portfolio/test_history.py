@@ -300,3 +300,30 @@ def test_who_stops_asking_for_prices_has_the_connection_back(
         with work.history.columns(assets * 500, span, "EUR") as columns:
             list(columns)
     assert finora.portfolio.holdings(desk.scope) == []
+
+
+@pytest.mark.spec("S0-49", partial=True)
+def test_what_is_quoted_in_another_currency_only_is_worth_it_by_the_rates(
+    desk: Desk, finora: Finora
+) -> None:
+    """In days as in valuations: of the market, and of one's own; before there is a rate it is a
+    gap. No other test has rates of ngultrum."""
+    far, tag = currency("BTN"), desk.account.id.hex[:8]
+    at = end_of(TODAY - timedelta(days=8))
+    share = thing(f"BT-{tag}")
+    desk.trade(share, "2", "100", at, far)
+    own = finora.portfolio.add_own(desk.scope, "Cabin", "BTN")
+    desk.trade(own.asset, "1", "100", at, far)
+    for days_, value in ((1, "110"), (5, "120.5")):
+        desk.price(share, value, at + timedelta(days=days_), far)
+        finora.portfolio.set_price(
+            desk.scope, own.asset.id, Decimal(value), at=at + timedelta(days=days_)
+        )
+    desk.price(EUR, "10", at + timedelta(days=3), far)
+    finora.portfolio_history.rebuild(desk.scope)
+    same_as_valuations(finora, desk.scope, at.date())
+    made = days(finora, desk.scope)
+    assert made[TODAY].value == Amount.parse("36.15", EUR)
+    assert [made[at.date() + timedelta(days=number)].priced for number in (2, 3)] == [0, 2]
+    finora.portfolio_history.rebuild(desk.scope, since=TODAY)
+    assert days(finora, desk.scope) == made

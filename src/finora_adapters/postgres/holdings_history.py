@@ -20,7 +20,8 @@ from finora_core.market.prices.model import HUBS, midnight
 from finora_core.portfolio.columns import Column, Days, longs
 from finora_core.portfolio.history import DayValue, Scoped, Standing
 
-# Which pair says what an asset is worth: in the base, else in the first hub that it is priced in.
+# Which pair says what an asset is worth: in the base, else in the first hub that it is priced in,
+# else in another currency.
 # From the last fact before the first day on, if there is one. Of its facts the times come as eight
 # bytes each, and the values so too: whole, in units of 10**-places, which hold what is below `top`.
 _PAIRS = """
@@ -34,8 +35,9 @@ with pair as materialized (
       (select case when r.value < 1e3 then 14 when r.value < 1e7 then 10 else 5 end
         from finora.price r where r.asset = p.asset and r.quote = p.quote and r.at < %(to)s
         order by r.at desc limit 1) as places
-    from finora.price_pair p where p.asset = a.asset and p.quote = any(%(quotes)s)
-    order by array_position(%(quotes)s::text[], p.quote) limit 1
+    from finora.price_pair p where p.asset = a.asset
+      and (p.quote = any(%(quotes)s) or p.quote ~ '^[A-Z]{3}$')
+    order by coalesce(array_position(%(quotes)s::text[], p.quote), 99), p.quote limit 1
   ) q where q.places is not null
 )
 """
@@ -94,8 +96,9 @@ from (
   where h.money
   union all
   select p.quote, r.value, r.at, r.granularity from (
-    select quote from finora.price_pair where asset = h.asset and quote = any(%(quotes)s)
-    order by array_position(%(quotes)s::text[], quote) limit 1
+    select quote from finora.price_pair where asset = h.asset
+      and (quote = any(%(quotes)s) or quote ~ '^[A-Z]{3}$')
+    order by coalesce(array_position(%(quotes)s::text[], quote), 99), quote limit 1
   ) p cross join lateral (
     select value, at, granularity from finora.price
     where asset = h.asset and quote = p.quote and at < %(to)s

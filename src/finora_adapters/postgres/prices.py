@@ -1,6 +1,5 @@
 """Prices in Postgres: a global table that only grows."""
 
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -25,6 +24,7 @@ from finora_core.market.prices.model import (
     Price,
     PriceTable,
     Said,
+    is_code,
     midnight,
 )
 from finora_core.market.prices.repair import Action, decimal_of
@@ -107,6 +107,11 @@ _NEAR = (
     "  order by r.at desc fetch first 1 rows with ties"
     ") f"
 )
+# What has no pair with a hub may have one with another currency.
+_QUOTES = (
+    "select distinct quote from finora.price_pair "
+    "where asset = any(%(assets)s) and quote ~ '^[A-Z]{3}$'"
+)
 _RATES = (
     "select f.base, f.quote, f.on_date, f.source, f.revision, f.value from ("
     "  select * from unnest(%(bases)s::text[], %(quotes)s::text[]) c (base, quote)"
@@ -118,7 +123,6 @@ _RATES = (
     "  order by r.on_date desc, r.number desc limit 1"
     ") f"
 )
-_CURRENCY = re.compile(r"[A-Z]{3}")
 _DAYS = text("""
 select asset, quote, array_agg(distinct (at at time zone 'UTC')::date) as days
 from finora.price where asset = any(:assets) and at >= :since and at < :until
@@ -314,42 +318,25 @@ class PgPrices:
         self, wanted: set[tuple[str, datetime]], to: str, display: str | None, upto: int | None
     ) -> Iterator[Price]:
         hubs = sorted({*HUBS, to, *(() if display is None else (display,))})
-        # Each asset and time is said once, and pairs of them by their places.
-        assets = {asset: place for place, asset in enumerate({asset for asset, _ in wanted}, 1)}
-        times = {at: place for place, at in enumerate({at for _, at in wanted}, 1)}
-        near = {
-            "assets": list(assets),
-            "times": list(times),
-            "of": " ".join([str(assets[asset]) for asset, _ in wanted]),
-            "when": " ".join([str(times[at]) for _, at in wanted]),
-            "hubs": hubs,
-            "upto": upto,
-        }
-        known: dict[int, datetime] = {}
-        found = run(self.connection, _NEAR, near).fetchall()
-        # What became known last holds, and is the first to be told.
-        found.sort(key=itemgetter(-1), reverse=True)
-        for asset, quote, micros, granularity, source, revision, value, _ in found:
-            at = known.get(micros)
-            if at is None:
-                at = known[micros] = _EPOCH + timedelta(microseconds=micros)
-            yield Price(
-                asset=asset,
-                quote=quote,
-                at=at,
-                value=value,
-                source=source,
-                granularity=_KINDS[granularity],
-                revision=revision,
-            )
-        codes = {asset for asset, _ in wanted if _CURRENCY.fullmatch(asset)}
-        own = {hub for hub in hubs if _CURRENCY.fullmatch(hub)}
+        found = self._near(wanted, hubs, upto)
+        yield from found
+        priced = {asset for each in found for asset in (each.asset, each.quote)}
+        lacking = {each for each in wanted if each[0] not in priced and not is_code(each[0])}
+        if lacking:
+            asked = {"assets": [asset for asset, _ in lacking]}
+            quotes = [quote for (quote,) in run(self.connection, _QUOTES, asked)]
+            if quotes:
+                yield from self._near(lacking, quotes, upto)
+                between = {(quote, at) for quote in quotes for _, at in lacking}
+                yield from self._facts(between, to, display, upto)
+        codes = {asset for asset, _ in wanted if is_code(asset)}
+        own = {hub for hub in hubs if is_code(hub)}
         legs = {(a, b) for a in codes | own for b in own if a != b}
         legs |= {(b, a) for a, b in legs}
         rates = {
             "bases": [base for base, _ in sorted(legs)],
             "quotes": [quote for _, quote in sorted(legs)],
-            "days": sorted({at.astimezone(UTC).date() for at in times}),
+            "days": sorted({at.astimezone(UTC).date() for _, at in wanted}),
         }
         for base, quote, day, source, revision, value in run(self.connection, _RATES, rates):
             yield Price(
@@ -360,6 +347,43 @@ class PgPrices:
                 source=source,
                 revision=revision,
             )
+
+    def _near(
+        self, wanted: set[tuple[str, datetime]], hubs: Sequence[str], upto: int | None
+    ) -> Sequence[Price]:
+        """What leads from each to a hub, and from hub to hub."""
+        # Each asset and time is said once, and pairs of them by their places.
+        assets = {asset: place for place, asset in enumerate({asset for asset, _ in wanted}, 1)}
+        times = {at: place for place, at in enumerate({at for _, at in wanted}, 1)}
+        near = {
+            "assets": list(assets),
+            "times": list(times),
+            "of": " ".join([str(assets[asset]) for asset, _ in wanted]),
+            "when": " ".join([str(times[at]) for _, at in wanted]),
+            "hubs": list(hubs),
+            "upto": upto,
+        }
+        known: dict[int, datetime] = {}
+        facts: list[Price] = []
+        found = run(self.connection, _NEAR, near).fetchall()
+        # What became known last holds, and is the first to be told.
+        found.sort(key=itemgetter(-1), reverse=True)
+        for asset, quote, micros, granularity, source, revision, value, _ in found:
+            at = known.get(micros)
+            if at is None:
+                at = known[micros] = _EPOCH + timedelta(microseconds=micros)
+            facts.append(
+                Price(
+                    asset=asset,
+                    quote=quote,
+                    at=at,
+                    value=value,
+                    source=source,
+                    granularity=_KINDS[granularity],
+                    revision=revision,
+                )
+            )
+        return facts
 
     def list(
         self,

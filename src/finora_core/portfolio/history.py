@@ -179,10 +179,11 @@ class _Book:
     worth: dict[Unit, list[int]] = attrs.field(factory=dict)
     priced: dict[str, _Steps] = attrs.field(factory=dict)
     """How many holdings are in that worth, by what it is in."""
+    stale: dict[str, _Steps] = attrs.field(factory=dict)
+    """Of how many of those the price is too old."""
     cost: Sum = attrs.field(factory=Sum)
     realised: Sum = attrs.field(factory=Sum)
     holdings: _Steps = attrs.field(default=attrs.Factory(lambda self: _Steps(self.days), True))
-    stale: _Steps = attrs.field(default=attrs.Factory(lambda self: _Steps(self.days), True))
     costless: _Steps = attrs.field(default=attrs.Factory(lambda self: _Steps(self.days), True))
     gainless: _Steps = attrs.field(default=attrs.Factory(lambda self: _Steps(self.days), True))
 
@@ -192,6 +193,7 @@ class _Book:
         if total is None:
             total = self.worth[of] = [0] * self.days
             self.priced.setdefault(of[0], _Steps(self.days))
+            self.stale.setdefault(of[0], _Steps(self.days))
         until = since + len(units)
         total[since:until] = [
             before + many * each
@@ -308,7 +310,7 @@ class Course:
             if each.quote is not None:
                 book.value(0, [1] * run[1], [each.worth] * run[1], (each.quote, each.scale))
                 book.priced[each.quote].over(run, each.count)
-                book.stale.over(run, each.old)
+                book.stale[each.quote].over(run, each.old)
 
     def price(self, columns: Iterable[Column]) -> None:
         """What was held was worth this."""
@@ -327,7 +329,7 @@ class Course:
             for run, _ in spans:
                 _overlap(book.priced[column.quote], run, (column.since, len(self.days)))
                 for old in column.old:
-                    _overlap(book.stale, run, old)
+                    _overlap(book.stale[column.quote], run, old)
 
     @property
     def quotes(self) -> frozenset[str]:
@@ -377,23 +379,24 @@ class Course:
     ) -> Iterator[DayValue]:
         days, unit = len(self.days), 10**base.scale
         book = _merged(books, days)
-        worth = {quote: (sums, scale, book.priced[quote].course(), factors[quote])
+        worth = {quote: (sums, scale, book.priced[quote].course(), book.stale[quote].course(),
+                         factors[quote])
                  for (quote, scale), sums in book.worth.items()}  # fmt: skip
         cost = book.cost.course(days, unit, before.cost_units if before else 0)
         realised = book.realised.course(days, unit, before.realised_units if before else 0)
         costless = book.costless.course(before.costless if before else 0)
         gainless = book.gainless.course(before.gainless if before else 0)
-        holdings, stale = book.holdings.course(), book.stale.course()
+        holdings = book.holdings.course()
         for place, day in enumerate(self.days):
-            above, below, priced, old = 0, 1, 0, stale[place]
-            for sums, scale, counts, row in worth.values():
+            above, below, priced, old = 0, 1, 0, 0
+            for sums, scale, counts, stale, row in worth.values():
                 factor = row[place]
                 if factor is not None:
                     one = 10**scale * factor.value.denominator
                     above = above * one + sums[place] * factor.value.numerator * below
                     below *= one
                     priced += counts[place]
-                    old += counts[place] if factor.stale else 0
+                    old += (counts if factor.stale else stale)[place]
             yield DayValue(
                 base=base,
                 day=day,
@@ -402,7 +405,7 @@ class Course:
                 realised_units=realised[place],
                 holdings=holdings[place],
                 priced=priced,
-                stale=min(old, priced),
+                stale=old,
                 costless=costless[place],
                 gainless=gainless[place],
             )
@@ -432,7 +435,8 @@ def _merged(books: Sequence[_Book], days: int) -> _Book:
         found.cost.changes.extend(book.cost.changes)
         found.realised.changes.extend(book.realised.changes)
         found.holdings.join(book.holdings)
-        found.stale.join(book.stale)
+        for quote, steps in book.stale.items():
+            found.stale.setdefault(quote, _Steps(days)).join(steps)
         found.costless.join(book.costless)
         found.gainless.join(book.gainless)
     return found

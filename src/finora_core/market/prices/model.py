@@ -4,7 +4,7 @@ even. What has no price is NoPrice, never 0 or 1; an old price is a factor that 
 import re
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from enum import StrEnum
@@ -237,8 +237,10 @@ class PriceTable:
 
     def factor(self, asset: str, to: str, at: datetime) -> Factor | NoPrice:
         """The shortest chain of fresh facts: the pair itself, either way round, then through one
-        hub, then through two. Of chains of one length the one whose oldest fact is the latest, then
-        the one whose hub is named first. Where every chain is stale, the least old of all."""
+        hub, then through two; to a currency at last through another one that the asset is quoted
+        in, and from that straight or through one hub. Of chains of one length the one whose oldest
+        fact is the latest, then the one whose hub is named first. Where every chain is stale, the
+        least old of all."""
         if asset == to:
             return Factor(Fraction(1), (), (asset,), at, stale=False)
         straight = self._leg(asset, to, at)
@@ -255,9 +257,29 @@ class PriceTable:
                 return start.then(tail).factor(asset)
             if old is None or min(start.oldest, tail.oldest) > old.oldest:
                 old = start.then(tail)
-        if old is not None:
-            return old.factor(asset)
-        return NoPrice(asset=asset, to=to, at=at, nearest=self._next(asset, at))
+        found = None if old is None else old.factor(asset)
+        for factor in self._by_quote(asset, to, at):
+            if found is None or _rank(factor) > _rank(found):
+                found = factor
+        return found or NoPrice(asset=asset, to=to, at=at, nearest=self._next(asset, at))
+
+    def _by_quote(self, asset: str, to: str, at: datetime) -> Iterator[Factor]:
+        if is_code(asset) or not is_code(to):
+            return
+        for quote in sorted(self.series.get(asset, ())):
+            if not is_code(quote) or quote in self.hubs or quote == to:
+                continue
+            leg, rest = self._leg(asset, quote, at), self.factor(quote, to, at)
+            if leg is None or isinstance(rest, NoPrice) or not 1 <= len(rest.facts) <= 2:
+                continue
+            first = _Chain.of(asset, quote, leg, at)
+            yield Factor(
+                Fraction(first.above, first.below) * rest.value,
+                (leg, *rest.facts),
+                (asset, *rest.path),
+                min(leg.at, rest.effective_at),
+                stale=rest.stale or not first.fresh,
+            )
 
     def convert(self, amount: Amount, to: Asset, at: datetime) -> Amount | NoPrice:
         factor = self.factor(amount.asset.id, to.id, at)
@@ -353,6 +375,18 @@ def _latest(both: Iterable[Series], at: datetime) -> Price | None:
         if found is not None and (best is None or found.at > best.at):
             best = found
     return best
+
+
+def _rank(factor: Factor) -> tuple[bool, datetime]:
+    return not factor.stale, factor.effective_at
+
+
+_CODE = re.compile(r"[A-Z]{3}", re.ASCII)
+
+
+def is_code(asset: str) -> bool:
+    """Whether it is a currency, by how its id is written."""
+    return _CODE.fullmatch(asset) is not None
 
 
 Line = tuple[str, str, str, str, str]
