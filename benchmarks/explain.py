@@ -19,7 +19,7 @@ from sqlalchemy import create_engine, text
 from wallet import imported
 
 from finora import Finora, Settings
-from finora_adapters.compose import connector
+from finora_adapters.compose import connector, warrants_of
 from finora_adapters.embedded import open_engines
 from finora_core.insights.explain.model import Direction, Figure
 
@@ -71,10 +71,7 @@ def main() -> None:
                 scope = imported(finora, folder, count)
                 with admin.begin() as connection:
                     # The triggers' owner sees the rows of the tenant that is set, as everybody.
-                    tenant = {"tenant": str(scope.tenant_id)}
-                    connection.execute(
-                        text("select set_config('finora.tenant', :tenant, true)"), tenant
-                    )
+                    warrants_of(settings).be(connection, scope.tenant_id, scope.user_id)
                     connection.execute(_LABEL, {"tenant": scope.tenant_id})
                 with admin.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
                     connection.execute(text("vacuum analyze"))

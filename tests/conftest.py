@@ -19,6 +19,7 @@ from finora import Finora, Scope, Settings
 from finora_adapters.compose import SUBSCRIPTIONS, by_event, connector
 from finora_adapters.embedded import Engines, open_engines
 from finora_adapters.postgres.invariants import violations
+from finora_adapters.postgres.warrants import Warrants
 from finora_adapters.postgres.work import Postgres
 
 LONG = ("chaos", "worker", "web", "backup", "pages", "embedded", "clients")
@@ -64,6 +65,12 @@ def finora(settings: Settings) -> Iterator[Finora]:
 def database(finora: Finora) -> Postgres:
     """The database as the services see it: for tests of what is under them."""
     return finora._opened.database
+
+
+@pytest.fixture(scope="session")
+def warrants(finora: Finora) -> Warrants:
+    """With what SQL of a test's own names a tenant."""
+    return finora._opened.database.warrants
 
 
 @pytest.fixture(scope="session")
@@ -123,7 +130,8 @@ def store(finora: Finora, engines: Engines) -> Iterator[Postgres]:
     engine = create_engine("postgresql+psycopg://", creator=connector(engines.postgres_dsn))
     with engine.connect() as connection:
         outer = connection.begin()
-        yield RolledBack(engine, by_event(SUBSCRIPTIONS), connection=connection)
+        warrants = finora._opened.database.warrants
+        yield RolledBack(engine, warrants, by_event(SUBSCRIPTIONS), connection=connection)
         outer.rollback()
     engine.dispose()
 

@@ -12,11 +12,13 @@ from finora.commands import (
     audit,
     backup,
     books,
+    data_provider,
     explain,
     holdings,
     keys,
     mail,
     new_provider,
+    picture,
     plans,
     prices,
     reports,
@@ -48,6 +50,7 @@ app.command("export")(books.export)
 app.command("report")(reports.report)
 app.command("close")(reports.close)
 app.command("reopen")(reports.reopen)
+app.command("picture")(picture.picture)
 app.command("migrate")(upkeep.migrate)
 app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)
@@ -56,11 +59,11 @@ app.command("plugins")(upkeep.plugins)
 app.command("new-provider")(new_provider.new_provider)
 app.command("up")(serving.up)
 app.command("serve")(serving.serve)
-app.command("data-provider")(serving.data_provider)
 app.command("worker")(serving.worker)
 app.add_typer(plans.budget, name="budget")
 app.add_typer(plans.goals, name="goals")
 app.add_typer(holdings.activity, name="activity")
+app.add_typer(data_provider.provider, name="data-provider")
 app.add_typer(serving.token, name="token")
 app.add_typer(serving.queue, name="queue")
 app.add_typer(admin.admin, name="admin")

@@ -47,6 +47,7 @@ from finora_core.ledger.service import LedgerService
 from finora_core.market.assets.service import IdentityService
 from finora_core.market.prices.refresh import RefreshService
 from finora_core.market.prices.service import PriceService
+from finora_core.market.provision.service import DataService
 from finora_core.market.rates.service import RateService
 from finora_core.portfolio.days import HistoryService
 from finora_core.portfolio.service import PortfolioService
@@ -82,6 +83,7 @@ class Finora:
         self.rates = services.get(RateService)
         self.prices = services.get(PriceService)
         self.assets = services.get(IdentityService)
+        self.data = services.get(DataService)
         self.closings = services.get(ClosingService)
         self.budgets = services.get(BudgetService)
         self.goals = services.get(GoalService)

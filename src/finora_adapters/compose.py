@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from importlib.util import find_spec
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 from uuid import UUID
 
 import attrs
@@ -26,6 +26,7 @@ from finora_adapters.mail.server import SmtpServer
 from finora_adapters.mail.smtp import SmtpMailer
 from finora_adapters.plugins import Plugins, load_plugins
 from finora_adapters.postgres import pooler
+from finora_adapters.postgres.access import MIGRATOR
 from finora_adapters.postgres.audit import PgEveryLog
 from finora_adapters.postgres.books import check_books
 from finora_adapters.postgres.driver import check_when_idle
@@ -35,6 +36,7 @@ from finora_adapters.postgres.files import PgFileRows
 from finora_adapters.postgres.holdings import PgHoldings
 from finora_adapters.postgres.jobs import PgQueue
 from finora_adapters.postgres.migrate import (
+    SchemaBehind,
     head,
     is_known,
     migrate,
@@ -48,12 +50,14 @@ from finora_adapters.postgres.secrets import PgKeyHolders
 from finora_adapters.postgres.signing import PgSigningKeys
 from finora_adapters.postgres.tenants import UPKEEP, PgTenants
 from finora_adapters.postgres.versions import PgVersions
+from finora_adapters.postgres.warrants import Warrants, counts, install
 from finora_adapters.postgres.work import Limits, Postgres
 from finora_adapters.settings import Settings, check_production, production_problems, refusal
 from finora_adapters.signing import anchor_key, anchor_keys, verifies
 from finora_adapters.storage.anchors import FOLDER, DirectoryAnchors, S3Anchors
 from finora_adapters.storage.directory import DirectoryObjects
 from finora_adapters.storage.s3 import S3Objects
+from finora_adapters.upstream.meter import LocalMeter
 from finora_adapters.upstream.sources import PluginList, Sources, sources_of
 from finora_core.audit.ports import Anchors
 from finora_core.audit.service import AnchorService, Auditor, AuditService
@@ -120,7 +124,8 @@ from finora_core.market.assets.service import IdentityService
 from finora_core.market.prices.chain import IdentityChain, PriceChain, RateChain
 from finora_core.market.prices.refresh import RefreshService
 from finora_core.market.prices.service import PriceService
-from finora_core.market.provision.ports import DataSource
+from finora_core.market.provision.model import Quota, window_of
+from finora_core.market.provision.ports import DataSource, Meter
 from finora_core.market.provision.service import DataService
 from finora_core.market.rates.service import RateService
 from finora_core.notices import reactions as notices_reactions
@@ -136,6 +141,9 @@ from finora_core.records.service import RecordService
 from finora_core.secrets.ports import KeyRing, SigningKeys
 from finora_core.secrets.service import RESEAL, REWRAP, KeyService, SecretService
 from finora_core.secrets.vault import Vault
+
+if TYPE_CHECKING:
+    from finora_adapters.redis.asking import Asker
 
 
 class NotDurable(Unavailable):
@@ -495,13 +503,18 @@ class Providers(Module):
     @singleton
     @provider
     def sources(self, plugins: Plugins) -> Sources:
-        asker = None
-        if self.opened.redis_url:
-            from finora_adapters.redis.asking import Asker
-            from finora_adapters.redis.client import connect
+        return sources_of(self.settings, plugins, SystemClock(), asker_of(self.opened))
 
-            asker = Asker(connect(self.opened.redis_url))
-        return sources_of(self.settings, plugins, SystemClock(), asker)
+    @singleton
+    @provider
+    def meter(self) -> Meter:
+        asker = asker_of(self.opened)
+        if asker is None:
+            return LocalMeter()
+        # The library does without Redis, and may not have its client.
+        from finora_adapters.redis.meter import SharedMeter
+
+        return SharedMeter(asker)
 
     @singleton
     @provider
@@ -614,8 +627,12 @@ class Capabilities(Module):
 
     @singleton
     @provider
-    def data(self, database: Postgres, sources: ProviderOf[Sources]) -> DataService:
-        return DataService(database.begin, lambda: {s.provides.name: s for s in sources.get()})
+    def data(self, database: Postgres, sources: ProviderOf[Sources], meter: Meter) -> DataService:
+        window = window_of(self.settings.data_window)
+        usual = Quota(monthly=self.settings.data_monthly or None, window=window)
+        return DataService(
+            database.begin, lambda: {s.provides.name: s for s in sources.get()}, meter, usual
+        )
 
     @singleton
     @provider
@@ -882,6 +899,16 @@ def open_database(settings: Settings, *, redis: bool = False) -> Opened:
         raise
 
 
+def asker_of(opened: Opened) -> "Asker | None":
+    """None without Redis."""
+    if not opened.redis_url:
+        return None
+    from finora_adapters.redis.asking import Asker
+    from finora_adapters.redis.client import connect
+
+    return Asker(connect(opened.redis_url))
+
+
 def installed_plugins(settings: Settings, *, tiers: bool = False) -> Sequence[PluginState]:
     """Without a database; what other processes set aside is known where Redis is named."""
     plugins, asker = load_plugins(), None
@@ -907,7 +934,8 @@ def migrate_database(settings: Settings) -> str:
     login = conninfo_to_dict(runtime.get_secret_value()).get("user")
     try:
         with translated():
-            return migrate(engine, str(login) if login else None)
+            keys = _warrant_keys(settings)
+            return migrate(engine, str(login) if login else None, keys=keys)
     finally:
         engine.dispose()
 
@@ -920,9 +948,23 @@ def _migrate_embedded(engines: Engines, settings: Settings) -> str:
             if found is not None and not is_known(found):
                 require_current(connection)
                 return found
-        return head() if found == head() else migrate(engine, "finora_app")
+        revision = head() if found == head() else migrate(engine, "finora_app")
+        with engine.begin() as connection:
+            # Nobody else serves an embedded database while it is opened.
+            connection.execute(text(f"set local role {MIGRATOR}"))
+            install(connection, _warrant_keys(settings), enforce=True)
+        return revision
     finally:
         engine.dispose()
+
+
+def warrants_of(settings: Settings) -> Warrants:
+    """What this installation's transactions show the database."""
+    return Warrants(_warrant_keys(settings)[0])
+
+
+def _warrant_keys(settings: Settings) -> Sequence[bytes]:
+    return secret_keys(settings, AesGcm()).derived("warrants")
 
 
 def _unpooled(dsn: str) -> str | None:
@@ -940,13 +982,19 @@ def _ready(engine: Engine, settings: Settings) -> Postgres:
         job_statement_ms=settings.job_limit_s * 1000,
         lock_ms=settings.lock_limit_s * 1000,
     )
-    database = Postgres(engine, by_event(SUBSCRIPTIONS), limits)
+    warrants = warrants_of(settings)
+    database = Postgres(engine, warrants, by_event(SUBSCRIPTIONS), limits)
     try:
         with translated(), engine.connect() as connection:
             require_roles(connection)
         with database.look() as connection:
             require_current(connection)
             require_durable(connection)
+            if not counts(connection, warrants):
+                raise SchemaBehind(
+                    "the database does not know the newest of FINORA_SECRET_KEYS: run "
+                    "`finora migrate` with the same keys"
+                )
     except BaseException:
         engine.dispose()
         raise

@@ -91,6 +91,7 @@ _KINDS = (
     _Kind("assets", "asset directory"),
     _Kind("balances", "balance source"),
     _Kind("transactions", "transaction source"),
+    _Kind("pictures", "reader of pictures"),
 )
 _Provided = dict[str, dict[str, Any]]
 """By kind, then by name."""

@@ -25,6 +25,7 @@ from finora_adapters.plugins import installed, manifest_of
 from finora_core.kernel.errors import Invalid
 from finora_core.mail.model import BadAddress, MailAddress, Sender
 from finora_core.manifest import BadManifest
+from finora_core.market.provision.model import BadQuota, window_of
 
 PREFIX = "FINORA_"
 PLUGIN_PREFIX = "FINORA_PLUGIN_"
@@ -373,6 +374,27 @@ class Settings(BaseModel):
     data_key: SecretStr | None = Field(
         None, min_length=16, description="This installation's key there, of 16 characters or more."
     )
+    data_monthly: int = Field(
+        0,
+        ge=0,
+        le=10**12,
+        description="Requests a month of a key of this data provider that has no quota of its own; "
+        "0 for no limit.",
+    )
+    data_window: str = Field(
+        "",
+        description="The same for a shorter time: requests/seconds, at most 10000 in a day.",
+    )
+
+    @field_validator("data_window")
+    @classmethod
+    def _a_window(cls, value: str) -> str:
+        try:
+            window_of(value)
+        except BadQuota as error:
+            raise ValueError(error.message) from error
+        return value
+
     plugin_settings: Mapping[str, SecretStr] = Field(
         default_factory=dict,
         description="What plugins are given: their credentials, as `finora plugins` lists them, "

@@ -1,11 +1,12 @@
 """What of a provider's answer is believed: by the host, and by the conformance kit."""
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Context, Decimal
 from typing import Any, TypeVar
 
-from finora_core.plugins import AssetRef, Batch, Day, Held, Identified, Movement, Quoted
+from finora_core.plugins import AssetRef, Batch, Day, Held, Identified, Movement, Quoted, Seen
 
 T = TypeVar("T")
 KIND_OF: Mapping[str, str] = {
@@ -15,9 +16,16 @@ KIND_OF: Mapping[str, str] = {
     "find": "assets",
     "balances": "balances",
     "transactions": "transactions",
+    "picture": "pictures",
 }
 """Of every question, the kind of provider that answers it."""
 _MOST_ITEMS = 100_000
+MOST_ROWS = 500
+"""Of one picture."""
+_LONGEST_TEXT = 200
+_CURRENCY = re.compile(r"[A-Z][A-Z0-9]{1,9}")
+_FIRST_DAY = date(1900, 1, 1)
+_MOST = 10**18
 _WIDE = Context(prec=120)
 _SKEW = timedelta(days=1)
 """How far ahead of ours a provider's clock may be."""
@@ -45,6 +53,12 @@ def judge(method: str, given: Sequence[Any], value: Any, now: datetime) -> tuple
             return kept, len(held) - len(kept)
         case "transactions", _:
             return _batch(value, now)
+        case "picture", _:
+            rows = _sequence(value, Seen)
+            if len(rows) > MOST_ROWS:
+                raise Lie(f"it sees {len(rows)} rows in one picture")
+            seen = [each for each in rows if _is_row(each, now)]
+            return seen, len(rows) - len(seen)
     raise Lie(f"there is no question {method}")
 
 
@@ -97,6 +111,37 @@ def _batch(value: Any, now: datetime) -> tuple[Batch, int]:
     }
     odd = len({each.id for each in moved}) - len(kept)
     return Batch(movements=list(kept.values()), next=value.next), odd
+
+
+def _is_row(row: Seen, now: datetime) -> bool:
+    """Whether it is a row of a picture: short texts that can be printed, and numbers. Whatever its
+    types say, a stranger made it."""
+    kind, text = _anything(row.kind), _anything(row.text)
+    if kind not in ("holding", "transaction") or not isinstance(text, str):
+        return False
+    if not 0 < len(text) <= _LONGEST_TEXT or not text.isprintable():
+        return False
+    numbers = [each for each in (row.quantity, row.amount) if each is not None]
+    if not numbers or not all(_is_amount(each) for each in numbers):
+        return False
+    currency, day = _anything(row.currency), _anything(row.on_date)
+    if currency is not None and not (isinstance(currency, str) and _CURRENCY.fullmatch(currency)):
+        return False
+    return day is None or (type(day) is date and _FIRST_DAY <= day <= (now + _SKEW).date())
+
+
+def _anything(value: object) -> object:
+    return value
+
+
+def _is_amount(value: object) -> bool:
+    return (
+        type(value) is Decimal
+        and value.is_finite()
+        and abs(value) < _MOST
+        and len(value.as_tuple().digits) <= 40
+        and abs(value.adjusted()) <= 36
+    )
 
 
 def _sequence(value: Any, kind: type[T]) -> Sequence[T]:

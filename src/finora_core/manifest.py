@@ -52,8 +52,28 @@ class SourceState:
     """Fields of credentials that are not set."""
     aside: str | None
     """Why it is not asked any more, of late."""
+    resting: str | None = None
+    """Why it is not asked for the moment: it failed several times, or asked for a pause."""
     tier: str | None = None
     """What the conformance kit makes of it; None where that is unknown."""
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """Settings without which it answers nothing, and which are not set."""
+        return tuple(
+            f"FINORA_PLUGIN_{self.declared.name}_{each.field}".upper()
+            for each in self.declared.credentials
+            if each.required and each.field in self.unset
+        )
+
+    @property
+    def said(self) -> str:
+        """How it fares, in a few words; `ok` where nothing is the matter."""
+        if self.aside is not None:
+            return f"set aside: {self.aside}"
+        if self.needed:
+            return f"needs {', '.join(self.needed)}"
+        return "ok" if self.resting is None else f"rests: {self.resting}"
 
 
 @attrs.frozen(kw_only=True)
@@ -160,7 +180,14 @@ def _source(said: Mapping[str, Any]) -> Provides:
         ),
         cost_micros=_whole(said.get("cost_micros", 0), 0, f"{name}: cost_micros"),
         safe_posts=said.get("safe_posts", False),
+        answers_s=_seconds(said.get("answers_s", 10), name),
     )
+
+
+def _seconds(said: object, owner: str) -> int:
+    if type(said) is not int or not 1 <= said <= 50:
+        raise BadManifest(f"{owner}: answers_s is 1 to 50")
+    return said
 
 
 def _credential(said: Mapping[str, Any], owner: str) -> Credential:

@@ -386,9 +386,11 @@ class Provides:
     """What one request costs, in millionths of a US dollar."""
     safe_posts: bool = False
     """Whether a POST that was not answered may be asked again."""
+    answers_s: int = 10
+    """How long one answer may take."""
 
 
-KINDS = ("prices", "rates", "assets", "balances", "transactions")
+KINDS = ("prices", "rates", "assets", "balances", "transactions", "pictures")
 """What reaches outside, through the injected Http only."""
 
 
@@ -634,6 +636,58 @@ class Transactions(Protocol):
         """From the beginning with None. The same cursor again is the same batch or a longer one."""
 
 
+class PictureUnreadable(Invalid):
+    """A picture is a PNG, a JPEG or a WebP of at most 5 MB."""
+
+    code = "PICTURE_UNREADABLE"
+
+
+_PICTURES = ((b"\x89PNG\r\n\x1a\n", 0, "image/png"), (b"\xff\xd8\xff", 0, "image/jpeg"),
+             (b"WEBP", 8, "image/webp"))  # fmt: skip
+_MOST_PICTURE = 5 << 20
+
+
+@attrs.frozen
+class Picture:
+    """A screenshot or a photograph: of a list of holdings, of a statement."""
+
+    content: bytes = attrs.field(repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        if len(self.content) > _MOST_PICTURE or not self.media_type:
+            raise PictureUnreadable("it is no PNG, JPEG or WebP of at most 5 MB")
+
+    @property
+    def media_type(self) -> str:
+        """By its first bytes, whatever its name was."""
+        found = (said for mark, at, said in _PICTURES if self.content[at:].startswith(mark))
+        return next(found, "")
+
+
+@attrs.frozen(kw_only=True)
+class Seen:
+    """One row of a picture, as it is written there. Nothing is done with it until a person has
+    looked at it: whoever made the picture wrote what stands in it."""
+
+    kind: Literal["holding", "transaction"]
+    text: str
+    """What is held, or what a transaction is described by."""
+    quantity: Decimal | None = None
+    amount: Decimal | None = None
+    """Of a holding its worth; of a transaction what came in, negative for what went out."""
+    currency: str | None = None
+    """Code of the amount's, where it can be seen."""
+    on_date: date | None = None
+
+
+class Pictures(Protocol):
+    """What is written in a picture."""
+
+    def picture(self, picture: Picture) -> Outcome[Sequence[Seen]]:
+        """Its rows from top to bottom; Missing where there are none. What cannot be read is left
+        out, and never guessed."""
+
+
 class Provider(Protocol):
     """One way to reach a source. Registered once; a class whose constructor takes an Access, and
     whose objects are what the hook is for, is one. Its capabilities, credentials, limits and hosts
@@ -669,3 +723,8 @@ def register_balances(register: Callable[[Provider], None]) -> None:
 @hookspec
 def register_transactions(register: Callable[[Provider], None]) -> None:
     """Call `register` once for each source of movements: see Transactions."""
+
+
+@hookspec
+def register_pictures(register: Callable[[Provider], None]) -> None:
+    """Call `register` once for each reader of pictures: see Pictures."""

@@ -229,7 +229,8 @@ def _shared_with(origin: str) -> tuple[tuple[str, str], ...]:
         ("Access-Control-Allow-Headers",
          "Authorization, Content-Type, Idempotency-Key, X-Device, X-Request-Id, X-Tenant-Id"),
         ("Access-Control-Allow-Credentials", "true"),
-        ("Access-Control-Expose-Headers", "X-Request-Id, Idempotency-Replayed, Retry-After"),
+        ("Access-Control-Expose-Headers",
+         "X-Request-Id, Idempotency-Replayed, Retry-After, RateLimit, RateLimit-Policy"),
         ("Access-Control-Max-Age", "600"),
     )  # fmt: skip
 

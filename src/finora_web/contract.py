@@ -200,6 +200,8 @@ class Endpoint:
     """What its stream is, if it takes one."""
     also: tuple[str, ...]
     """Statuses of its own, besides those that its kind has."""
+    headers: Callable[[Any], Mapping[str, str]]
+    """Of its own, by what the handler gave."""
 
     @property
     def name(self) -> str:
@@ -257,6 +259,7 @@ class Routes:
         kept: bool = True,
         uploads: Uploads | None = None,
         also: tuple[str, ...] = (),
+        headers: Callable[[Any], Mapping[str, str]] = lambda result: {},
     ) -> Adds:
         if permission is not None and permission not in PERMISSIONS:
             raise ValueError(f"{method} {path} needs {permission!r}, which nobody can have")
@@ -288,6 +291,7 @@ class Routes:
                     body=hints["body"] if "body" in names else None,
                     uploads=uploads,
                     also=also,
+                    headers=headers,
                 )
             )
             return handler

@@ -1,7 +1,8 @@
 """Refusals as HTTP: one table of kinds, the codes that override it, one envelope."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import cast
 
 from finora_core.identity.sessions.model import AccountLocked
 from finora_core.kernel.errors import (
@@ -14,6 +15,7 @@ from finora_core.kernel.errors import (
     Unauthenticated,
     Unavailable,
 )
+from finora_core.market.provision.model import Allowance
 
 STATUS: Mapping[type[Refusal], int] = {
     Invalid: 400,
@@ -35,6 +37,7 @@ BY_CODE: Mapping[str, int] = {
     "CREDENTIALS_MISSING": 412,
     "SOURCE_CANNOT": 412,
     "SOURCE_ASIDE": 412,
+    "BILLING_BLOCKED": 402,
 }
 RETRY_AFTER_S = 1
 
@@ -109,6 +112,15 @@ def error_body(
     return json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
 
 
+def allowed(left: Sequence[Allowance]) -> dict[str, str]:
+    """How far quotas are used, as draft-ietf-httpapi-ratelimit-headers writes it."""
+    if not left:
+        return {}
+    policies = ", ".join(f'"{each.name}";q={each.most};w={each.seconds}' for each in left)
+    now = ", ".join(f'"{each.name}";r={each.left};t={each.resets_s}' for each in left)
+    return {"RateLimit-Policy": policies, "RateLimit": now}
+
+
 def headers_of(refusal: Refusal) -> dict[str, str]:
     match refusal:
         case Unauthenticated():
@@ -116,5 +128,6 @@ def headers_of(refusal: Refusal) -> dict[str, str]:
         case AccountLocked():
             return {"Retry-After": str(refusal.facts["retry_after"])}
         case Unavailable() | Limited():
-            return {"Retry-After": str(refusal.facts.get("retry_after", RETRY_AFTER_S))}
+            wait = {"Retry-After": str(refusal.facts.get("retry_after", RETRY_AFTER_S))}
+            return wait | allowed(cast(Sequence[Allowance], refusal.facts.get("left", ())))
     return {}

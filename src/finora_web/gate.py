@@ -238,7 +238,9 @@ class Gate:
             return answer
         if endpoint.reply is None:
             return cast(Response, result)
-        return Response(endpoint.render(result), endpoint.status, mimetype=endpoint.media_type)
+        answer = Response(endpoint.render(result), endpoint.status, mimetype=endpoint.media_type)
+        answer.headers.update(endpoint.headers(result))
+        return answer
 
     def _cached(
         self,

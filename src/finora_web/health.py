@@ -1,7 +1,7 @@
 """Whether the process can do its work, and what of it."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -28,6 +28,9 @@ class Health:
     queues: Callable[[], Iterable[QueueStatus]]
     seal_lag_s: Callable[[], float | None]
     connections: Callable[[], int]
+    sources: Callable[[], Mapping[str, str]] = dict
+    """How each source of prices and the like fares. A source that lacks its key, or rests, is no
+    fault of this installation's."""
     _found: dict[str, tuple[float, str]] = attrs.field(factory=dict)
 
     def checks(self) -> dict[str, str]:
@@ -54,7 +57,8 @@ class Health:
     def deep(self) -> tuple[dict[str, Any], int]:
         body, status = self.summary()
         every = self.needed | self.wanted | self.extra
-        return body | {"checks": {n: self._check(n, c) for n, c in every.items()}}, status
+        checks = {name: self._check(name, check) for name, check in every.items()}
+        return body | {"checks": checks, "sources": dict(self.sources())}, status
 
     def _check(self, name: str, check: Callable[[], object]) -> str:
         # Probes come from many sides at once; the database is asked once a second.

@@ -19,6 +19,8 @@ DEFAULTS: Mapping[str, Policy] = {
         # By the person or token.
         Policy("standard", 120, 60),
         Policy("strict", 20, 60),
+        # Of the data provider, whose keys have quotas of their own.
+        Policy("data", 1_200, 60),
         Policy("sessions", 10, 60),
         Policy("payment", 30, 900, closed=True),
         Policy("ai", 20, 3_600),

@@ -5,6 +5,7 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
+import attrs
 from flask import Flask
 from sqlalchemy import text
 
@@ -16,6 +17,7 @@ from finora_adapters.redis.client import RedisUnavailable, connect
 from finora_adapters.redis.limits import Limits
 from finora_adapters.redis.versions import VersionedCache
 from finora_adapters.settings import Settings
+from finora_adapters.upstream.meter import Flusher
 from finora_core.audit.service import AuditService
 from finora_core.categories.approvals.service import ReviewService
 from finora_core.categories.pipeline.service import PipelineService
@@ -41,6 +43,7 @@ from finora_core.insights.goals.service import GoalService
 from finora_core.insights.recurring.service import RecurringService
 from finora_core.insights.reports.service import ReportService
 from finora_core.insights.wallet.service import WalletService
+from finora_core.intelligence.service import Models
 from finora_core.jobs.operators import OperatorService
 from finora_core.jobs.ports import Queue
 from finora_core.jobs.service import JobService
@@ -72,6 +75,9 @@ from finora_web.limits import Limiter, policies_of
 from finora_web.operator import Operator
 from finora_web.services import Services
 
+CLOSING = "finora.closing"
+"""Name of the extension that is called before the process ends."""
+
 
 def build(
     settings: Settings,
@@ -84,6 +90,8 @@ def build(
     cache = VersionedCache(asker, read=metrics.read)
     opened = opened.telling(cache.publish)
     get = compose(settings, opened).get
+    data: DataService = get(DataService)
+    flusher = Flusher(data.flush)
     queue: Queue = get(Queue)  # type: ignore[type-abstract]  # its key in the container
     plugins: InstalledPlugins = get(InstalledPlugins)  # type: ignore[type-abstract]  # as above
     services = Services(
@@ -101,7 +109,7 @@ def build(
         prices=get(PriceService),
         market=lambda: get(RefreshService),
         assets=get(IdentityService),
-        data=get(DataService),
+        data=attrs.evolve(data, counted=flusher.start),
         closings=get(ClosingService),
         budgets=get(BudgetService),
         goals=get(GoalService),
@@ -148,6 +156,7 @@ def build(
         extra={
             "storage": lambda: next(iter(objects.pages()), None),
             "jobs": lambda: get(Watch).require(get(Scope)),
+            "models": get(Models).require,
         },
         stores={
             "books": opened.database.engine.dialect.name,
@@ -155,6 +164,9 @@ def build(
         },
         queues=queue.status,
         seal_lag_s=PgSealer(opened.database).lag_s,
+        sources=lambda: {
+            each.declared.name: each.said for plugin in plugins.list() for each in plugin.sources
+        },
         connections=opened.database.engine.pool.checkedout,  # type: ignore[attr-defined]  # bounded
     )
     uploads: dict[Uploads, int] = {
@@ -184,7 +196,7 @@ def build(
         secret=secret.get_secret_value().encode() if secret else None,
     )
     origins = frozenset(filter(None, (each.strip() for each in settings.http_origins.split(","))))
-    return create_app(
+    app = create_app(
         Shell(
             gate=gate,
             operator=operator,
@@ -197,3 +209,8 @@ def build(
         ),
         tags,
     )
+    app.extensions[CLOSING] = flusher.stop
+    if tags is not None:
+        # What a process that was killed had counted is written down though nobody asks any more.
+        flusher.start()
+    return app

@@ -41,6 +41,7 @@ _UPLOAD = {
 _SAID = {
     "400": "The request is not right.",
     "401": "Nobody knows who is asking.",
+    "402": "The key is blocked until its bill is settled.",
     "403": "The token does not carry the permission.",
     "404": "There is no such thing, or it is not the caller's.",
     "409": "The present state does not allow it.",

@@ -6,7 +6,7 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,21 +28,28 @@ def serve(settings: Settings, tags: Collection[str] | None = None) -> None:
     folder = Path(tempfile.mkdtemp(prefix="finora-metrics-"))
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
     opened: list[Opened] = []
+    ending: list[Callable[[], None]] = []
+
+    def close() -> None:
+        for each in ending:
+            each()
+        opened[0].close()
 
     class Server(BaseApplication):  # type: ignore[misc]  # untyped upstream
         def load_config(self) -> None:
             for name, value in _gunicorn(settings).items():
                 self.cfg.set(name, value)
             self.cfg.set("child_exit", _forget)
-            self.cfg.set("worker_exit", lambda server, worker: opened[0].close())
+            self.cfg.set("worker_exit", lambda server, worker: close())
             self.cfg.set("on_exit", lambda server: shutil.rmtree(folder, ignore_errors=True))
 
         def load(self) -> "Flask":
             # In each process of its own, after the fork: connections cannot be shared.
-            from finora_web.main import build
+            from finora_web.main import CLOSING, build
 
             opened.append(open_database(settings, redis=True))
             app = build(settings, opened[0], folder, tags)
+            ending.append(app.extensions[CLOSING])
             # What is here now stays: the collector need not look at it in the midst of a request.
             gc.collect()
             gc.freeze()

@@ -24,6 +24,8 @@ FAULTS = {
     "delay": 1,
 }
 OVER_HTTP = FAULTS | {"kill api": 5}
+# Of a run that is as long as its kills: every second of its faults is one.
+KILLING = {"kill worker": 12}
 
 
 @attrs.frozen

@@ -11,7 +11,7 @@ from sqlalchemy import Engine, text
 
 from chaos.checker import Report, check, histories
 from chaos.cluster import LIVELY, Cluster
-from chaos.nemesis import FAULTS, OVER_HTTP, Event, Nemesis, plan
+from chaos.nemesis import FAULTS, KILLING, OVER_HTTP, Event, Nemesis, plan
 from chaos.targets import open_wallets, tenant_of
 from finora import Finora, JobState, Settings
 
@@ -40,6 +40,8 @@ def run(cluster: Cluster, run: Run) -> Report:
         open_wallets(finora, tenant)
         scope = finora.scope(tenant, "clients")
         faults = OVER_HTTP if run.target == "http" else FAULTS
+        if run.kills is not None:
+            faults = faults | KILLING
         events = run.events
         if events is None:
             events = plan(run.seed, run.seconds, run.kills, faults)

@@ -32,6 +32,7 @@ COMMANDS = (
     "migrate",
     "doctor",
     "plugins",
+    "picture",
     "keys",
 )
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -271,3 +272,26 @@ def test_prices_are_taken_in_mended_converted_and_listed(
 
 def test_migrate_says_the_revision(run: Run) -> None:
     assert answer(run("migrate", "--json"))["revision"] == head()
+
+
+def test_keys_of_the_data_provider_are_made_limited_blocked_and_revoked(run: Run) -> None:
+    made = answer(run("data-provider", "key", "create", "Acme", "--monthly", "5", "--json"))
+    assert made["text"].startswith("fin_")
+    limited = answer(run("data-provider", "key", "quota", made["id"], "--window", "6/60", "--json"))
+    assert limited == {"id": made["id"], "monthly": 5, "window": "6/60"}
+
+    def listed() -> Any:
+        found = answer(run("data-provider", "key", "list", "--json"))
+        return next(each for each in found if each["id"] == made["id"])
+
+    assert listed() == {
+        "id": made["id"], "name": "Acme", "state": "valid", "monthly": 5, "window": "6/60",
+        "used": 0, "cost_micros": 0,
+    }  # fmt: skip
+    for command, state in (("block", "blocked"), ("unblock", "valid"), ("revoke", "revoked")):
+        done = answer(run("data-provider", "key", command, made["id"], "--json"))
+        assert done == {"id": made["id"]}
+        assert listed()["state"] == state
+    assert answer(run("data-provider", "usage", "--json")) == []
+    refused = run("data-provider", "key", "create", "Acme", "--window", "0/0", "--json")
+    assert answer(refused)["error"]["code"] == "BAD_QUOTA"

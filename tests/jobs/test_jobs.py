@@ -15,6 +15,7 @@ from finora_adapters.compose import SUBSCRIPTIONS, by_event, connector
 from finora_adapters.embedded import Engines
 from finora_adapters.postgres.events import PgSealer
 from finora_adapters.postgres.jobs import PgQueue, dump
+from finora_adapters.postgres.warrants import Warrants
 from finora_adapters.postgres.work import Postgres
 from finora_core.jobs.model import PAUSE_S, Claimed, Progress
 from finora_core.jobs.service import JobRunner, failure_of
@@ -28,10 +29,10 @@ CSV = b"Date,Amount,Description\n2026-01-01,-1.00,a\n"
 
 
 @pytest.fixture
-def database(engines: Engines) -> Iterator[Postgres]:
+def database(engines: Engines, warrants: Warrants) -> Iterator[Postgres]:
     """The books as a second process would open them."""
     engine = create_engine("postgresql+psycopg://", creator=connector(engines.postgres_dsn))
-    yield Postgres(engine, by_event(SUBSCRIPTIONS))
+    yield Postgres(engine, warrants, by_event(SUBSCRIPTIONS))
     engine.dispose()
 
 

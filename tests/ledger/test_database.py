@@ -17,6 +17,7 @@ from finora_adapters.compose import connector
 from finora_adapters.embedded import Engines
 from finora_adapters.postgres import access, functions
 from finora_adapters.postgres.schema import metadata
+from finora_adapters.postgres.warrants import Warrants
 from finora_core.kernel.ids import new_id
 
 NO_RIGHT, CHECK, UNIQUE, FOREIGN = "42501", "23514", "23505", "23503"
@@ -25,7 +26,7 @@ TENANT_TABLES = [name for name in TABLES if name not in access.GLOBAL | access.P
 
 
 @pytest.fixture(scope="module")
-def engine(engines: Engines) -> Iterator[Engine]:
+def engine(engines: Engines, warrants: Warrants) -> Iterator[Engine]:
     """The login of the running program, without anything of ours between it and the server."""
     engine = create_engine("postgresql+psycopg://", creator=connector(engines.postgres_dsn))
     yield engine
@@ -38,16 +39,12 @@ class Raw:
 
     engine: Engine
     scope: Scope
+    warrants: Warrants
     role: str = access.API
 
     def open(self, connection: Connection) -> Connection:
-        connection.execute(
-            text(
-                "select set_config('finora.tenant', :t, true), set_config('finora.user', :u, true),"
-                " set_config('role', :r, true)"
-            ),
-            {"t": str(self.scope.tenant_id), "u": str(self.scope.user_id), "r": self.role},
-        )
+        self.warrants.be(connection, self.scope.tenant_id, self.scope.user_id)
+        connection.execute(text("select set_config('role', :r, true)"), {"r": self.role})
         return connection
 
     def run(self, *statements: str, **values: object) -> list[Any]:
@@ -67,8 +64,8 @@ class Raw:
 
 
 @pytest.fixture
-def api(engine: Engine, scope: Scope) -> Raw:
-    return Raw(engine, scope)
+def api(engine: Engine, scope: Scope, warrants: Warrants) -> Raw:
+    return Raw(engine, scope, warrants)
 
 
 ENTRY = "insert into finora.entry (tenant_id, id, on_date, cause) values (:t, :e, :d, 'raw')"
@@ -174,7 +171,7 @@ def test_a_posting_needs_an_entry_and_an_account_of_its_tenant(
     for account in (theirs, new_id()):
         said = api.refused(ENTRY, made, **values | {"b": account})
         assert said == ("FN003", "ACCOUNT_NOT_FOUND")
-    them = Raw(api.engine, stranger)
+    them = attrs.evolve(api, scope=stranger)
     other = values | {"t": stranger.tenant_id, "a": theirs, "b": theirs}
     assert them.refused(made, **other | {"e": ours.id}) == ("FN002", "ENTRY_CLOSED")
 
@@ -284,7 +281,7 @@ def test_a_hold_of_another_tenant_is_not_there_to_be_ended(
     api: Raw, books: Books, cash: UUID, stranger: Scope
 ) -> None:
     held = books.ledger.hold(books.scope, cash, Amount(100, EUR))
-    them = Raw(api.engine, stranger)
+    them = attrs.evolve(api, scope=stranger)
     statement = END.format("voided", 0, "null")
     said = them.refused(statement, t=stranger.tenant_id, h=held.id)
     assert said == (FOREIGN, "hold_end_hold_fkey")
@@ -344,17 +341,19 @@ def first_column(table: str) -> str:
 @pytest.mark.parametrize("role", [access.API, access.WORKER, access.CONTROL])
 @pytest.mark.parametrize("table", FACTS)
 def test_no_run_time_role_changes_a_fact(
-    engine: Engine, scope: Scope, table: str, role: str
+    engine: Engine, scope: Scope, table: str, role: str, warrants: Warrants
 ) -> None:
-    raw = Raw(engine, scope, role)
+    raw = Raw(engine, scope, warrants, role)
     for change in CHANGES:
         assert raw.refused(change.format(table, first_column(table)))[0] == NO_RIGHT
 
 
 @pytest.mark.invariant("I-07")
 @pytest.mark.parametrize("table", FACTS)
-def test_not_even_the_owner_changes_a_fact(admin: Engine, scope: Scope, table: str) -> None:
-    owner = Raw(admin, scope, access.MIGRATOR)
+def test_not_even_the_owner_changes_a_fact(
+    admin: Engine, scope: Scope, table: str, warrants: Warrants
+) -> None:
+    owner = Raw(admin, scope, warrants, access.MIGRATOR)
     for change in (*CHANGES, "truncate finora.{0} cascade"):
         said = owner.refused(change.format(table, first_column(table)))
         # What a foreign key points at is refused to be emptied before any trigger is asked.
@@ -373,9 +372,9 @@ def test_a_fact_is_not_changed_by_writing_it_twice(api: Raw, values: dict[str, o
 @pytest.mark.parametrize("role", [access.API, access.WORKER, access.CONTROL])
 @pytest.mark.parametrize("table", ["balance", "total"])
 def test_a_balance_is_moved_by_postings_alone(
-    engine: Engine, scope: Scope, table: str, role: str
+    engine: Engine, scope: Scope, table: str, role: str, warrants: Warrants
 ) -> None:
-    raw = Raw(engine, scope, role)
+    raw = Raw(engine, scope, warrants, role)
     for change in (*CHANGES, "insert into finora.{0} default values"):
         assert raw.refused(change.format(table, "units"))[0] == NO_RIGHT
 
@@ -475,14 +474,19 @@ def rows(admin: Engine, books: Books, cash: UUID, world: UUID) -> Callable[[], d
 @pytest.mark.spec("S3-2", partial=True)
 @pytest.mark.parametrize("role", [access.API, access.WORKER, access.MIGRATOR])
 def test_one_tenant_sees_no_row_of_another(
-    admin: Engine, rows: Callable[[], dict[str, int]], books: Books, stranger: Scope, role: str
+    admin: Engine,
+    rows: Callable[[], dict[str, int]],
+    books: Books,
+    stranger: Scope,
+    role: str,
+    warrants: Warrants,
 ) -> None:
     ours = rows()
     assert {name for name, n in ours.items() if n} >= {
         "tenant", "membership", "account", "balance", "entry", "posting", "hold", "hold_end",
         "event", "total",
     }  # fmt: skip
-    them = Raw(admin, stranger, role)
+    them = Raw(admin, stranger, warrants, role)
     hidden = {name for name in TENANT_TABLES if role != access.MIGRATOR
               and (name, role) not in access.grants()}  # fmt: skip
     if role == access.MIGRATOR:  # its definer functions find these by key
@@ -495,9 +499,14 @@ def test_one_tenant_sees_no_row_of_another(
 
 @pytest.mark.invariant("I-37")
 def test_one_tenant_writes_no_row_of_another(
-    engine: Engine, books: Books, stranger: Scope, cash: UUID, values: dict[str, object]
+    engine: Engine,
+    books: Books,
+    stranger: Scope,
+    cash: UUID,
+    values: dict[str, object],
+    warrants: Warrants,
 ) -> None:
-    them = Raw(engine, stranger)
+    them = Raw(engine, stranger, warrants)
     for statement in (
         ENTRY,
         "insert into finora.account (tenant_id, id, name, kind, normal) "

@@ -27,6 +27,7 @@ from finora_adapters.postgres.audit import PgEveryLog
 from finora_adapters.postgres.erasure import OF_PERSON, OF_TENANT
 from finora_adapters.postgres.schema import metadata
 from finora_adapters.postgres.tenants import UPKEEP
+from finora_adapters.postgres.warrants import Warrants
 from finora_adapters.postgres.work import Postgres
 from finora_adapters.signing import Ed25519, verifies
 from finora_adapters.storage.anchors import DirectoryAnchors
@@ -39,6 +40,7 @@ from finora_core.intelligence.model import Line
 from finora_core.jobs.service import JobRunner
 from finora_core.kernel.ids import new_id
 from finora_core.ledger.model import AccountKind, AccountOpened
+from finora_core.market.provision.model import Account, Quota
 from people.conftest import PASSWORD, Caller, SignUp, promoted
 from servers import eventually
 from together import together
@@ -46,25 +48,22 @@ from together import together
 KEY = Ed25519(bytes(range(32)))
 DAY = "2026-01-31"
 ALERTED = text("""
-with mine as (select set_config('finora.tenant', :t, true))
 insert into finora.budget_alert (tenant_id, budget_id, since, level, units, available)
-select tenant_id, id, cast(:d as date), 80, 80, 100 from finora.budget, mine
+select tenant_id, id, cast(:d as date), 80, 80, 100 from finora.budget
 where tenant_id = cast(:t as uuid)
 """).bindparams(d=DAY)
 ROLLED = text("""
-with mine as (select set_config('finora.tenant', :t, true)),
-made as (
+with made as (
   insert into finora.portfolio_history (tenant_id, base, built_through, loads, rates)
-  select cast(:t as uuid), 'EUR', cast(:d as date), 0, 0 from mine)
+  select cast(:t as uuid), 'EUR', cast(:d as date), 0, 0)
 insert into finora.portfolio_day (tenant_id, scope, scope_id, base, day, units, cost, realised,
   holdings, priced, stale, costless)
-select cast(:t as uuid), 'user', '', 'EUR', cast(:d as date), 1, 1, 0, 1, 1, 0, 0 from mine
+select cast(:t as uuid), 'user', '', 'EUR', cast(:d as date), 1, 1, 0, 1, 1, 0, 0
 """).bindparams(d=DAY)
 CHANGED = text("""
-with mine as (select set_config('finora.tenant', :t, true))
 insert into finora.rule_change (tenant_id, run_id, record_id, field, rule_id, before, after, kind)
 select n.tenant_id, n.id, r.id, 'note', n.id, '""', '"a"', 'changed'
-from finora.rule_run n join finora.record r on r.tenant_id = n.tenant_id, mine
+from finora.rule_run n join finora.record r on r.tenant_id = n.tenant_id
 where n.tenant_id = cast(:t as uuid)
 """)
 
@@ -87,7 +86,7 @@ class Life:
 
 
 @pytest.fixture
-def life(app: Flask, finora: Finora, admin: Engine, sign_up: SignUp) -> Life:
+def life(app: Flask, finora: Finora, admin: Engine, warrants: Warrants, sign_up: SignUp) -> Life:
     # A word that no other test's rows have, and that is a part of a name and of an address.
     word = f"canary{uuid4().hex[:12]}"
     email = f"{word}@example.org"
@@ -106,7 +105,7 @@ def life(app: Flask, finora: Finora, admin: Engine, sign_up: SignUp) -> Life:
              Idempotency_Key="role")  # fmt: skip
     for tenant in (ada.home_id, solo):
         fill(ada, tenant, word)
-        worked(admin, tenant)
+        worked(admin, warrants, tenant)
         modelled(finora, Scope(tenant_id=tenant, user_id=ada.user_id), word)
     household(finora, Scope(tenant_id=ada.home_id, user_id=ada.user_id))
     for tenant in (ada.home_id, solo, shared):
@@ -207,9 +206,10 @@ def ruled(caller: Caller, tenant: UUID, account: str, word: str) -> None:
     caller.good("POST", f"/records/{made['id']}/split", {"parts": parts}, tenant=tenant)
 
 
-def worked(admin: Engine, tenant: UUID) -> None:
+def worked(admin: Engine, warrants: Warrants, tenant: UUID) -> None:
     """What jobs leave: a level of each budget that was told of, the change of a run of rules."""
     with admin.begin() as connection:
+        warrants.be(connection, tenant, "")
         connection.execute(ALERTED, {"t": str(tenant)})
         connection.execute(CHANGED, {"t": str(tenant)})
         connection.execute(ROLLED, {"t": str(tenant)})
@@ -220,6 +220,17 @@ def modelled(finora: Finora, scope: Scope, word: str) -> None:
     line = Line(id=uuid4(), description=word, date=date.fromisoformat(DAY))
     finora.categoriser.suggest(scope, [line], [word])
     finora.likeness.remember(scope, [word])
+    provided(finora, scope, word)
+
+
+def provided(finora: Finora, scope: Scope, word: str) -> None:
+    """A key of the data provider with a quota, and what it asked."""
+    key = finora.tokens.create(scope, word, permissions=frozenset({"data:ask"})).token.id
+    finora.data.set_quota(scope, key, Quota(monthly=5))
+    now = datetime.now(UTC)
+    account = Account.at(scope.tenant_id, key, now)
+    finora.data.meter.take(account, now.date(), word, Quota(), lambda each: 0)
+    finora.data.flush()
 
 
 def household(finora: Finora, scope: Scope) -> None:
@@ -388,7 +399,7 @@ def anchored(finora: Finora, folder: Path) -> tuple[DirectoryAnchors, Auditor]:
 
 @pytest.mark.spec("S0-36", partial=True)
 def test_a_log_that_goes_without_its_person_is_noticed(
-    life: Life, admin: Engine, finora: Finora, tmp_path: Path
+    life: Life, admin: Engine, finora: Finora, warrants: Warrants, tmp_path: Path
 ) -> None:
     anchors, _ = anchored(finora, tmp_path)
     with admin.connect() as connection:
@@ -397,6 +408,7 @@ def test_a_log_that_goes_without_its_person_is_noticed(
             gone = text(f"delete from finora.{table} where tenant_id = :id")
             connection.execute(gone, {"id": life.solo})
         connection.execute(text("set local role finora_control"))
+        warrants.be_control(connection)
         flaws = Auditor(PgEveryLog(Within(connection)), verifies).verify(
             None, anchors, frozenset({KEY.public_key})
         ).flaws  # fmt: skip

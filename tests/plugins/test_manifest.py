@@ -30,6 +30,7 @@ limits = [{ requests = 25, seconds = 60 }, { requests = 10000, seconds = 86400 }
 credentials = [{ field = "key", required = false, about = "https://mine.example/keys" }]
 cost_micros = 120
 safe_posts = true
+answers_s = 45
 """
 )
 SOURCE = """
@@ -58,7 +59,7 @@ def test_a_manifest_says_all_of_a_source() -> None:
         hosts=("api.mine.example", "cdn.mine.example"),
         limits=(Limit(25, 60), Limit(10_000, 86_400)),
         credentials=(Credential(field="key", required=False, about="https://mine.example/keys"),),
-        cost_micros=120, safe_posts=True,
+        cost_micros=120, safe_posts=True, answers_s=45,
     )  # fmt: skip
 
 
@@ -90,6 +91,8 @@ def test_a_manifest_says_all_of_a_source() -> None:
     ("required = false", 'required = "no"', "true or false"),
     ("cost_micros = 120", "cost_micros = -1", "from 0 on"),
     ("safe_posts = true", "safe_posts = 1", "true or false"),
+    ("answers_s = 45", "answers_s = 51", "1 to 50"),
+    ("answers_s = 45", "answers_s = true", "1 to 50"),
 ])  # fmt: skip
 def test_what_is_wrong_with_one_is_named(old: str, new: str, reason: str) -> None:
     assert old in WHOLE

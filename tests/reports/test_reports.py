@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 
 from finora import AccountKind, Amount, Finora, NewRecord, Posting, RecordChange, Scope, currency
+from finora_adapters.postgres.warrants import Warrants
 from finora_core.insights.model import last_day
 from finora_core.insights.reports.model import ProfitLoss, months_of, prefixes
 from finora_core.insights.wallet.model import BadPeriod
@@ -104,19 +105,15 @@ def test_what_is_neither_income_nor_expense_is_told_and_adds_up(books: Books) ->
     assert half.transfers == half.change == money("-40.00")
 
 
-def test_unapproved_records_are_listed_apart(books: Books, admin: Engine) -> None:
+def test_unapproved_records_are_listed_apart(
+    books: Books, admin: Engine, warrants: Warrants
+) -> None:
     giro = books.account("Giro")
     one = books.enter(giro, date(2023, 1, 10), money("-10.00"))
     books.enter(giro, date(2023, 1, 11), money("3.00"))
     approved = books.enter(giro, date(2023, 1, 12), money("-1.00"))
     with admin.begin() as connection:
-        connection.execute(
-            text(
-                "select set_config('finora.user', :user, true), "
-                "set_config('finora.tenant', :tenant, true)"
-            ),
-            {"user": str(books.scope.user_id), "tenant": str(books.scope.tenant_id)},
-        )
+        warrants.be(connection, books.scope.tenant_id, books.scope.user_id)
         connection.execute(
             text("update finora.record set status = 'approved' where id = :id"), {"id": approved}
         )

@@ -18,6 +18,7 @@ from finora_adapters.compose import engine_of
 from finora_adapters.embedded import Engines
 from finora_adapters.postgres.errors import Busy, DatabaseDown, TooSlow
 from finora_adapters.postgres.jobs import PgQueue
+from finora_adapters.postgres.warrants import Warrants
 from finora_adapters.postgres.work import Limits, Postgres
 from finora_core.jobs.model import Claimed, Subscription
 from finora_core.kernel.errors import Unavailable
@@ -161,9 +162,8 @@ class Wanted:
 @pytest.fixture
 def claimed(database: Postgres, scope: Scope) -> Claimed:
     """A job of the tenant, claimed by this process."""
-    jobs = Postgres(
-        database.engine, {"test.wanted": (Subscription(event="test.wanted", job="test.run"),)}
-    )
+    wanted = {"test.wanted": (Subscription(event="test.wanted", job="test.run"),)}
+    jobs = Postgres(database.engine, database.warrants, wanted)
     with jobs.begin(scope) as work:
         work.events.record(Wanted())
     queue = PgQueue(jobs)
@@ -249,11 +249,12 @@ def test_a_job_of_another_tenant_is_stale(
 
 
 @pytest.fixture
-def small(engines: Engines, settings: Settings) -> Iterator[Postgres]:
+def small(engines: Engines, settings: Settings, warrants: Warrants) -> Iterator[Postgres]:
     """A pool of two, with short limits."""
     short = settings.model_copy(update={"pool_size": 2, "pool_wait_s": 1})
     engine = engine_of(engines.postgres_dsn, short)
-    yield Postgres(engine, limits=Limits(statement_ms=300, job_statement_ms=2_000, lock_ms=200))
+    limits = Limits(statement_ms=300, job_statement_ms=2_000, lock_ms=200)
+    yield Postgres(engine, warrants, limits=limits)
     engine.dispose()
 
 
@@ -349,8 +350,10 @@ def test_a_connection_killed_before_commit_loses_the_work_and_says_so(
     assert accounts(small, scope) == []
 
 
-def test_a_server_that_is_not_there_is_unavailable(settings: Settings, scope: Scope) -> None:
-    nowhere = Postgres(engine_of("host=/nonexistent dbname=finora user=x", settings))
+def test_a_server_that_is_not_there_is_unavailable(
+    settings: Settings, scope: Scope, warrants: Warrants
+) -> None:
+    nowhere = Postgres(engine_of("host=/nonexistent dbname=finora user=x", settings), warrants)
     with pytest.raises(DatabaseDown) as caught:
         accounts(nowhere, scope)
     assert caught.value.code == "DATABASE_UNAVAILABLE"
@@ -361,6 +364,7 @@ def test_a_server_that_is_not_there_is_unavailable(settings: Settings, scope: Sc
 FORK = """
 import os, sys
 from finora import Finora, Settings
+from finora_adapters.postgres.warrants import Warrants
 from finora_adapters.postgres.work import Forked
 with Finora.open(Settings(data=sys.argv[1], env="test")) as finora:
     scope = finora.scope(tenant="fork", user="u")

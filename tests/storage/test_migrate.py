@@ -10,8 +10,9 @@ import hashlib
 import secrets
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from psycopg.conninfo import make_conninfo
@@ -24,6 +25,7 @@ from finora_adapters.embedded import Engines, open_engines
 from finora_adapters.postgres import access, migrate
 from finora_adapters.postgres.invariants import violations
 from finora_adapters.postgres.schema import SCHEMA
+from finora_adapters.postgres.warrants import Warrants, enforced
 from finora_core.kernel.asset import CURRENCIES
 from together import errors, together
 
@@ -175,6 +177,62 @@ def test_books_go_through_all_later_migrations(make_database: MakeDatabase) -> N
         assert list(said) == ["category", ""]
         known = connection.scalars(text("select name from finora.category"))
         assert list(known) == ["Food:Out"]
+
+
+@pytest.mark.invariant("T-24")
+@pytest.mark.invariant("F-27")
+def test_warrants_are_asked_for_when_the_release_before_is_gone(
+    make_database: MakeDatabase,
+) -> None:
+    engine, keys = make_database(), [b"1" * 32, b"2" * 32]
+
+    def seen(place: Mapping[str, str]) -> bool:
+        with engine.connect() as connection:
+            connection.execute(text("select set_config('finora.warrant', '', true)"))
+            for name, value in place.items():
+                setting = text("select set_config(:name, :value, true)")
+                connection.execute(setting, {"name": f"finora.{name}", "value": value})
+            return connection.scalar(text("select finora.finora_tenant()")) is not None
+
+    named = {"tenant": str(uuid4()), "user": str(uuid4())}
+    proven = [named | {"warrant": Warrants(key).of(*named.values())} for key in (*keys, b"3" * 32)]
+    migrate.migrate(engine, "finora_app", to="0016_taken_back")
+    migrate.migrate(engine, "finora_app", keys=keys)
+    assert seen(named)
+    migrate.migrate(engine, "finora_app", keys=keys)
+    assert not seen(named)
+    assert [seen(each) for each in proven] == [True, True, False]
+    # A key comes, another goes; they are asked for from the start.
+    migrate.migrate(engine, "finora_app", keys=[b"3" * 32, keys[0]])
+    assert not seen(named)
+    assert [seen(each) for each in proven] == [True, False, True]
+    new = make_database()
+    migrate.migrate(new, "finora_app", keys=keys)
+    with new.connect() as connection:
+        assert enforced(connection)
+
+
+@pytest.mark.invariant("T-24")
+def test_a_process_whose_warrants_would_not_count_does_not_start(
+    server: Engines,
+) -> None:
+    as_admin(server, "create database warranted")
+    place = server.admin_dsn.split()[0].removeprefix("host=")
+    url = SecretStr(f"postgresql://postgres@/warranted?host={place}")
+    one, two = f"1:{secrets.token_hex(32)}", f"2:{secrets.token_hex(32)}"
+
+    def settings(keys: str) -> Settings:
+        return Settings(data=server.data, database_url=url, secret_keys=SecretStr(keys))
+
+    Finora.migrate(settings(one))
+    with Finora.open(settings(f"{one},{two}")):
+        pass
+    with pytest.raises(migrate.SchemaBehind, match="FINORA_SECRET_KEYS"):
+        Finora.open(settings(f"{two},{one}"))
+    Finora.migrate(settings(f"{one},{two}"))
+    for order in (f"{one},{two}", f"{two},{one}"):
+        with Finora.open(settings(order)) as finora:
+            assert finora.ledger.accounts(finora.scope("acme", "u1")) == []
 
 
 # --- drift ---------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from sqlalchemy import text
 
 from finora import Amount, Finora, Posting, Scope, Settings, currency
 from finora.commands.demo import HOUSEHOLD
-from finora_adapters.compose import engine_of, open_database
+from finora_adapters.compose import engine_of, open_database, warrants_of
 from finora_adapters.embedded import Engines, open_engines
 from finora_adapters.postgres import pooler
 from finora_adapters.postgres.invariants import violations
@@ -187,7 +187,7 @@ def test_no_client_sees_what_another_left_on_the_server(place: Place) -> None:
     def client(seed: int) -> int:
         chance = random.Random(seed)
         engine = engine_of(place.pooled, settings)
-        database = Postgres(engine)
+        database = Postgres(engine, warrants_of(settings))
         for _ in range(60):
             mine = chance.choice(scopes)
             try:

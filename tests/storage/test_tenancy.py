@@ -1,5 +1,7 @@
 """No context, no rows: what a connection sees belongs to the transaction that it is in."""
 
+import hashlib
+import hmac
 import random
 import threading
 from collections.abc import Iterator
@@ -16,6 +18,7 @@ from finora_adapters.embedded import Engines
 from finora_adapters.postgres import access
 from finora_adapters.postgres.schema import metadata
 from finora_adapters.postgres.tenants import BadKey
+from finora_adapters.postgres.warrants import Pads, Warrants
 from finora_adapters.postgres.work import Postgres
 from finora_core.kernel.ids import new_id
 from together import errors, together
@@ -23,6 +26,8 @@ from together import errors, together
 TENANT_TABLES = sorted(
     table.name for table in metadata.tables.values() if "tenant_id" in table.columns
 )
+# Whom an invitation is for is known by an address only.
+BY_ADDRESS = {("invite", access.ERASER)}
 
 
 @pytest.fixture
@@ -54,14 +59,12 @@ def small(engines: Engines, settings: Settings) -> Iterator[Engine]:
 @pytest.mark.parametrize("role", [access.API, access.WORKER])
 @pytest.mark.parametrize("context", ["never set", "", "ended"])
 def test_without_a_tenant_there_are_no_rows_and_no_writes(
-    small: Engine, finora: Finora, scope: Scope, role: str, context: str
+    small: Engine, finora: Finora, scope: Scope, warrants: Warrants, role: str, context: str
 ) -> None:
     finora.ledger.open_account(scope, "Cash")
     with small.connect() as connection:
         if context == "ended":
-            connection.execute(
-                text("select set_config('finora.tenant', :t, true)"), {"t": str(scope.tenant_id)}
-            )
+            warrants.be(connection, scope.tenant_id, scope.user_id)
             connection.commit()
         connection.execute(text(f"set local role {role}"))
         if not context:
@@ -83,9 +86,9 @@ def test_without_a_tenant_there_are_no_rows_and_no_writes(
 
 @pytest.mark.invariant("I-37")
 def test_a_thousand_interleavings_over_two_connections_leak_nothing(
-    small: Engine, finora: Finora, scope: Scope
+    small: Engine, finora: Finora, scope: Scope, warrants: Warrants
 ) -> None:
-    database = Postgres(small)
+    database = Postgres(small, warrants)
     scopes = [finora.scope(tenant=f"{scope.tenant_id} {n}", user=f"u{n}") for n in range(5)]
     names: dict[UUID, set[str]] = {each.tenant_id: set() for each in scopes}
     lock = threading.Lock()
@@ -127,13 +130,66 @@ def test_a_thousand_interleavings_over_two_connections_leak_nothing(
         assert {a.name for a in finora.ledger.accounts(each)} == names[each.tenant_id]
 
 
+@pytest.mark.invariant("T-24")
+@pytest.mark.parametrize("role", access.TAKEN)
+def test_who_only_names_another_tenant_sees_and_writes_nothing_of_it(
+    finora: Finora, database: Postgres, scope: Scope, stranger: Scope, role: str
+) -> None:
+    """As a statement that an attacker gets into a transaction would do."""
+    finora.ledger.open_account(scope, "Cash")
+    mine = finora.scope(tenant=f"t-{new_id()}", user="u1")
+    add = text(
+        "insert into finora.account (tenant_id, id, name, kind, normal) "
+        "values (:t, :i, 'x', 'asset', 1)"
+    )
+    name = text("select set_config(:name, :value, true)")
+    with database.begin(stranger) as work:
+        work.connection.execute(name, {"name": "role", "value": role})
+        for setting, value in (
+            ("finora.tenant", scope.tenant_id),
+            # Nor with what this transaction has, or another of the tenant's own people has.
+            ("finora.warrant", database.warrants.of(stranger.tenant_id, stranger.user_id)),
+            ("finora.warrant", database.warrants.of(mine.tenant_id, scope.user_id)),
+            ("finora.warrant", ""),
+            ("finora.user", scope.user_id),
+        ):
+            work.connection.execute(name, {"name": setting, "value": str(value)})
+            for table in TENANT_TABLES:
+                if (table, role) in access.grants() and (table, role) not in BY_ADDRESS:
+                    seen = text(f"select count(*) from finora.{table}")
+                    assert work.connection.scalar(seen) == 0, table
+            if role in access.RUNTIME:
+                with pytest.raises(DBAPIError) as caught, work.connection.begin_nested():
+                    work.connection.execute(add, {"t": scope.tenant_id, "i": new_id()})
+                assert caught.value.orig.sqlstate == "42501"
+        work.connection.execute(name, {"name": "role", "value": access.API})
+        for statement in ("select * from finora.warrant_key", "delete from finora.warrant_key",
+                          "update finora.warrant_key set enforced = false"):  # fmt: skip
+            with pytest.raises(DBAPIError) as caught, work.connection.begin_nested():
+                work.connection.execute(text(statement))
+            assert caught.value.orig.sqlstate == "42501"
+    assert [account.name for account in finora.ledger.accounts(scope)] == ["Cash"]
+
+
+@pytest.mark.invariant("T-24")
+def test_a_warrant_is_the_hmac_of_both_ids() -> None:
+    key, tenant, person = b"k" * 32, new_id(), new_id()
+    said = f"{tenant} {person}".encode()
+    assert Warrants(key).of(tenant, person) == hmac.digest(key, said, "sha256").hex()
+    for long in (b"k" * 32, b"k" * 64, b"k" * 65):
+        pads = Pads.of(long)
+        inner = hashlib.sha256(pads.inner + said).digest()
+        made = hashlib.sha256(pads.outer + inner).hexdigest()
+        assert made == hmac.digest(long, said, "sha256").hex()
+
+
 @pytest.mark.parametrize("tenant", ["x", "' or true --", "00000000"])
 def test_a_tenant_that_is_no_id_is_an_error_and_not_a_look_around(
-    small: Engine, scope: Scope, tenant: str
+    small: Engine, scope: Scope, warrants: Warrants, tenant: str
 ) -> None:
     with small.connect() as connection:
         connection.execute(text(f"set local role {access.API}"))
-        connection.execute(text("select set_config('finora.tenant', :t, true)"), {"t": tenant})
+        warrants.be(connection, tenant, "")
         with pytest.raises(DBAPIError):
             connection.scalar(text("select count(*) from finora.tenant"))
 

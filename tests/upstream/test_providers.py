@@ -552,7 +552,7 @@ def test_the_limits_are_those_that_the_services_set() -> None:
         "coingecko": Limit(25, 60), "defillama": Limit(5, 1), "finnhub": Limit(50, 60),
         "yahoo": Limit(30, 60), "sheets": Limit(60, 60), "frankfurter": Limit(10, 1),
         "ecb": Limit(5, 1), "etherscan": Limit(5, 1), "helius": Limit(30, 1),
-        "bitcoin": Limit(10, 1),
+        "bitcoin": Limit(10, 1), "openai": Limit(20, 60),
     }  # fmt: skip
 
 

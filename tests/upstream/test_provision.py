@@ -2,22 +2,16 @@
 
 import json
 import socket
-import threading
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
-import attrs
 import pytest
 from pydantic import SecretStr
 from pytest_httpserver import HTTPServer
-from typer.testing import CliRunner
-from werkzeug.serving import make_server
 
 from finora import Finora, Scope, Settings
-from finora.cli import app as command
-from finora_adapters.compose import Opened, open_database
 from finora_adapters.plugins import load_plugins
 from finora_adapters.upstream.sources import Sources, sources_of
 from finora_core.kernel.clock import SystemClock
@@ -34,8 +28,18 @@ from finora_core.kernel.outcome import (
     Unsupported,
 )
 from finora_core.market.provision.codec import QUESTIONS, heard, told
-from finora_core.plugins import AssetRef, Batch, Day, Held, Identified, Movement, Quoted
-from finora_web.main import build
+from finora_core.plugins import (
+    AssetRef,
+    Batch,
+    Day,
+    Held,
+    Identified,
+    Movement,
+    Picture,
+    Quoted,
+    Seen,
+)
+from upstream.provider import Provider
 
 AT = datetime(2026, 11, 20, 12, 30, 0, 5, tzinfo=UTC)
 ETHER = AssetRef(id="crypto:ETH", kind="crypto", symbol="ETH", names={"coingecko": "ethereum"})
@@ -56,6 +60,9 @@ ANSWERS: list[tuple[str, Outcome[Any]]] = [
     ("transactions", Ok(Batch(movements=[
         Movement(id="1", at=AT, name="0xa", symbol="ETH", quantity=LONG, scale=40, kind="fee",
                  counterparty="0xb")], next="page 2"))),
+    ("picture", Ok([Seen(kind="transaction", text="Apple", amount=LONG, currency="EUR",
+                         on_date=date(2026, 1, 2)),
+                    Seen(kind="holding", text="VWCE", quantity=Decimal("1E+3"))])),
     ("transactions", Missing()),
     ("history", Unsupported()),
     ("latest", AuthExpired()),
@@ -101,67 +108,6 @@ def test_what_does_not_fit_is_down_or_of_the_right_types(question: str, outcome:
 
 
 # --- in process and remote -----------------------------------------------------------------------
-
-
-@pytest.fixture
-def upstream(httpserver: HTTPServer) -> HTTPServer:
-    """CoinGecko and Frankfurter, as far as they are asked here."""
-    day = datetime(2026, 11, 20, tzinfo=UTC)
-    httpserver.expect_request("/api/v3/simple/price").respond_with_json(
-        {"ethereum": {"eur": 2065.603754353392, "last_updated_at": int(day.timestamp())}}
-    )
-    httpserver.expect_request("/v1/2026-11-19..2026-11-20").respond_with_json(
-        {"base": "EUR", "rates": {"2026-11-19": {"USD": 1.16}, "2026-11-20": {"USD": 1.15}}}
-    )
-    httpserver.expect_request("/v1/2026-01-01..2026-01-02").respond_with_data(
-        "slow down", 429, {"Retry-After": "77"}
-    )
-    httpserver.expect_request("/v1/2026-02-01..2026-02-02").respond_with_data("", 500)
-    return httpserver
-
-
-@pytest.fixture
-def here(settings: Settings, upstream: HTTPServer) -> Settings:
-    """An installation whose sources are that server."""
-    url = SecretStr(upstream.url_for("").rstrip("/"))
-    given = {"COINGECKO_URL": url, "FRANKFURTER_URL": url}
-    return settings.model_copy(update={"plugin_settings": given})
-
-
-@pytest.fixture(scope="session")
-def opened(settings: Settings, finora: Finora) -> Iterator[Opened]:
-    opened = open_database(settings, redis=True)
-    yield opened
-    opened.close()
-
-
-@attrs.frozen
-class Provider:
-    url: str
-    finora: Finora
-    scope: Scope
-
-    def key(self, *may: str) -> str:
-        given = frozenset(may or ("data:ask",))
-        return self.finora.tokens.create(self.scope, "an installation", permissions=given).text
-
-    def asked_with(self, key: str) -> Sources:
-        """As an installation that has only the address and the key."""
-        ours = Settings(data_url=self.url, data_key=SecretStr(key), env="test")
-        return sources_of(ours, load_plugins(), SystemClock())
-
-
-@pytest.fixture
-def provider(here: Settings, opened: Opened, finora: Finora, scope: Scope) -> Iterator[Provider]:
-    """`finora data-provider`, as far as its process matters: on a socket."""
-    app = build(here, opened, tags=("sources",))
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield Provider(f"http://127.0.0.1:{server.server_port}", finora, scope)
-    server.shutdown()
-    thread.join()
-    server.server_close()
 
 
 @pytest.fixture(params=["in process", "remote"])
@@ -282,9 +228,10 @@ def test_a_data_provider_that_is_not_there_is_down() -> None:
     source = sources_of(ours, load_plugins(), SystemClock()).by_kind["rates"]["frankfurter"]
     for question, given in (("rates", ("EUR", ["USD"], date(2026, 1, 1), date(2026, 1, 2))),
                             ("find", ("x",)), ("balances", ("x",)),
-                            ("transactions", ("x", None))):  # fmt: skip
+                            ("transactions", ("x", None)),
+                            ("picture", (Picture(b"\x89PNG\r\n\x1a\n"),))):  # fmt: skip
         assert isinstance(getattr(source, question)(*given), Down)
-    assert len(QUESTIONS) == 6
+    assert len(QUESTIONS) == 7
 
 
 @pytest.mark.parametrize(("status", "body", "wanted"), [
@@ -304,47 +251,3 @@ def test_whatever_is_answered_there_is_an_outcome(
     ours = Settings(data_url=url, data_key=SecretStr("k" * 16), env="test")
     source = sources_of(ours, load_plugins(), SystemClock()).by_kind["assets"]["yahoo"]
     assert isinstance(source.find("x"), wanted)
-
-
-# --- tiers ---------------------------------------------------------------------------------------
-
-
-@pytest.mark.spec("S0-3")
-def test_two_settings_choose_the_tier_and_nothing_else_is_another(
-    here: Settings, opened: Opened, finora: Finora, scope: Scope, upstream: HTTPServer
-) -> None:
-    """A data provider on this machine, a hosted one, and a whole installation that is hosted: the
-    same code asks and answers, and what is said has the same shape."""
-    assert "8082" in CliRunner().invoke(command, ["data-provider", "--help"]).output
-    key = finora.tokens.create(scope, "ours", permissions=frozenset({"data:ask"})).text
-    plain = Settings(env="test")
-    said, shapes = [], []
-    for tags in (("sources",), None):
-        app = build(here, opened, tags=tags)
-        server = make_server("127.0.0.1", 0, app, threaded=True)
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            ours = Settings(env="test", data_url=f"http://127.0.0.1:{server.server_port}",
-                            data_key=SecretStr(key))  # fmt: skip
-            assert {name for name, value in ours if value != getattr(plain, name)} == {
-                "data_url", "data_key",
-            }  # fmt: skip
-            there = sources_of(ours, load_plugins(), SystemClock())
-            said.append(rates(there, date(2026, 11, 19), date(2026, 11, 20)))
-        finally:
-            server.shutdown()
-            thread.join()
-            server.server_close()
-        listed = app.test_client().get(
-            "/api/v1/sources", headers={"Authorization": f"Bearer {key}"}
-        )
-        routes = {(rule.rule, *sorted(rule.methods or ())) for rule in app.url_map.iter_rules()
-                  if rule.rule.startswith("/api/v1/sources")}  # fmt: skip
-        shapes.append((listed.json, routes))
-    # And with neither of the two: this process asks the sources itself.
-    itself = sources_of(here, load_plugins(), SystemClock())
-    said.append(rates(itself, date(2026, 11, 19), date(2026, 11, 20)))
-    assert isinstance(said[0], Ok) and said[0] == said[1] == said[2]
-    assert shapes[0] == shapes[1]
-    assert shapes[0][0]["success"] is True and len(shapes[0][1]) == 7

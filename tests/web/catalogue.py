@@ -5,6 +5,7 @@ Tests that hold for every route go through this; a new route without an entry fa
 """
 
 import json
+from base64 import b64encode
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -789,12 +790,14 @@ REQUESTS: dict[str, Callable[[World], dict[str, Any]]] = {
     "identify_asset": lambda w: {"body": w.thing},
     "judge_asset": lambda w: {"body": {"asset": w.named_asset, "scam": 100, "source": "test"}},
     "list_sources": _nothing,
+    "list_data_usage": _query(since=DAY, until=DAY),
     "ask_latest": _body(source="coingecko", assets=[COIN], quote="EUR"),
     "ask_history": _body(source="coingecko", asset=COIN, quote="EUR", since=DAY, until=DAY),
     "ask_rates": _body(source="ecb", base="EUR", quotes=["USD"], since=DAY, until=DAY),
     "ask_identity": _body(source="yahoo", text="AAPL"),
     "ask_balances": _body(source="bitcoin", account=ADDRESS),
     "ask_transactions": _body(source="bitcoin", account=ADDRESS, cursor="1"),
+    "ask_picture": _body(source="openai", picture=b64encode(PNG).decode()),
     "list_closings": _nothing,
     "list_late_lines": _nothing,
     "close_period": _body(through="2000-01-31"),

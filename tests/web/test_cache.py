@@ -177,7 +177,7 @@ def test_a_token_that_was_revoked_or_is_over_reads_no_cached_bytes(
         assert [flow(each) for each in both] == [None, None]
     there.post(f"/tokens/{caller.token.id}/revocation", status=200)
     for each in both:
-        assert each.refused("GET", "/wallet/cashflow", query=DAYS) == (401, "TOKEN_INVALID")
+        assert each.refused("GET", "/wallet/cashflow", query=DAYS) == (401, "TOKEN_REVOKED")
     ends = datetime.now(UTC) + timedelta(seconds=2)
     short = Api(api.app, finora.tokens.create(scope, "short", expires_at=ends).text)
     while (answer := short.ask("GET", "/wallet/cashflow", query=DAYS)).status_code == 200:

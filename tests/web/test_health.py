@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import StringIO
@@ -11,12 +12,18 @@ import attrs
 import pytest
 from flask import Flask
 from prometheus_client.parser import text_string_to_metric_families
+from pydantic import SecretStr
+from pytest_httpserver import HTTPServer
 from sqlalchemy import Engine, text
 
 from finora import Settings
 from finora_adapters import log as logs
-from finora_adapters.compose import Opened, engine_of
+from finora_adapters.compose import Opened, compose, engine_of
 from finora_adapters.postgres.migrate import revision_of
+from finora_adapters.redis.client import connect
+from finora_adapters.upstream.sources import Sources
+from finora_core.intelligence.service import ModelResting, Models
+from finora_core.kernel.outcome import Down
 from finora_web.main import build
 from web.api import Api
 
@@ -62,8 +69,43 @@ def test_all_is_well(fresh: Flask) -> None:
     status, body = probe(fresh, "/health/deep")
     assert (status, body["checks"]) == (
         200,
-        checks | {"redis": "ok", "storage": "ok", "jobs": "ok"},
+        checks | {"redis": "ok", "storage": "ok", "jobs": "ok", "models": "ok"},
     )
+
+
+@pytest.mark.spec("S0-68")
+def test_what_sources_lack_and_which_rest_is_told_and_fails_nothing(
+    settings: Settings, opened: Opened
+) -> None:
+    """Also what another process found out."""
+    with HTTPServer() as server:
+        server.expect_request(re.compile(".*")).respond_with_data("", 503)
+        url = SecretStr(server.url_for("").rstrip("/"))
+        given = settings.model_copy(update={"plugin_settings": {"BITCOIN_URL": url}})
+        sources = compose(given, opened).get(Sources)
+        source = sources.by_kind["balances"]["bitcoin"]
+        for _ in range(5):
+            source.balances("1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa")
+        app = build(given, opened)
+        status, body = probe(app, "/health/deep")
+    assert (status, body["status"]) == (200, "ok")
+    said = body["sources"]
+    assert said["finnhub"] == "needs FINORA_PLUGIN_FINNHUB_KEY"
+    assert said["ecb"] == "ok"
+    assert said["bitcoin"].startswith("rests: ")
+    client = connect(opened.redis_url)
+    client.delete("finora:{upstream}:resting:bitcoin")
+    assert probe(app, "/health/deep")[1]["sources"]["bitcoin"] == "ok"
+
+
+@pytest.mark.spec("S0-68", partial=True)
+def test_a_model_that_rests_is_told_and_fails_nothing(settings: Settings, opened: Opened) -> None:
+    services = compose(settings, opened)
+    models = services.get(Models)
+    for _ in range(3):
+        models.breaker.note(Down("x"))
+    with pytest.raises(ModelResting):
+        models.require()
 
 
 @pytest.mark.spec("S2-55", partial=True)

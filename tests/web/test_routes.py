@@ -329,7 +329,7 @@ def test_tokens_are_listed_and_revoked(api: Api, app: Flask, finora: Finora, sco
     revoked = api.post(f"/tokens/{made.token.id}/revocation", status=200)
     assert revoked["revoked_at"] is not None
     assert api.post(f"/tokens/{made.token.id}/revocation", status=200) == revoked
-    assert second.refused("GET", "/accounts") == (401, "TOKEN_INVALID")
+    assert second.refused("GET", "/accounts") == (401, "TOKEN_REVOKED")
 
 
 @pytest.mark.parametrize("tool", ["beancount", "hledger"])

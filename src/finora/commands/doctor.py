@@ -11,14 +11,21 @@ from sqlalchemy import Connection
 
 import finora
 from finora_adapters import embedded
-from finora_adapters.compose import engine_of, mailer_of, objects_of, require_durable
+from finora_adapters.compose import (
+    engine_of,
+    installed_plugins,
+    mailer_of,
+    objects_of,
+    require_durable,
+    warrants_of,
+)
 from finora_adapters.crypto.cipher import AesGcm
 from finora_adapters.crypto.ring import secret_keys
-from finora_adapters.plugins import load_plugins
 from finora_adapters.postgres.access import API, CONTROL
 from finora_adapters.postgres.invariants import violations
 from finora_adapters.postgres.migrate import drift, head, require_current, revision_of
 from finora_adapters.postgres.secrets import key_problems
+from finora_adapters.postgres.warrants import enforced
 from finora_adapters.settings import Settings
 from finora_core.kernel.errors import Refusal
 
@@ -44,7 +51,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         yield from _embedded(settings)
     else:
         yield _nothing_yet(settings)
-    yield from _plugins()
+    yield from _plugins(settings)
     yield _storage(settings)
     yield _mail(settings)
 
@@ -163,6 +170,13 @@ def _schema(connection: Connection, settings: Settings) -> Iterator[Finding]:
         yield Finding(subject="invariants", said="not checked: this login sees one tenant at a "
                       "time; set FINORA_DATABASE_DIRECT_URL to one with BYPASSRLS")  # fmt: skip
         return
+    if found == head() and not enforced(connection):
+        yield Finding(
+            subject="warrants",
+            said="not asked for: a statement that somebody slips in may name any tenant",
+            well=False,
+            remedy="run `finora migrate` once more, when every process is of this release",
+        )
     broken = violations(connection)
     for violation in broken:
         yield Finding(subject="invariants", said=f"{violation.invariant}: {violation.rows[:3]}",
@@ -177,6 +191,7 @@ def _keys(connection: Connection, settings: Settings, *, sees_all: bool) -> Iter
     ring = secret_keys(settings, AesGcm())
     if not sees_all:
         connection.exec_driver_sql(f"set role {CONTROL}")
+        warrants_of(settings).be_control(connection)
     try:
         problems = key_problems(connection, ring)
     except Refusal as refusal:
@@ -189,11 +204,17 @@ def _keys(connection: Connection, settings: Settings, *, sees_all: bool) -> Iter
         yield Finding(subject="secret keys", said=f"{said}, the first one wraps")
 
 
-def _plugins() -> Iterator[Finding]:
-    for plugin in load_plugins().found:
+def _plugins(settings: Settings) -> Iterator[Finding]:
+    for plugin in installed_plugins(settings):
         name = f"plugin {plugin.name}"
         if plugin.works:
             yield Finding(subject=name, said=", ".join(plugin.provides))
+            # That a source lacks its key is a choice, and that it was set aside is not.
+            for source in plugin.sources:
+                aside, subject = source.aside is not None, f"source {source.declared.name}"
+                if source.said != "ok":
+                    yield Finding(subject=subject, said=source.said, well=not aside,
+                                  remedy="mend or uninstall it" if aside else "")  # fmt: skip
         else:
             yield Finding(subject=name, said=f"set aside: {plugin.reason}", well=False,
                           remedy="correct or uninstall it")  # fmt: skip

@@ -40,25 +40,6 @@ def serve(
             run(settings)
 
 
-def data_provider(
-    data: Data = None,
-    host: Annotated[str, typer.Option("--host", help="Address that it listens on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", help="Port that it listens on.")] = 8082,
-) -> None:
-    """Serve this installation's sources of prices, rates and identities to other ones.
-
-    They name it in FINORA_DATA_URL, and have a token made with --may data:ask in FINORA_DATA_KEY.
-
-    Example: finora data-provider
-    """
-    from finora_web.server import serve as run
-
-    with refusals(False):
-        # It is the end of the chain, whatever its environment says.
-        own = {"http_host": host, "http_port": port, "data_url": None, "data_key": None}
-        run(settings_of(data).model_copy(update=own), tags=("sources",))
-
-
 def worker(
     data: Data = None,
     port: Port = None,

@@ -125,6 +125,7 @@ def _said(source: "SourceState") -> str:
             said.append(f"{'needs' if each.required else 'takes'} {name}")
     said += [source.tier] if source.tier else []
     said += [f"set aside: {source.aside}"] if source.aside else []
+    said += [f"rests: {source.resting}"] if source.resting else []
     return "; ".join(said)
 
 

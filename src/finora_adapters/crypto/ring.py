@@ -3,7 +3,7 @@
 import os
 import secrets
 import stat
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cached_property, partial
@@ -65,6 +65,10 @@ class SecretKeys:
 
     def derive(self, purpose: str) -> bytes:
         return self._of(self.newest, purpose)
+
+    def derived(self, purpose: str) -> Sequence[bytes]:
+        """Of every version one key, the newest first."""
+        return [self._of(version, purpose) for version in self.versions]
 
     def _of(self, version: int, purpose: str) -> bytes:
         key = self._keys.get(version)

@@ -1,7 +1,8 @@
 """Who may do what: roles, grants, and one policy per table and role. Deny by default.
 
 `api` and `worker` run the use cases: they own nothing, bypass nothing, and see the rows of the
-tenant that `begin` set. `control` sees all tenants, on jobs, events, seals and commands only.
+tenant that `begin` set, with its warrant. `control`, with one of its own, sees all tenants, on
+jobs, events, seals and commands only.
 `eraser` deletes what is a person's or a tenant's, facts too, and reads nothing but whose a row is.
 `migrator` owns the schema; its definer functions meet the same row security.
 """
@@ -22,7 +23,7 @@ TAKEN = (*RUNTIME, CONTROL, ERASER)
 GLOBAL = frozenset({
     "asset", "schema_state", "seal_mark", "paused_queue", "guess", "key_version", "signing_key",
     "nonce", "fx_rate", "price", "price_pair", "price_load", "price_absence", "price_action",
-    "asset_identity", "asset_name", "asset_verdict",
+    "asset_identity", "asset_name", "asset_verdict", "warrant_key",
 })  # fmt: skip
 PEOPLE = frozenset({"person", "identity", "session", "challenge", "address"})
 """Whose rows belong to a person, and to no tenant."""
@@ -30,6 +31,7 @@ PEOPLE = frozenset({"person", "identity", "session", "challenge", "address"})
 # In a select of their own, so that they are found once a statement and not once a row.
 OWN_TENANT = f"tenant_id = (select {SCHEMA}.finora_tenant())"
 OWN_USER = f"user_id = (select {SCHEMA}.finora_user())"
+OF_CONTROL = f"(select {SCHEMA}.finora_control())"
 EVERY = "true"
 
 # The database says when, and in which transaction, a row was written; its writer cannot.
@@ -130,6 +132,8 @@ _RUNTIME_GRANTS = {
     "own_price": _READ_ADD,
     "portfolio_day": "select, insert, delete",
     "portfolio_history": "select, insert, delete, update (built_through, loads, rates)",
+    "data_plan": "select, insert, update (monthly, requests, seconds, blocked_at)",
+    "data_use": _READ_ADD,
 }
 _CONTROL_GRANTS = {
     "schema_state": "select",
@@ -229,7 +233,7 @@ def policies() -> Iterator[Policy]:
         for role in RUNTIME:
             yield Policy(name, role, own)
         if (name, CONTROL) in grants():
-            yield Policy(name, CONTROL, EVERY)
+            yield Policy(name, CONTROL, OF_CONTROL)
         # An invitation knows its person by an address only, in whatever tenant it is.
         yield Policy(name, ERASER, EVERY if name == "invite" else own)
 

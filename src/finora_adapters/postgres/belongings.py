@@ -12,6 +12,7 @@ import attrs
 from sqlalchemy import Connection, Table, select, text
 
 from finora_adapters.postgres.schema import MoneyUnits, metadata, secret, token
+from finora_adapters.postgres.warrants import Warrants
 
 EXPORTED: Mapping[str, frozenset[str]] = {
     "person": frozenset({"key", "password", "codes", "code_step"}),
@@ -66,6 +67,8 @@ EXPORTED: Mapping[str, frozenset[str]] = {
     "holding_observation": frozenset(),
     "own_asset": frozenset(),
     "own_price": frozenset(),
+    "data_plan": frozenset(),
+    "data_use": frozenset(),
     "event": frozenset({"tx"}),
     "job": frozenset({"error", "epoch", "lease_until", "announced_at"}),
 }
@@ -86,7 +89,6 @@ ELSEWHERE: Mapping[str, Table] = {"token": token, "secret": secret}
 
 _BATCH = 500
 _MINE = text("select * from finora.my_tenants()")
-_MOVE = text("select set_config('finora.tenant', :tenant, true)")
 
 
 @attrs.frozen
@@ -94,6 +96,7 @@ class PgBelongings:
     connection: Connection
     tenant_id: UUID
     user_id: UUID
+    warrants: Warrants
 
     def sections(self) -> Sequence[str]:
         return (*EXPORTED, "tenants", *(f"{name}_elsewhere" for name in ELSEWHERE))
@@ -116,10 +119,10 @@ class PgBelongings:
 
     def _there(self, table: Table, tenant_id: UUID) -> Iterator[Mapping[str, object]]:
         """Rows that are the person's in a tenant of others."""
-        self.connection.execute(_MOVE, {"tenant": str(tenant_id)})
+        self.warrants.be(self.connection, tenant_id, self.user_id)
         mine = table.c.user_id == self.user_id
         found = list(self._read(table, table.c.tenant_id == tenant_id, mine, but={"digest"}))
-        self.connection.execute(_MOVE, {"tenant": str(self.tenant_id)})
+        self.warrants.be(self.connection, self.tenant_id, self.user_id)
         return iter(found)
 
     def _of(self, table: Table) -> Iterator[Mapping[str, object]]:

@@ -13,6 +13,7 @@ from finora_adapters.postgres.members import PgMembers
 from finora_adapters.postgres.people import PgPeople
 from finora_adapters.postgres.schema import SCHEMA, metadata, tenant
 from finora_adapters.postgres.versions import raise_version
+from finora_adapters.postgres.warrants import Warrants
 from finora_core.identity.erasure.model import Tie
 from finora_core.identity.people.model import IdentityKind, Person
 from finora_core.jobs.model import Subscription
@@ -36,7 +37,7 @@ _NOW = text(
 )
 _BE = text(
     "select set_config('role', :role, true), set_config('finora.tenant', :tenant, true), "
-    "set_config('finora.user', :person, true)"
+    "set_config('finora.user', :person, true), set_config('finora.warrant', :warrant, true)"
 )
 _CLOSE = text(
     "insert into finora.version as v (tenant_id, number, closed) values (:tenant, 1, true) "
@@ -71,6 +72,7 @@ class PgErasure:
     subscriptions: Mapping[str, tuple[Subscription, ...]]
     raised: dict[UUID, int]
     """Where it notes the new versions of tenants."""
+    warrants: Warrants
 
     def person(self, user_id: UUID) -> Person | None:
         self.connection.execute(_PATIENCE)
@@ -166,11 +168,11 @@ class PgErasure:
     def _be(self, role: str | None, tenant_id: UUID, user_id: UUID) -> Iterator[None]:
         """See that tenant's and that person's rows, as that role or as the present one."""
         now, place, person = self.connection.execute(_NOW).one()
-        values = {"role": role or now, "tenant": str(tenant_id), "person": str(user_id)}
-        self.connection.execute(_BE, values)
+        there = self.warrants.place(tenant_id, user_id)
+        self.connection.execute(_BE, {"role": role or now, **there})
         yield
         # Not after an error: then the transaction is over, and all this with it.
-        self.connection.execute(_BE, {"role": now, "tenant": place, "person": person})
+        self.connection.execute(_BE, {"role": now, **self.warrants.place(place, person)})
 
 
 def _owner(table: str) -> str:

@@ -17,12 +17,39 @@ DOMAINS = (
 
 _SAFE = f"set search_path = {SCHEMA}, pg_temp"
 
+
+def _warranted(said: str) -> str:
+    """Whether `finora.warrant` is the HMAC of this under a key that counts; see warrants.py."""
+    mac = f"sha256(outer_pad || sha256(inner_pad || convert_to({said}, 'UTF8')))"
+    return (
+        f"coalesce((select bool_or(encode({mac}, 'hex') = current_setting('finora.warrant', true)) "
+        "or not coalesce(bool_or(enforced), false) from warrant_key), false)"
+    )
+
+
+_PLACE = (
+    "coalesce(current_setting('finora.tenant', true), '') || ' ' "
+    "|| coalesce(current_setting('finora.user', true), '')"
+)
+_OF_WHOM = f"plpgsql stable parallel safe security definer {_SAFE} as $$"
+
 # After a transaction with a local setting the value is '', not null, hence nullif.
 SETTINGS = {
-    name: f"""create function {SCHEMA}.{name}() returns uuid language sql stable parallel safe
-return nullif(current_setting('{setting}', true), '')::uuid"""
+    name: f"""create function {SCHEMA}.{name}() returns uuid language {_OF_WHOM}
+declare
+  named text := nullif(current_setting('{setting}', true), '');
+begin
+  if named is not null and {_warranted(_PLACE)} then
+    return named::uuid;
+  end if;
+  return null;
+end $$"""
     for name, setting in (("finora_tenant", "finora.tenant"), ("finora_user", "finora.user"))
 }
+SEES_ALL = f"""create function {SCHEMA}.finora_control() returns boolean language {_OF_WHOM}
+begin
+  return {_warranted("'control'")};
+end $$"""
 
 # Before a tenant is known nobody sees one, so this runs as the owner and returns one row. `host_`
 # keys are the embedding program's own names of its tenants and users.
@@ -492,6 +519,7 @@ end $$"""
 
 FUNCTIONS = (
     *SETTINGS.values(),
+    SEES_ALL,
     DIRECTION,
     OPEN_TENANT,
     FIND_PERSON,
@@ -521,7 +549,8 @@ _FACTS = ("entry", "posting", "hold", "hold_end", "label", "label_part", "event"
           "sighting", "observation", "revision", "asset", "opening", "decision", "fx_rate",
           "closing", "price", "price_pair", "price_load", "price_absence", "price_action",
           "asset_identity", "asset_name", "asset_verdict",
-          "activity", "activity_end", "holding_observation", "own_price")  # fmt: skip
+          "activity", "activity_end", "holding_observation", "own_price",
+          "data_use")  # fmt: skip
 
 
 def _trigger(name: str, when: str, table: str, body: str, function: str) -> str:
@@ -581,4 +610,5 @@ def access_statements() -> list[str]:
         # What its policies ask.
         f"grant execute on function {SCHEMA}.finora_tenant(), {SCHEMA}.finora_user() "
         "to finora_eraser",
+        f"grant execute on function {SCHEMA}.finora_control() to finora_control",
     ]

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, text
 
 from finora_adapters.postgres.access import CONTROL
 from finora_adapters.postgres.events import Control
+from finora_adapters.postgres.warrants import Warrants
 from finora_core.jobs.model import (
     Claimed,
     DeadJob,
@@ -158,6 +159,7 @@ class PgEveryJob:
     """Acts as the control role within a transaction of another, which records what was done."""
 
     connection: Connection
+    warrants: Warrants
 
     def retry(self, job_id: UUID, *, only_dead: bool = False) -> OperatedJob:
         with self._control():
@@ -189,14 +191,15 @@ class PgEveryJob:
 
     @contextmanager
     def _control(self) -> Iterator[None]:
-        before = self.connection.scalar(text("select current_setting('role')"))
-        self.connection.execute(_ROLE, {"role": CONTROL})
+        before = self.connection.execute(_IS).mappings().one()
+        self.connection.execute(_BE, {"role": CONTROL, "warrant": self.warrants.control})
         yield
         # Not after an error: then the transaction is over, and the role with it.
-        self.connection.execute(_ROLE, {"role": before})
+        self.connection.execute(_BE, dict(before))
 
 
-_ROLE = text("select set_config('role', :role, true)")
+_IS = text("select current_setting('role') as role, current_setting('finora.warrant') as warrant")
+_BE = text("select set_config('role', :role, true), set_config('finora.warrant', :warrant, true)")
 
 
 @attrs.frozen

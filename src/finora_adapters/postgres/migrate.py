@@ -16,7 +16,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from finora_adapters.postgres import access, functions
+from finora_adapters.postgres import access, functions, warrants
 from finora_adapters.postgres.schema import SCHEMA, metadata
 from finora_core.kernel.errors import Unavailable
 
@@ -57,10 +57,16 @@ class PostgresTooOld(Unavailable):
     code = "POSTGRES_TOO_OLD"
 
 
-def migrate(engine: Engine, login: str | None = None, to: str | None = None) -> str:
+def migrate(
+    engine: Engine,
+    login: str | None = None,
+    to: str | None = None,
+    keys: Sequence[bytes] = (),
+) -> str:
     """Bring the database to the newest revision, or to an older one that it has not reached yet,
     and return it; `login` is the run-time user, which is given the right to act as the run-time
-    roles."""
+    roles. Warrants count under `keys`, and are asked for from the start in a new database, and else
+    by the second run of a release: by then no process of the one before serves."""
     with engine.connect() as connection, connection.begin():
         _check_version(connection)
         connection.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _LOCK})
@@ -73,8 +79,10 @@ def migrate(engine: Engine, login: str | None = None, to: str | None = None) -> 
         connection.execute(text(f"set local role {access.MIGRATOR}"))
         config = _config()
         config.attributes["connection"] = connection
-        revision = to or head()
+        before, revision = revision_of(connection), to or head()
         command.upgrade(config, revision)
+        if keys:
+            warrants.install(connection, keys, enforce=before in (None, revision))
         _note(connection, revision)
         return revision
 

@@ -188,6 +188,17 @@ signing_key = Table(
     CheckConstraint("octet_length(wrapped) = 60", name="wrapped"),
 )
 
+# Keys of warrants, as HMAC starts with them. No role has a right on it but the owner.
+warrant_key = Table(
+    "warrant_key",
+    metadata,
+    Column("inner_pad", LargeBinary, primary_key=True),
+    Column("outer_pad", LargeBinary, nullable=False),
+    # From then on a tenant counts with its warrant only.
+    Column("enforced", Boolean, nullable=False),
+    CheckConstraint("octet_length(inner_pad) = 64 and octet_length(outer_pad) = 64", name="pads"),
+)
+
 # What was used once and must not be again: signed requests, challenges. Only digests of them.
 nonce = Table(
     "nonce",
@@ -1764,4 +1775,51 @@ portfolio_history = Table(
     _at("built_at"),
     PrimaryKeyConstraint("tenant_id", "base"),
     ForeignKeyConstraint(["tenant_id"], [f"{SCHEMA}.tenant.tenant_id"]),
+)
+
+# --- the data provider ---
+
+# What the operator decided about a key that asks sources: how often, and whether at all. Null is no
+# limit.
+data_plan = Table(
+    "data_plan",
+    metadata,
+    _tenant(),
+    _id("key_id"),
+    Column("monthly", BigInteger),
+    Column("requests", Integer),
+    Column("seconds", Integer),
+    Column("blocked_at", INSTANT),
+    PrimaryKeyConstraint("tenant_id", "key_id"),
+    ForeignKeyConstraint(
+        ["tenant_id", "key_id"],
+        [f"{SCHEMA}.token.tenant_id", f"{SCHEMA}.token.id"],
+        ondelete="CASCADE",
+    ),
+    CheckConstraint("monthly > 0", name="monthly"),
+    CheckConstraint("(requests is null) = (seconds is null)", name="window"),
+    CheckConstraint("least(requests, seconds) > 0", name="counts"),
+)
+
+# What a meter of a key stood at. A meter only goes up: of its readings the highest holds. The key
+# may be gone, and what it asked stays.
+data_use = Table(
+    "data_use",
+    metadata,
+    _tenant(),
+    _id("key_id"),
+    Column("on_date", Date, nullable=False),
+    Column("source", Text, nullable=False),
+    _id("meter"),
+    Column("requests", BigInteger, nullable=False),
+    # Millionths of a US dollar.
+    Column("cost_micros", BigInteger, nullable=False),
+    _at(),
+    PrimaryKeyConstraint(
+        "tenant_id", "key_id", "on_date", "source", "meter", "requests", "cost_micros"
+    ),
+    ForeignKeyConstraint(["tenant_id"], [f"{SCHEMA}.tenant.tenant_id"]),
+    CheckConstraint("requests > 0 and cost_micros >= 0", name="counts"),
+    CheckConstraint("length(source) between 1 and 64", name="source"),
+    Index(None, "tenant_id", "on_date"),
 )

@@ -19,6 +19,7 @@ from finora_adapters.postgres.belongings import PgBelongings
 from finora_adapters.postgres.budgets import PgBudgets
 from finora_adapters.postgres.categories import PgCategories
 from finora_adapters.postgres.closings import PgClosings
+from finora_adapters.postgres.data_keys import PgDataPlans, PgDataUses
 from finora_adapters.postgres.decisions import PgDecisions
 from finora_adapters.postgres.driver import Statement, run, run_all
 from finora_adapters.postgres.erasure import PgErasure
@@ -57,6 +58,7 @@ from finora_adapters.postgres.statements import PgImports, PgStaging
 from finora_adapters.postgres.tokens import PgTokens
 from finora_adapters.postgres.versions import raise_version
 from finora_adapters.postgres.wallet import PgTotals
+from finora_adapters.postgres.warrants import Warrants
 from finora_core.identity.model import ProofStale
 from finora_core.identity.sessions.model import IDLE_LASTS
 from finora_core.jobs.model import Subscription
@@ -76,14 +78,15 @@ Result = TypeVar("Result")
 _OPEN = (
     "select now(), set_config('role', %(role)s, true), "
     "set_config('finora.tenant', %(tenant)s, true), set_config('finora.user', %(person)s, true), "
+    "set_config('finora.warrant', %(warrant)s, true), "
     "set_config('statement_timeout', %(statement)s, true), "
     "set_config('lock_timeout', %(lock)s, true)"
 )
 _ROLE: LiteralString = "select set_config('role', %(role)s, true)"
 # A process that stands still with a row of the job table in its hands must not stop all others.
-_AS_CONTROL: Statement = (
-    "select set_config('role', %(role)s, true), set_config('lock_timeout', '5s', true)",
-    {"role": access.CONTROL},
+_AS_CONTROL: LiteralString = (
+    "select set_config('role', %(role)s, true), set_config('lock_timeout', '5s', true), "
+    "set_config('finora.warrant', %(warrant)s, true)"
 )
 _TAKE_KEY = (
     "select pg_try_advisory_xact_lock(hashtextextended(%(tenant)s || %(person)s || %(key)s, 0))"
@@ -117,7 +120,8 @@ _MEMBER_HOLDS = (
 )
 _WITHIN = (
     "select set_config('finora.tenant', %(tenant)s, true), "
-    "set_config('finora.user', %(person)s, true)"
+    "set_config('finora.user', %(person)s, true), "
+    "set_config('finora.warrant', %(warrant)s, true)"
 )
 _CLAIM_HOLDS = (
     "select 1 from finora.job where tenant_id = %(tenant)s and id = %(job)s and epoch = %(epoch)s "
@@ -160,6 +164,7 @@ class PgWork:
     """In the tenant whose rows are seen; its user is who asks."""
     now: datetime
     subscriptions: Mapping[str, tuple[Subscription, ...]]
+    warrants: Warrants
     closed: bool = False
     raised: dict[UUID, int] = attrs.field(factory=dict)
     """Of other tenants that it wrote in, the new versions."""
@@ -194,7 +199,7 @@ class PgWork:
 
     @cached_property
     def every_job(self) -> PgEveryJob:
-        return PgEveryJob(self.connection)
+        return PgEveryJob(self.connection, self.warrants)
 
     @cached_property
     def log(self) -> PgLog:
@@ -366,11 +371,13 @@ class PgWork:
 
     @cached_property
     def belongings(self) -> PgBelongings:
-        return PgBelongings(self.connection, self.scope.tenant_id, self.person)
+        return PgBelongings(self.connection, self.scope.tenant_id, self.person, self.warrants)
 
     @cached_property
     def erasure(self) -> PgErasure:
-        return PgErasure(self.connection, self.scope, self.subscriptions, self.raised)
+        return PgErasure(
+            self.connection, self.scope, self.subscriptions, self.raised, self.warrants
+        )
 
     @cached_property
     def guesses(self) -> PgGuesses:
@@ -391,6 +398,14 @@ class PgWork:
     @cached_property
     def vectors(self) -> PgVectors:
         return PgVectors(self.connection, self.scope.tenant_id)
+
+    @cached_property
+    def data_plans(self) -> PgDataPlans:
+        return PgDataPlans(self.connection, self.scope.tenant_id)
+
+    @cached_property
+    def data_uses(self) -> PgDataUses:
+        return PgDataUses(self.connection, self.scope.tenant_id)
 
     def done(self, result: Result) -> Result:
         self.closed = True
@@ -413,6 +428,7 @@ class Postgres:
     commits on a clean exit; a test gives one that rolls back in the end."""
 
     engine: Engine
+    warrants: Warrants
     subscriptions: Mapping[str, tuple[Subscription, ...]] = attrs.field(factory=dict)
     limits: Limits = attrs.field(factory=Limits)
     committed: Callable[[UUID, int], None] = lambda tenant_id, version: None
@@ -429,7 +445,7 @@ class Postgres:
     def begin(self, scope: Scope) -> Iterator[PgWork]:
         """Commit on a clean exit, roll back on any exception. See kernel.work.Begin."""
         asker = scope
-        proofs, moves = _proofs(scope), _moves(scope)
+        proofs, moves = _proofs(scope), self._moves(scope)
         if scope.within is not None:
             scope = attrs.evolve(scope, tenant_id=scope.within.tenant_id)
         first = [(_OPEN, self._settings(asker)), *proofs, *moves, *_causes(scope)]
@@ -437,7 +453,7 @@ class Postgres:
             if proofs and found.pop(0) is None:
                 raise ProofStale("this token was revoked, or its time has run out")
             _take(scope, found[len(moves) :])
-            work = PgWork(connection, scope, now, self.subscriptions)
+            work = PgWork(connection, scope, now, self.subscriptions, self.warrants)
             yield work
             if isinstance(scope.cause, Claim) and not work.closed:
                 _fence(connection, scope, scope.cause)
@@ -456,12 +472,13 @@ class Postgres:
     @contextmanager
     def control(self) -> Iterator[Connection]:
         """A transaction of the control role: all tenants, on jobs, events, seals and commands."""
-        with translated(), self._transaction([_AS_CONTROL]) as (connection, _):
+        with translated(), self._transaction([self._as_control()]) as (connection, _):
             yield connection
 
     def control_row(self, statement: LiteralString, values: Mapping[str, object]) -> Any:
         """The first row of one statement in a transaction of the control role, or None."""
-        with translated(), self._transaction([_AS_CONTROL, (statement, values)]) as (_, rows):
+        first = [self._as_control(), (statement, values)]
+        with translated(), self._transaction(first) as (_, rows):
             return rows[1]
 
     @contextmanager
@@ -486,12 +503,21 @@ class Postgres:
         job = isinstance(scope.cause, Claim)
         limits = self.limits
         return {
+            **self.warrants.place(scope.tenant_id, scope.user_id),
             "role": access.WORKER if job else access.API,
-            "tenant": str(scope.tenant_id),
-            "person": str(scope.user_id),
             "statement": str(limits.job_statement_ms if job else limits.statement_ms),
             "lock": str(limits.lock_ms),
         }
+
+    def _as_control(self) -> Statement:
+        return _AS_CONTROL, {"role": access.CONTROL, "warrant": self.warrants.control}
+
+    def _moves(self, scope: Scope) -> list[Statement]:
+        """What comes after the proof, and before all else: whose rows are seen."""
+        place = scope.within
+        if place is None:
+            return []
+        return [(_WITHIN, self.warrants.place(place.tenant_id, place.user_id))]
 
 
 def _proofs(scope: Scope) -> list[Statement]:
@@ -506,14 +532,6 @@ def _proofs(scope: Scope) -> list[Statement]:
             return [(_MEMBER_HOLDS, who | {"role": role})]
         case None:
             return []
-
-
-def _moves(scope: Scope) -> list[Statement]:
-    """What comes after the proof, and before all else: whose rows are seen."""
-    place = scope.within
-    if place is None:
-        return []
-    return [(_WITHIN, {"tenant": str(place.tenant_id), "person": str(place.user_id)})]
 
 
 def _causes(scope: Scope) -> list[Statement]:

@@ -1,4 +1,4 @@
-"""What processes tell each other of sources that were set aside."""
+"""What processes tell each other of sources that were set aside, or rest."""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,15 +16,24 @@ class SharedStanding:
     asker: Asker
 
     def tell(self, name: str, reason: str) -> None:
-        self.asker.ask(Question(("SET", _key(name), reason, "EX", _KEPT_S)))
+        self.asker.ask(Question(("SET", _key(name, "aside"), reason, "EX", _KEPT_S)))
 
     def told(self, names: Sequence[str]) -> Mapping[str, str]:
-        answers = self.asker.ask(Question(("MGET", *map(_key, names))))
+        return self._said("aside", names)
+
+    def rest(self, name: str, reason: str, seconds: int) -> None:
+        self.asker.ask(Question(("SET", _key(name, "resting"), reason, "EX", seconds)))
+
+    def resting(self, names: Sequence[str]) -> Mapping[str, str]:
+        return self._said("resting", names)
+
+    def _said(self, what: str, names: Sequence[str]) -> Mapping[str, str]:
+        answers = self.asker.ask(Question(("MGET", *(_key(name, what) for name in names))))
         if answers is None:
             return {}
         said = zip(names, answers[0], strict=True)
         return {name: reason.decode() for name, reason in said if reason is not None}
 
 
-def _key(name: str) -> str:
-    return f"finora:{{upstream}}:aside:{name}"
+def _key(name: str, what: str) -> str:
+    return f"finora:{{upstream}}:{what}:{name}"

@@ -36,9 +36,11 @@ from finora_core.plugins import (
     Day,
     Held,
     Identified,
+    Picture,
     Provider,
     Provides,
     Quoted,
+    Seen,
     answer_of,
 )
 
@@ -47,6 +49,8 @@ _OUTCOMES = (
     Ok, Partial, RateLimited, OverBudget, AuthExpired, Unsupported, Missing, Ambiguous, Down,
 )  # fmt: skip
 _CRASHES = 3
+_CAPABILITIES = frozenset(("latest", "history"))
+"""Methods that a source of prices may lack."""
 
 
 @attrs.define
@@ -64,9 +68,12 @@ class Guarded:
     """Of one question."""
     told: Callable[[str, str], None] = lambda name, reason: None
     """Told when it is set aside."""
+    rested: Callable[[str, str, int], None] = lambda name, reason, seconds: None
+    """Told when it is not asked for some seconds."""
     aside: str | None = attrs.field(default=None, init=False)
     """Why it was set aside, until this process ends."""
     _breaker: Breaker = attrs.field(init=False)
+    _rests: str = attrs.field(default="", init=False)
     _crashes: int = attrs.field(default=0, init=False)
     _made: dict[str, Any] = attrs.field(factory=dict, init=False, repr=False)
 
@@ -82,18 +89,20 @@ class Guarded:
             if each.required and each.field not in self.http.credentials
         )
 
+    @property
+    def resting(self) -> str | None:
+        """Why nothing is asked of it for the moment, by this process."""
+        seconds = self._breaker.open_s
+        return f"{self._rests}; asked again in {seconds} s" if seconds else None
+
     # --- what it is asked -------------------------------------------------------------------------
 
     def latest(self, assets: Sequence[AssetRef], quote: str) -> Outcome[Sequence[Quoted]]:
-        if "latest" not in self.provides.capabilities:
-            return Unsupported()
         return self._ask("latest", assets, quote)
 
     def history(
         self, asset: AssetRef, quote: str, since: date, until: date
     ) -> Outcome[Sequence[Day]]:
-        if "history" not in self.provides.capabilities:
-            return Unsupported()
         return self._ask("history", asset, quote, since, until)
 
     def rates(
@@ -110,24 +119,37 @@ class Guarded:
     def transactions(self, account: str, cursor: str | None) -> Outcome[Batch]:
         return self._ask("transactions", account, cursor)
 
+    def picture(self, picture: Picture) -> Outcome[Sequence[Seen]]:
+        return self._ask("picture", picture)
+
     # --- how --------------------------------------------------------------------------------------
 
     def _ask(self, method: str, *given: Any) -> Outcome[Any]:
-        if KIND_OF[method] not in self.providers:
-            return Unsupported()
+        return self.metered(method, *given)[0]
+
+    def metered(self, method: str, *given: Any) -> tuple[Outcome[Any], int]:
+        """One of the methods by its name, and what its requests cost by the manifest."""
+        provides = self.provides
+        if KIND_OF[method] not in self.providers or (
+            method in _CAPABILITIES and method not in provides.capabilities
+        ):
+            return Unsupported(), 0
         if self.aside is not None:
-            return Down(f"{self.provides.name} was set aside: {self.aside}")
+            return Down(f"{provides.name} was set aside: {self.aside}"), 0
         if self.missing:
-            return AuthExpired()
+            return AuthExpired(), 0
         if (refused := self._breaker.refused()) is not None:
-            return refused
+            return refused, 0
         call = Call(ends=time.monotonic() + self.limit_s, most=self.most_requests)
         outcome = self._judged(method, given, self._run(method, call, given))
         if call.breach is not None:
             outcome = self._set_aside(call.breach)
         if not isinstance(outcome, OverBudget):
             self._breaker.note(outcome)
-        return outcome
+            if seconds := self._breaker.open_s:
+                self._rests = _why(outcome)
+                self.rested(provides.name, self._rests, seconds)
+        return outcome, call.paid * provides.cost_micros
 
     def _run(self, method: str, call: Call, given: tuple[Any, ...]) -> Outcome[Any]:
         """In a thread of its own: one that hangs holds up nobody else."""
@@ -196,3 +218,12 @@ class Guarded:
 
     def _logged(self, text: str) -> None:
         _log.info("source %s: %s", self.provides.name, self.http.redacted(str(text))[:1000])
+
+
+def _why(outcome: Outcome[Any]) -> str:
+    match outcome:
+        case Down(reason):
+            return str(reason)
+        case AuthExpired():
+            return "it refuses the credentials"
+    return "it asked for a pause"

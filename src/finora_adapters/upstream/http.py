@@ -45,6 +45,8 @@ class Call:
     most: int
     """Requests that it may make."""
     asked: int = 0
+    paid: int = 0
+    """Requests of those that were sent."""
     breach: str | None = None
     """What it did that the manifest or the host does not allow."""
 
@@ -198,6 +200,8 @@ class UpstreamHttp:
         left = self.cost.spend(self.provides.cost_micros)
         if left is not None:
             raise NoAnswer(OverBudget(left))
+        if (call := CALL.get()) is not None:
+            call.paid += 1
 
     def _once(
         self,

@@ -1,6 +1,7 @@
 """Sources that another installation asks for this one: the data provider's client."""
 
 import json
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
@@ -25,8 +26,10 @@ from finora_core.plugins import (
     Day,
     Held,
     Identified,
+    Picture,
     Provides,
     Quoted,
+    Seen,
     retry_after,
 )
 
@@ -63,14 +66,14 @@ class DataProvider:
         code = error.get("code") if isinstance(error, dict) else None
         wait = retry_after(raw.headers, self.clock.now()) or _PAUSE_S
         match raw.status, code:
-            case ((401 | 403), _) | (412, "CREDENTIALS_MISSING"):
+            case ((401 | 402 | 403), _) | (412, "CREDENTIALS_MISSING"):
                 return AuthExpired()
             case _, "UNKNOWN_SOURCE" | "SOURCE_CANNOT":
                 return Unsupported()
+            case (429, "QUOTA_USED") | (503, "GLOBAL_COST_CAP"):
+                return OverBudget(wait)
             case 429, _:
                 return RateLimited(wait)
-            case 503, "GLOBAL_COST_CAP":
-                return OverBudget(wait)
         return Down(f"the data provider answers {raw.status}")
 
 
@@ -112,6 +115,14 @@ class RemoteSource:
 
     def transactions(self, account: str, cursor: str | None) -> Outcome[Batch]:
         return self._ask("transactions", account=account, cursor=cursor)
+
+    def picture(self, picture: Picture) -> Outcome[Sequence[Seen]]:
+        return self._ask("picture", picture=b64encode(picture.content).decode())
+
+    def metered(self, question: str, *given: Any) -> tuple[Outcome[Any], int]:
+        """What it costs is paid there."""
+        outcome: Outcome[Any] = getattr(self, question)(*given)
+        return outcome, 0
 
     def _ask(self, question: str, **given: object) -> Outcome[Any]:
         return self.there.ask(self.provides.name, question, given)

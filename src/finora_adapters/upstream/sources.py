@@ -9,10 +9,12 @@ import attrs
 from finora_adapters.plugins import PluginInfo, Plugins
 from finora_adapters.settings import Settings
 from finora_adapters.upstream.cost import HourlyCost
+from finora_adapters.upstream.dialer import Dialer
 from finora_adapters.upstream.guard import Guarded
 from finora_adapters.upstream.http import Exchange, UpstreamHttp, credentials_of
 from finora_adapters.upstream.limiter import Limiter, LocalLimiter
 from finora_adapters.upstream.remote import DataProvider, RemoteSource
+from finora_adapters.upstream.wire import Wire
 from finora_core.kernel.clock import Clock
 from finora_core.manifest import PluginState, SourceState
 from finora_core.market.provision.ports import DataSource
@@ -23,12 +25,17 @@ if TYPE_CHECKING:
 
 
 class Told(Protocol):
-    """What processes tell each other of sources that were set aside."""
+    """What processes tell each other of sources that were set aside, or rest."""
 
     def tell(self, name: str, reason: str) -> None: ...
 
     def told(self, names: Sequence[str]) -> Mapping[str, str]:
         """By name, for some time after it was told."""
+
+    def rest(self, name: str, reason: str, seconds: int) -> None: ...
+
+    def resting(self, names: Sequence[str]) -> Mapping[str, str]:
+        """By name, for so long."""
 
 
 @attrs.frozen
@@ -49,6 +56,18 @@ class Sources:
         there = self.told.told(names) if self.told is not None and names else {}
         return {**there, **here}
 
+    def resting(self) -> Mapping[str, str]:
+        """Why a source is not asked for the moment: by this process, or by another."""
+        names = [each.provides.name for each in self]
+        there = self.told.resting(names) if self.told is not None and names else {}
+        made = {each.provides.name: each for each in self}
+        here = {
+            name: each.resting
+            for name, each in made.items()
+            if isinstance(each, Guarded) and each.resting is not None
+        }
+        return {**there, **here}
+
 
 @attrs.frozen
 class PluginList:
@@ -60,22 +79,28 @@ class PluginList:
     """Whether to run the conformance kit on what packages ship."""
 
     def list(self) -> Sequence[PluginState]:
-        aside = self.sources.aside()
-        return [self._state(each, aside) for each in self.plugins.found]
+        aside, resting = self.sources.aside(), self.sources.resting()
+        return [self._state(each, aside, resting) for each in self.plugins.found]
 
-    def _state(self, plugin: PluginInfo, aside: Mapping[str, str]) -> PluginState:
+    def _state(
+        self, plugin: PluginInfo, aside: Mapping[str, str], resting: Mapping[str, str]
+    ) -> PluginState:
         return PluginState(
             name=plugin.name,
             package=plugin.package,
             version=plugin.version,
             trust="built_in" if plugin.own else "in_process",
             provides=plugin.provides,
-            sources=tuple(self._source(plugin, each, aside) for each in plugin.sources),
+            sources=tuple(self._source(plugin, each, aside, resting) for each in plugin.sources),
             reason=plugin.reason,
         )
 
     def _source(
-        self, plugin: PluginInfo, declared: Provides, aside: Mapping[str, str]
+        self,
+        plugin: PluginInfo,
+        declared: Provides,
+        aside: Mapping[str, str],
+        resting: Mapping[str, str],
     ) -> SourceState:
         made = {each.provides.name: each for each in self.sources}.get(declared.name)
         # Of one that the data provider asks, the credentials are there.
@@ -85,7 +110,8 @@ class PluginList:
         tier = self._tier(declared) if self.tiers and plugin.works else None
         # Of a plugin that was set aside another one may have the name.
         why = aside.get(declared.name) if plugin.works else None
-        return SourceState(declared=declared, unset=unset, aside=why, tier=tier)
+        rests = resting.get(declared.name) if plugin.works else None
+        return SourceState(declared=declared, unset=unset, aside=why, resting=rests, tier=tier)
 
     def _tier(self, declared: Provides) -> str | None:
         """The lowest of its kinds, by the recordings that it ships."""
@@ -150,10 +176,12 @@ def sources_of(
                 credentials=credentials_of(provides, settings.plugin_settings),
                 servers={} if url is None else {provides.hosts[0]: url.get_secret_value()},
                 record=record,
+                wire=Wire(limit_s=provides.answers_s, dialer=Dialer()),
+                limit_s=max(30.0, provides.answers_s + 5.0),
             )
             guarded = made.setdefault(name, Guarded({}, provides, http, clock))
             guarded.providers[kind] = source.provider
             if told is not None:
-                guarded.told = told.tell
+                guarded.told, guarded.rested = told.tell, told.rest
     by_kind = {kind: {name: made[name] for name in plugins.sources[kind]} for kind in KINDS}
     return Sources(by_kind, told)

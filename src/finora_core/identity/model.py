@@ -27,6 +27,12 @@ class TokenInvalid(Unauthenticated):
     code = "TOKEN_INVALID"
 
 
+class TokenWithdrawn(TokenInvalid):
+    """The token was good, and was revoked."""
+
+    code = "TOKEN_REVOKED"
+
+
 class ProofStale(TokenInvalid):
     """What was proven a moment ago holds no more: the token was revoked, or its user's role
     changed, while it was asked."""

@@ -16,6 +16,7 @@ from finora_core.identity.model import (
     TokenInvalid,
     TokenMade,
     TokenRevoked,
+    TokenWithdrawn,
 )
 from finora_core.identity.ports import IdentityWork
 from finora_core.identity.roles import EXPLICIT, Role, of_member
@@ -94,8 +95,11 @@ class TokenService:
             left = None if token.expires_at is None else token.expires_at - work.now
             late = left is not None and left <= timedelta(0)
             role = work.members.role(token.user_id)
-            if late or token.revoked_at is not None or role is None:
-                raise TokenInvalid("this token was revoked, or its time has run out")
+            if token.revoked_at is not None:
+                # Whoever has its secret had it: nothing is told to one who guesses.
+                raise TokenWithdrawn("this token was revoked")
+            if late or role is None:
+                raise TokenInvalid("this token's time has run out")
         credential = TokenCredential(token_id=bearer.id, digest=bearer.digest, role=role.value)
         given = of_member(role)
         given = given - EXPLICIT if token.permissions is None else given & token.permissions

@@ -28,6 +28,7 @@ from finora_core.intelligence.ports import (
 from finora_core.intelligence.questions import CategoryQuestion
 from finora_core.intelligence.redaction import Redactor
 from finora_core.kernel.breaker import Breaker
+from finora_core.kernel.errors import Unavailable
 from finora_core.kernel.ids import new_id
 from finora_core.kernel.outcome import (
     Ambiguous,
@@ -45,6 +46,13 @@ from finora_core.kernel.scope import Claim, Scope
 from finora_core.kernel.work import Begin, retried
 
 log = logging.getLogger(__name__)
+
+
+class ModelResting(Unavailable):
+    """The language model failed several times, or asked for a pause."""
+
+    code = "MODEL_RESTING"
+
 
 _BYTES_A_TOKEN = 3
 """Texts of banks have a little more."""
@@ -97,6 +105,13 @@ class Models:
         self.breaker.note(outcome)
         self._settle(scope, use, _used(use, outcome))
         return _noted(scope, use, outcome)
+
+    def require(self) -> None:
+        """Raise ModelResting while the model is not asked. It is asked nothing for this: a question
+        costs money."""
+        seconds = self.breaker.open_s
+        if seconds:
+            raise ModelResting(f"it is asked again in {seconds} s", facts={"retry_after": seconds})
 
     def tokens_today(self, scope: Scope) -> int:
         """What the tenant used today, with what is under way."""

@@ -39,6 +39,13 @@ class Breaker:
             self._until = now + timedelta(seconds=_FIRST_PAUSE_S)
             return None
 
+    @property
+    def open_s(self) -> int:
+        """For how many seconds nothing is asked yet; 0 where it may be."""
+        with self._lock:
+            left = timedelta(0) if self._until is None else self._until - self.clock.now()
+            return max(-(-left // timedelta(seconds=1)), 0)
+
     def note(self, outcome: Outcome[Any]) -> None:
         """What came of a question that was asked."""
         with self._lock:

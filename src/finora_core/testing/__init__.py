@@ -21,6 +21,7 @@ __all__ = [
     "AssetsSuite",
     "BalancesSuite",
     "Exchange",
+    "PicturesSuite",
     "PricesSuite",
     "RatesSuite",
     "Subject",
@@ -121,3 +122,7 @@ class BalancesSuite(Suite):
 
 class TransactionsSuite(Suite):
     kind = "transactions"
+
+
+class PicturesSuite(Suite):
+    kind = "pictures"

@@ -32,9 +32,11 @@ from finora_core.plugins import (
     AssetRef,
     Day,
     NoAnswer,
+    Picture,
     Provider,
     Provides,
     Quoted,
+    Seen,
     answer_of,
 )
 from finora_core.testing.recordings import Ask, Exchange, Fault, NotRecorded, Replay, dumped
@@ -458,6 +460,8 @@ def _numbers(value: Any) -> Iterator[Decimal]:
     elif isinstance(value, Sequence) and not isinstance(value, str):
         for each in value:
             yield from _numbers(each)
+    elif isinstance(value, Seen):
+        yield from (each for each in (value.quantity, value.amount) if each is not None)
     elif hasattr(value, "quantity"):
         yield value.quantity
     elif hasattr(value, "movements"):
@@ -482,6 +486,8 @@ def _strange(ask: Ask) -> Ask:
             return Ask("rates", (base, ["XXX"], since, until))
         case "find", _:
             return Ask("find", ("nobody of that name",))
+        case "picture", _:
+            return Ask("picture", (Picture(b"\x89PNG\r\n\x1a\n of nobody"),))
         case method, (_, *rest):
             return Ask(method, ("nobody", *rest))
     return ask

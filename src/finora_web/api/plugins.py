@@ -37,6 +37,7 @@ class SourceOut(Out):
     limits: list[SourceLimitOut]
     credentials: list[SourceCredentialOut]
     aside: str | None = Field(description="Why it is not asked any more, of late.")
+    resting: str | None = Field(description="Why it is not asked for the moment.")
 
 
 class PluginOut(Out):
@@ -95,4 +96,5 @@ def _source(state: SourceState) -> SourceOut:
             for each in said.credentials
         ],
         aside=state.aside,
+        resting=state.resting,
     )

@@ -1,15 +1,32 @@
 """Sources: this installation's, asked for another one. What the data provider serves."""
 
+from base64 import b64decode
 from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 from pydantic import Field
 
 from finora_core.kernel.scope import Scope
-from finora_core.plugins import AssetRef
-from finora_web.contract import Code, In, Listed, Name, Out, Routes, Single, Text, whole
+from finora_core.market.provision.service import Answered
+from finora_core.plugins import AssetRef, Picture, PictureUnreadable
+from finora_web.contract import (
+    Code,
+    In,
+    Listed,
+    Name,
+    Out,
+    Paged,
+    Routes,
+    Single,
+    Text,
+    listed,
+    single,
+    whole,
+)
 from finora_web.contract import Day as DayIn
+from finora_web.errors import allowed
 from finora_web.services import Services
 
 routes = Routes("sources")
@@ -78,6 +95,26 @@ class TransactionsIn(In):
     cursor: Annotated[Text, Field(max_length=1_000)] | None = None
 
 
+class PictureIn(In):
+    source: Named
+    picture: Annotated[
+        str,
+        Field(
+            min_length=4,
+            max_length=7_000_000,
+            pattern=r"^[A-Za-z0-9+/]+={0,2}$",
+            description="A PNG, JPEG or WebP of at most 5 MB, as base64.",
+        ),
+    ]
+
+    @property
+    def content(self) -> bytes:
+        try:
+            return b64decode(self.picture, validate=True)
+        except ValueError as error:
+            raise PictureUnreadable("it is not base64") from error
+
+
 class QuotedOut(Out):
     asset: str
     quote: str
@@ -122,6 +159,15 @@ class BatchOut(Out):
     next: str | None
 
 
+class SeenOut(Out):
+    kind: Literal["holding", "transaction"]
+    text: str
+    quantity: Number | None
+    amount: Number | None
+    currency: str | None
+    on_date: date | None
+
+
 class OutcomeOut(Out):
     outcome: Said
     gap: str | None = Field(description="What is missing of a partial answer.")
@@ -152,8 +198,35 @@ class TransactionsOut(OutcomeOut):
     value: BatchOut | None
 
 
-# Nothing is kept of what others answered, and a source may lack credentials.
-_ASKED: Mapping[str, Any] = {"kept": False, "also": ("412",)}
+class PictureOut(OutcomeOut):
+    value: list[SeenOut] | None
+
+
+class UsageQuery(Paged):
+    since: DayIn | None = Field(None, description="Unset: 31 days ago.")
+    until: DayIn | None = None
+
+
+class UsageOut(Out):
+    key_id: UUID = Field(description="The token; of who asked in person, the person.")
+    on_date: date = Field(description="UTC.")
+    source: str
+    requests: int
+    cost_micros: int = Field(description="Of what it cost upstream, millionths of a US dollar.")
+
+
+def _told(answered: Answered) -> object:
+    return single(answered.told)
+
+
+def _left(answered: Answered) -> Mapping[str, str]:
+    return allowed(answered.left)
+
+
+# Nothing is kept of what others answered; a source may lack credentials, and a key be blocked.
+_ASKED: Mapping[str, Any] = {
+    "kept": False, "also": ("402", "412"), "shape": _told, "headers": _left, "limit": "data",
+}  # fmt: skip
 
 
 @routes.get("/sources", "data:ask", Listed[DataSourceOut], shape=whole)
@@ -162,10 +235,20 @@ def list_sources(app: Services, scope: Scope) -> object:
     return app.data.list(scope)
 
 
+@routes.get("/sources/usage", "data:ask", Listed[UsageOut], shape=listed)
+def list_data_usage(app: Services, scope: Scope, query: UsageQuery) -> object:
+    """What was asked by day, key and source, the latest day first, and what it cost. A key sees
+    its own; with `tokens:read`, those of the tenant."""
+    return app.data.usage(
+        scope, since=query.since, until=query.until, cursor=query.cursor, limit=query.limit
+    )
+
+
 @routes.post("/sources/latest", "data:ask", Single[LatestOut], **_ASKED)
 def ask_latest(app: Services, scope: Scope, body: LatestIn) -> object:
-    """Present prices. 412 where the source needs credentials that are not set, 429 where it is
-    asked too often."""
+    """Present prices. 402 where the key is blocked, 412 where the source needs credentials that
+    are not set, 429 where the key's quota is used up or the source is asked too often; `RateLimit`
+    says what is left."""
     refs = [each.ref for each in body.assets]
     return app.data.ask(scope, body.source, "latest", refs, body.quote)
 
@@ -196,9 +279,14 @@ def ask_balances(app: Services, scope: Scope, body: BalancesIn) -> object:
     return app.data.ask(scope, body.source, "balances", body.account)
 
 
-@routes.post(
-    "/sources/transactions", "data:ask", Single[TransactionsOut], kept=False, also=("412",)
-)
+@routes.post("/sources/transactions", "data:ask", Single[TransactionsOut], **_ASKED)
 def ask_transactions(app: Services, scope: Scope, body: TransactionsIn) -> object:
     """What moved on a public address."""
     return app.data.ask(scope, body.source, "transactions", body.account, body.cursor)
+
+
+@routes.post("/sources/picture", "data:ask", Single[PictureOut], body_kb=7_000, **_ASKED)
+def ask_picture(app: Services, scope: Scope, body: PictureIn) -> object:
+    """What is written in a picture of holdings or of a statement. Nothing is done with it: a person
+    looks at it first."""
+    return app.data.ask(scope, body.source, "picture", Picture(body.content))

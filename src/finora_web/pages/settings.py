@@ -11,6 +11,7 @@ from flask import current_app, render_template
 from pydantic import SecretStr
 
 from finora_adapters.settings import Settings, variable
+from finora_core.manifest import PluginState
 from finora_web.gate import Gate
 from finora_web.pages.account.frame import frame
 from finora_web.pages.caller import caller
@@ -39,10 +40,21 @@ class SettingsPage:
             health=deep,
             queues=[(each, _state(each)) for each in self.gate.services.queue.status()],
             formats=sorted(self.gate.services.imports.formats),
-            plugins=self.gate.services.plugins.list(),
+            plugins=[(each, brings(each)) for each in self.gate.services.plugins.list()],
             settings=[] if settings is None else effective(settings),
             production=settings is not None and settings.env == "production",
         )
+
+
+def brings(plugin: PluginState) -> dict[str, list[str]]:
+    """What it brings, by what that is called; of sources their rows say it."""
+    sources = {each.declared.name for each in plugin.sources} if plugin.works else set()
+    found: dict[str, list[str]] = {}
+    for provided in plugin.provides:
+        called, _, name = provided.rpartition(" ")
+        if name not in sources:
+            found.setdefault(f"{called}s", []).append(name)
+    return found | ({"sources": sorted(sources)} if sources else {})
 
 
 def versions() -> dict[str, str]:

@@ -10,6 +10,7 @@ from finora_adapters.upstream.providers.etherscan import Etherscan
 from finora_adapters.upstream.providers.finnhub import Finnhub
 from finora_adapters.upstream.providers.frankfurter import Frankfurter
 from finora_adapters.upstream.providers.helius import Helius
+from finora_adapters.upstream.providers.openai import OpenAi
 from finora_adapters.upstream.providers.sheets import Sheets
 from finora_adapters.upstream.providers.yahoo import Yahoo
 from finora_core.plugins import Provider, hookimpl
@@ -45,3 +46,8 @@ def register_balances(register: Register) -> None:
 def register_transactions(register: Register) -> None:
     for each in (Etherscan, Helius, Bitcoin):
         register(each)
+
+
+@hookimpl
+def register_pictures(register: Register) -> None:
+    register(OpenAi)

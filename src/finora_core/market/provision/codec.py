@@ -20,7 +20,7 @@ from finora_core.kernel.outcome import (
     Unsupported,
 )
 from finora_core.kernel.plain import to_plain
-from finora_core.plugins import Batch, Day, Held, Identified, Movement, Quoted
+from finora_core.plugins import Batch, Day, Held, Identified, Movement, Quoted, Seen
 
 
 def told(outcome: Outcome[Any]) -> Mapping[str, Any]:
@@ -122,6 +122,18 @@ def _batch(it: Any) -> Batch:
     return Batch(movements=[_movement(each) for each in it["movements"]], next=after)
 
 
+def _seen(it: Any) -> Seen:
+    quantity, amount, day = it["quantity"], it["amount"], it["on_date"]
+    return Seen(
+        kind=_one_of(it["kind"], ("holding", "transaction")),
+        text=_text(it["text"]),
+        quantity=None if quantity is None else _number(quantity),
+        amount=None if amount is None else _number(amount),
+        currency=None if it["currency"] is None else _text(it["currency"]),
+        on_date=None if day is None else date.fromisoformat(_text(day)),
+    )
+
+
 def _each(read: Callable[[Any], Any]) -> Callable[[Any], Sequence[Any]]:
     def every(value: Any) -> Sequence[Any]:
         if not isinstance(value, list):
@@ -143,6 +155,7 @@ _READ: Mapping[str, Callable[[Any], Any]] = {
     "find": _each(_identified),
     "balances": _each(_held),
     "transactions": _batch,
+    "picture": _each(_seen),
 }
 QUESTIONS = tuple(_READ)
 

@@ -4,8 +4,8 @@ from alembic import op
 
 from finora_adapters.postgres.migrate import run_sql
 
-revision = "0018_unknown_gains"
-down_revision = "0016_taken_back"
+revision = "0019_unknown_gains"
+down_revision = "0018_data_keys"
 
 
 def upgrade() -> None:
