@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
+from importlib.metadata import EntryPoint
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, BinaryIO
 from uuid import UUID
@@ -14,6 +15,7 @@ from injector import Injector, Module, ProviderOf, provider, singleton
 from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import Connection, Engine, create_engine, text
 
+from finora_adapters.confined.plugin import confined
 from finora_adapters.cron import periods_between
 from finora_adapters.crypto.box import RingBox
 from finora_adapters.crypto.cipher import AesGcm
@@ -22,6 +24,7 @@ from finora_adapters.embedded import Engines, open_engines
 from finora_adapters.mail.console import ConsoleMailer
 from finora_adapters.mail.jmap import JmapMailer
 from finora_adapters.mail.letters import TemplateLetters
+from finora_adapters.mail.plugin import PluginMailer
 from finora_adapters.mail.server import SmtpServer
 from finora_adapters.mail.smtp import SmtpMailer
 from finora_adapters.plugins import Plugins, load_plugins
@@ -215,8 +218,16 @@ def objects_of(settings: Settings) -> Objects:
     )
 
 
-def mailer_of(settings: Settings) -> Mailer:
-    """JMAP where its token is set, else SMTP where its URL is, else the folder of a laptop."""
+def mailer_of(settings: Settings, sources: Callable[[], Sources] | None = None) -> Mailer:
+    """The plugin's that is named, else JMAP where its token is set, else SMTP where its URL is,
+    else a laptop's folder. `sources` are made for the first only, and its own if none are given."""
+    if (name := settings.mail_plugin) is not None:
+        found = sources or partial(sources_of, settings, plugins_of(settings), SystemClock())
+        mailers = found().mailers
+        if name not in mailers:
+            listed = ", ".join(sorted(mailers)) or "none"
+            raise refusal((("FINORA_MAIL_PLUGIN", f"there is no {name}; there are: {listed}"),))
+        return PluginMailer(name, mailers[name], settings.sender)
     if settings.mail_jmap_token is not None:
         if find_spec("httpx2") is None:
             raise refusal((("FINORA_MAIL_JMAP_TOKEN", "it needs httpx2: install finora[mail]"),))
@@ -237,6 +248,11 @@ def model_access(settings: Settings) -> ModelAccess:
         model=settings.llm_model,
         limit_s=settings.llm_timeout_s,
     )
+
+
+def plugins_of(settings: Settings, points: Iterable[EntryPoint] | None = None) -> Plugins:
+    """Those that are installed; whom the operator does not trust is confined."""
+    return load_plugins(points, settings.trusts, confined)
 
 
 def language_model_of(settings: Settings, plugins: Plugins) -> LanguageModel:
@@ -312,8 +328,8 @@ class Stores(Module):
 
     @singleton
     @provider
-    def mailer(self) -> Mailer:
-        return mailer_of(self.settings)
+    def mailer(self, sources: ProviderOf[Sources]) -> Mailer:
+        return mailer_of(self.settings, sources.get)
 
     @singleton
     @provider
@@ -498,7 +514,7 @@ class Providers(Module):
     @singleton
     @provider
     def plugins(self) -> Plugins:
-        return load_plugins()
+        return plugins_of(self.settings)
 
     @singleton
     @provider
@@ -911,7 +927,7 @@ def asker_of(opened: Opened) -> "Asker | None":
 
 def installed_plugins(settings: Settings, *, tiers: bool = False) -> Sequence[PluginState]:
     """Without a database; what other processes set aside is known where Redis is named."""
-    plugins, asker = load_plugins(), None
+    plugins, asker = plugins_of(settings), None
     if settings.redis_url is not None:
         from finora_adapters.redis.asking import Asker
         from finora_adapters.redis.client import connect

@@ -1,20 +1,26 @@
 """Finding plugins, loading them, and setting aside the ones that do not work, each alone.
 
 A plugin is found by its entry point in the group `finora`; its manifest is read and judged without
-importing it, and what it then registers must be what the manifest says.
+importing it, and what it then registers must be what the manifest says. One that the operator does
+not trust is never imported here: what it registers is told by a confined child.
 """
 
 from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
 
 import attrs
-import pluggy
 
-from finora_core import plugins as contract
+from finora_adapters.registering import (
+    GROUP,
+    REGISTERED,
+    PluginRefused,
+    Provided,
+    reason_of,
+    registered,
+)
 from finora_core.manifest import HOOKS, BadManifest, Manifest, find_manifest, read_manifest
 from finora_core.plugins import (
-    KINDS,
+    REACHING,
     ActivityFormat,
     EmbeddingsProvider,
     LanguageModelProvider,
@@ -23,12 +29,7 @@ from finora_core.plugins import (
     StatementFormat,
 )
 
-GROUP = "finora"
 OWN = ("finora_core.", "finora_adapters.")
-
-
-class PluginRefused(Exception):
-    """The plugin cannot be used; the message says why. It never leaves this module."""
 
 
 @attrs.frozen(kw_only=True)
@@ -44,6 +45,8 @@ class PluginInfo:
     reason: str | None
     own: bool = False
     """Whether it came with Finora."""
+    confined: bool = False
+    """Whether its code runs in confined children only."""
 
     @property
     def works(self) -> bool:
@@ -67,34 +70,12 @@ class Plugins:
     language_models: Mapping[str, LanguageModelProvider]
     embeddings: Mapping[str, EmbeddingsProvider]
     sources: Mapping[str, Mapping[str, Source]]
-    """By kind, as in KINDS, then by name."""
+    """By kind, as in REACHING, then by name."""
     found: tuple[PluginInfo, ...]
 
 
-@attrs.frozen
-class _Kind:
-    """One hook, and what is registered through it."""
-
-    name: str
-    called: str
-    methods: tuple[str, ...] = ("__call__",)
-    """That each of them has. Classes, mostly: what they are called with is theirs to say."""
-
-
-_KINDS = (
-    _Kind("statement_formats", "statement format", ("recognises", "layout", "read")),
-    _Kind("activity_formats", "activity format", ("recognises", "read")),
-    _Kind("language_models", "language model"),
-    _Kind("embeddings", "embedding"),
-    _Kind("prices", "price provider"),
-    _Kind("rates", "rate provider"),
-    _Kind("assets", "asset directory"),
-    _Kind("balances", "balance source"),
-    _Kind("transactions", "transaction source"),
-    _Kind("pictures", "reader of pictures"),
-)
-_Provided = dict[str, dict[str, Any]]
-"""By kind, then by name."""
+Confine = Callable[[EntryPoint, Manifest], Provided]
+"""What a plugin registers that is not imported here. Raises PluginRefused."""
 
 
 def installed(points: Iterable[EntryPoint] | None = None) -> list[EntryPoint]:
@@ -110,37 +91,54 @@ def manifest_of(point: EntryPoint) -> Manifest:
     return read_manifest(find_manifest(point.module).read_text())
 
 
-def load_plugins(points: Iterable[EntryPoint] | None = None) -> Plugins:
-    """Load every plugin that is installed; never raises for one that is broken."""
-    every: _Provided = {kind: {} for kind in HOOKS}
+def package_of(point: EntryPoint) -> str:
+    return point.dist.name if point.dist else point.value.split(".")[0]
+
+
+def load_plugins(
+    points: Iterable[EntryPoint] | None = None,
+    trusted: Callable[[str], bool] = lambda package: True,
+    confine: Confine | None = None,
+) -> Plugins:
+    """Load every plugin that is installed, by `confine` what is of a package that is not trusted;
+    never raises for one that is broken."""
+    every: Provided = {kind: {} for kind in HOOKS}
     declared: dict[str, Provides] = {}
     found = []
     for point in installed(points):
-        mine: _Provided = {kind: {} for kind in HOOKS}
+        own, package = point.value.startswith(OWN), package_of(point)
+        confined = not own and not trusted(package)
+        mine: Provided = {kind: {} for kind in HOOKS}
         reason: str | None = None
         sources: tuple[Provides, ...] = ()
         try:
             manifest = manifest_of(point)
             sources = manifest.provides
-            _load(point, mine)
+            if not confined:
+                mine = registered(point.name, point.load)
+            elif confine is not None:
+                mine = confine(point, manifest)
+            else:
+                raise PluginRefused("it is not trusted")
             _check_honest(manifest, mine)
             _take(mine, every)
             declared |= {each.name: each for each in sources}
         # Whatever a stranger's code raises, at import or in a hook, is its own affair; an exit too.
         except (Exception, SystemExit) as error:
-            reason = _said(error)
+            reason = str(error)[:500] if isinstance(error, BadManifest) else reason_of(error)
         provides = tuple(
-            f"{kind.called} {name}" for kind in _KINDS for name in sorted(mine[kind.name])
+            f"{kind.called} {name}" for kind in REGISTERED for name in sorted(mine[kind.name])
         )
         found.append(
             PluginInfo(
                 name=point.name,
-                package=point.dist.name if point.dist else point.value.split(".")[0],
+                package=package,
                 version=point.dist.version if point.dist else "",
                 provides=() if reason else provides,
                 sources=sources,
                 reason=reason,
-                own=point.value.startswith(OWN),
+                own=own,
+                confined=confined,
             )
         )
     return Plugins(
@@ -153,70 +151,30 @@ def load_plugins(points: Iterable[EntryPoint] | None = None) -> Plugins:
                 name: Source(provides=declared[name], provider=provider)
                 for name, provider in every[kind].items()
             }
-            for kind in KINDS
+            for kind in REACHING
         },
         found=tuple(found),
     )
 
 
-def _load(point: EntryPoint, mine: _Provided) -> None:
-    manager = pluggy.PluginManager(GROUP)
-    manager.add_hookspecs(contract)
-    plugin = point.load()
-    manager.register(plugin, point.name)
-    # A hook that is spelt wrong would otherwise be silently never called.
-    manager.check_pending()
-    _check_hooks(plugin)
-    for kind in _KINDS:
-        getattr(manager.hook, f"register_{kind.name}")(register=_collect(kind, mine[kind.name]))
-
-
-def _check_hooks(plugin: object) -> None:
-    marked = [name for name in dir(plugin) if hasattr(getattr(plugin, name), "finora_impl")]
-    if not marked:
-        raise PluginRefused("it implements no hook of the contract")
-
-
-def _check_honest(manifest: Manifest, mine: _Provided) -> None:
+def _check_honest(manifest: Manifest, mine: Provided) -> None:
     """What is registered is what was declared, no more and no less: the operator read that."""
     kinds = {kind for kind in HOOKS if mine[kind]}
     for kind in sorted(kinds ^ set(manifest.kinds)):
         said = "registers" if kind in kinds else "does not register"
         raise PluginRefused(f"its manifest is wrong: it {said} {kind}")
-    registered = {(kind, name) for kind in KINDS for name in mine[kind]}
+    registered = {(kind, name) for kind in REACHING for name in mine[kind]}
     for kind, name in sorted(registered ^ manifest.sources):
         said = "registers" if name in mine[kind] else "does not register"
         raise PluginRefused(f"its manifest is wrong: it {said} {name} of {kind}")
 
 
-def _collect(kind: _Kind, mine: dict[str, Any]) -> Callable[[Any], None]:
-    def register(provided: Any) -> None:
-        name: Any = getattr(provided, "name", None)
-        if not isinstance(name, str) or not name.isidentifier() or name != name.lower():
-            raise PluginRefused(f"a {kind.called}'s name is lower-case text, not {name!r}")
-        missing = [
-            method for method in kind.methods if not callable(getattr(provided, method, None))
-        ]
-        if missing:
-            raise PluginRefused(f"{kind.called} {name} has no {', '.join(missing)}")
-        if name in mine:
-            raise PluginRefused(f"it registers {kind.called} {name} twice")
-        mine[name] = provided
-
-    return register
-
-
-def _take(mine: _Provided, every: _Provided) -> None:
-    for kind in _KINDS:
+def _take(mine: Provided, every: Provided) -> None:
+    for kind in REGISTERED:
         # A source's name is its namespace, of limits and settings too: one for all its kinds.
-        taken = [each for each in KINDS if kind.name in KINDS] or [kind.name]
+        taken = [each for each in REACHING if kind.name in REACHING] or [kind.name]
         for name in mine[kind.name]:
             if any(name in every[each] for each in taken):
                 raise PluginRefused(f"another plugin has the {kind.called} {name}")
     for kind_name, provided in mine.items():
         every[kind_name].update(provided)
-
-
-def _said(error: BaseException) -> str:
-    known = isinstance(error, PluginRefused | BadManifest)
-    return f"{'' if known else type(error).__name__ + ': '}{error}"[:500]

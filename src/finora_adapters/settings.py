@@ -294,6 +294,11 @@ class Settings(BaseModel):
     dead_letters_alarm: int = Field(
         100, ge=1, le=1_000_000, description="So many dead letters are a fault."
     )
+    mail_plugin: str | None = Field(
+        None,
+        pattern=r"^[a-z_][a-z0-9_]*$",
+        description="A plugin's way for letters, by its name; it goes before JMAP and SMTP.",
+    )
     mail_smtp_url: SecretStr | None = Field(
         None,
         description="Mail server: smtp://user:password@host:587 with STARTTLS, or smtps://. "
@@ -400,6 +405,19 @@ class Settings(BaseModel):
         description="What plugins are given: their credentials, as `finora plugins` lists them, "
         "and URL, a server of one's own in place of a source's first host.",
     )
+    trusted_plugins: str = Field(
+        "*",
+        pattern=r"^(\*|([A-Za-z0-9._-]+(,[A-Za-z0-9._-]+)*)?)$",
+        description="Packages whose plugins run in Finora's own process, with commas between; `*` "
+        "is all that are installed. The code of any other runs in confined children, or not at all "
+        "where the system confines none.",
+    )
+
+    def trusts(self, package: str) -> bool:
+        if self.trusted_plugins == "*":
+            return True
+        named = map(canonical_name, self.trusted_plugins.split(","))
+        return canonical_name(package) in named
 
     anchor_key: SecretStr | None = Field(
         None,
@@ -541,6 +559,11 @@ def oidc_clients(value: SecretStr | None) -> tuple[OidcClient, ...]:
 def _key(text: str) -> None:
     if not re.fullmatch("[0-9a-fA-F]{64}", text):
         raise ValueError("a key of Ed25519 is written as 64 hexadecimal digits")
+
+
+def canonical_name(package: str) -> str:
+    """Of the many ways in which a package may be written, one."""
+    return re.sub("[-_.]+", "-", package).lower()
 
 
 def variable(name: str) -> str:
@@ -691,7 +714,8 @@ def production_problems(settings: Settings) -> list[tuple[str, str]]:
     if settings.secret_keys is None:
         said = "set it to 1: and the output of `openssl rand -hex 32`, and keep a copy elsewhere"
         problems.append(("FINORA_SECRET_KEYS", said))
-    if settings.mail_smtp_url is None and settings.mail_jmap_token is None:
+    ways = (settings.mail_smtp_url, settings.mail_jmap_token, settings.mail_plugin)
+    if all(way is None for way in ways):
         said = "set it, or FINORA_MAIL_JMAP_TOKEN: a folder of letters is not for production"
         problems.append(("FINORA_MAIL_SMTP_URL", said))
     return problems
@@ -728,7 +752,8 @@ def sign_in_problems(settings: Settings) -> list[tuple[str, str]]:
 
 def mail_problems(settings: Settings) -> list[tuple[str, str]]:
     """What of the settings of mail does not go together."""
-    sent = settings.mail_smtp_url is not None or settings.mail_jmap_token is not None
+    ways = (settings.mail_smtp_url, settings.mail_jmap_token, settings.mail_plugin)
+    sent = any(way is not None for way in ways)
     if sent and settings.mail_from is None:
         return [("FINORA_MAIL_FROM", "set it: letters come from an address of your own")]
     return []

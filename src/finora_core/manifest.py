@@ -11,15 +11,15 @@ from typing import Any, Literal, Protocol
 
 import attrs
 
-from finora_core.plugins import CONTRACT_VERSION, KINDS, Credential, Limit, Provides
+from finora_core.plugins import CONTRACT_VERSION, REACHING, Credential, Limit, Provides
 
 MANIFEST = "finora-plugin.toml"
-HOOKS = ("statement_formats", "activity_formats", "language_models", "embeddings", *KINDS)
+HOOKS = ("statement_formats", "activity_formats", "language_models", "embeddings", *REACHING)
 """What a plugin can be of: each is a hook, `register_<kind>`."""
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
 _HOST = re.compile(r"(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}")
 _CHOICES = {
-    "kinds": KINDS,
+    "kinds": REACHING,
     "capabilities": ("latest", "history"),
     "assets": ("currency", "crypto", "security", "other"),
 }
@@ -83,8 +83,9 @@ class PluginState:
     name: str
     package: str
     version: str
-    trust: Literal["built_in", "in_process"]
-    """Whether it came with Finora; what did not runs in its process all the same."""
+    trust: Literal["built_in", "in_process", "confined"]
+    """Whether it came with Finora; what did not runs in its process all the same, or, where the
+    operator does not trust it, in confined children."""
     provides: tuple[str, ...]
     """What it registered, in words."""
     sources: tuple[SourceState, ...]
@@ -133,8 +134,8 @@ def read_manifest(text: str) -> Manifest:
     if twice:
         raise BadManifest(f"it declares {twice[0]} twice")
     reached = {kind for each in provides for kind in each.kinds}
-    if reached != set(kinds) & set(KINDS):
-        odd = sorted(reached ^ (set(kinds) & set(KINDS)))
+    if reached != set(kinds) & set(REACHING):
+        odd = sorted(reached ^ (set(kinds) & set(REACHING)))
         raise BadManifest(f"kinds and [[provides]] differ in {', '.join(odd)}")
     return Manifest(name=name, kinds=kinds, provides=provides)
 
@@ -149,7 +150,7 @@ def _source(said: Mapping[str, Any]) -> Provides:
             raise BadManifest(f"{name}: {host!r} is no host name")
     if not hosts:
         raise BadManifest(f"{name}: it names no hosts")
-    kinds = _chosen(said.get("kinds"), KINDS, f"{name}: kinds")
+    kinds = _chosen(said.get("kinds"), REACHING, f"{name}: kinds")
     if not kinds:
         raise BadManifest(f"{name}: it is of no kind")
     capabilities = _chosen(said.get("capabilities", []), _CHOICES["capabilities"], name)

@@ -369,7 +369,7 @@ class Provides:
 
     name: str
     kinds: tuple[str, ...]
-    """Of KINDS: what its provider is registered for."""
+    """Of REACHING: what its provider is registered for."""
     hosts: tuple[str, ...]
     """Names of the servers that it asks, over https; the first one's paths need no host."""
     capabilities: tuple[str, ...] = ()
@@ -391,6 +391,8 @@ class Provides:
 
 
 KINDS = ("prices", "rates", "assets", "balances", "transactions", "pictures")
+"""Of data that is asked for."""
+REACHING = (*KINDS, "mailers")
 """What reaches outside, through the injected Http only."""
 
 
@@ -728,3 +730,33 @@ def register_transactions(register: Callable[[Provider], None]) -> None:
 @hookspec
 def register_pictures(register: Callable[[Provider], None]) -> None:
     """Call `register` once for each reader of pictures: see Pictures."""
+
+
+# --- letters -------------------------------------------------------------------------------------
+
+
+@attrs.frozen(kw_only=True)
+class Mail:
+    """One letter, as mail servers take it."""
+
+    id: str
+    """Its Message-ID without brackets; the same where it is sent again, for whoever takes a key of
+    idempotency."""
+    sender: str
+    """The address alone, in ASCII. Its name is in the content."""
+    to: str
+    content: bytes = attrs.field(repr=False)
+    """By RFC 5322, in ASCII. What it links to is as good as a password."""
+
+
+class Mailers(Protocol):
+    """A way for letters."""
+
+    def send(self, mail: Mail) -> Outcome[None]:
+        """Ok once it was taken. Missing where it is never taken: there is nobody of that address.
+        After anything else it is sent again, with the same id."""
+
+
+@hookspec
+def register_mailers(register: Callable[[Provider], None]) -> None:
+    """Call `register` once for each way for letters: see Mailers."""

@@ -3,17 +3,24 @@
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from functools import partial
+from uuid import uuid4
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 
 from desk import CHF, EUR, START, USD, Desk, thing
-from finora import Amount, Finora, Ok, Scope, currency
+from finora import Amount, Asset, Finora, Ok, Scope, currency
+from finora_adapters.postgres.errors import TooSlow
 from finora_adapters.postgres.work import Postgres
+from finora_core.market.prices.model import Granularity, Price, line
+from finora_core.portfolio.columns import Days
 from finora_core.portfolio.days import HistoryService
 from finora_core.portfolio.history import DayValue, end_of
-from finora_core.portfolio.model import ActivityKind
+from finora_core.portfolio.model import ActivityKind, InsufficientHolding
 from finora_core.portfolio.valuation import Coverage
 from together import errors, together
 
@@ -68,8 +75,9 @@ def test_every_day_is_what_a_valuation_at_its_end_says(desk: Desk, finora: Finor
     same_as_valuations(finora, desk.scope, start.date())
     first = days(finora, desk.scope)
     assert {each.coverage for each in first.values()} >= {Coverage.FULL, Coverage.ESTIMATED}
-    finora.portfolio_history.rebuild(desk.scope, since=date.min)
-    assert days(finora, desk.scope) == first
+    for since in (date.min, TODAY):  # all of them, and one day more, on which nothing happened
+        finora.portfolio_history.rebuild(desk.scope, since=since)
+        assert days(finora, desk.scope) == first
     of = ("account", str(desk.account.id))
     assert list(days(finora, desk.scope, of=of).values()) == list(first.values())
     assert list(days(finora, desk.scope, of=("institution", "manual")).values()) == list(
@@ -149,6 +157,8 @@ def test_what_has_no_price_is_in_no_day_and_none_is_nothing(desk: Desk, finora: 
     today = days(finora, desk.scope)[TODAY]
     assert (today.value, today.holdings, today.priced) == (Amount.parse("1000.00", EUR), 2, 1)
     assert finora.portfolio.valuation(desk.scope).total.value == today.value
+    finora.portfolio_history.rebuild(desk.scope, since=TODAY)
+    assert days(finora, desk.scope)[TODAY] == today
 
 
 def test_two_that_make_the_days_at_once_make_them_once(desk: Desk, finora: Finora) -> None:
@@ -180,3 +190,113 @@ def test_nothing_held_is_no_day(finora: Finora, scope: Scope, stranger: Scope) -
     assert days(finora, stranger) == {}
     assert finora.portfolio.valuation(scope).total == Ok(Amount(0, EUR))
     assert START.tzinfo is UTC
+
+
+_SPREAD = st.integers(0, 60)
+_VALUE = st.decimals("0.0000001", "99999.9", places=7)
+
+
+@pytest.mark.spec("S0-54", partial=True)
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    trades=st.lists(
+        st.tuples(st.integers(0, 3), _SPREAD, st.integers(1, 10**10), st.booleans()),
+        min_size=1, max_size=9,
+    ),
+    prices=st.lists(
+        st.tuples(st.integers(0, 2), _SPREAD, st.integers(0, 23), _VALUE), max_size=14,
+    ),
+    rates=st.lists(st.tuples(_SPREAD, _VALUE), max_size=4),
+    since=st.integers(0, 60),
+)  # fmt: skip
+def test_days_are_what_valuations_say_whatever_happened(
+    finora: Finora,
+    database: Postgres,
+    trades: list[tuple[int, int, int, bool]],
+    prices: list[tuple[int, int, int, Decimal]],
+    rates: list[tuple[int, Decimal]],
+    since: int,
+) -> None:
+    """Of three assets that are priced now and then, several times a day, by two who say other
+    things of one time, too old, very finely, in a currency of which the rates have gaps, or never;
+    and the same when only some of the days are made anew."""
+    scope = finora.scope(tenant=f"t-{uuid4()}", user="u1")
+    one, two = (
+        Desk(finora, scope, finora.portfolio.open_account(scope, name), database)
+        for name in ("One", "Two")
+    )
+    tag = one.account.id.hex[-12:]
+    first = datetime.combine(TODAY - timedelta(days=60), datetime.min.time(), UTC)
+    assets = [thing(f"P{number}-{tag}") for number in range(4)]
+    foreign = Asset("crypto:USDT", 18)  # a hub that no other test has prices of
+    quotes = (EUR, foreign, EUR)
+    for asset in (*assets, foreign):
+        finora.ledger.register_asset(scope, asset)
+    with database.begin(scope) as work:
+        for source in ("test", "tset"):
+            work.prices.add(source, [
+                line(Price(
+                    asset=assets[number].id, quote=quotes[number].id, source=source,
+                    at=first + timedelta(days=day, hours=hour),
+                    value=value if source == "test" else value.next_plus(),
+                    granularity=Granularity.INTRADAY if hour % 2 else Granularity.DAILY,
+                )) for number, day, hour, value in prices
+                if source == "test" or hour > 11
+            ])  # fmt: skip
+        work.prices.add("test", [
+            line(Price(asset=foreign.id, quote="EUR", at=first + timedelta(days=day), value=value,
+                       source="test"))
+            for day, value in dict(rates).items()
+        ])  # fmt: skip
+    for number, day, units, buys in sorted(trades, key=lambda each: each[1]):
+        desk = one if units % 3 else two
+        quantity = Amount(units if buys else -units, assets[number])
+        try:
+            desk.trade(assets[number], quantity.text, "3.7", first + timedelta(days=day, hours=9))
+        except InsufficientHolding:
+            continue
+    finora.portfolio_history.rebuild(scope)
+    made = days(finora, scope)
+    if made:
+        same_as_valuations(finora, scope, min(made))
+    for some in (since, 0):
+        finora.portfolio_history.rebuild(scope, since=TODAY - timedelta(days=some))
+        assert days(finora, scope) == made
+
+
+def test_prices_finer_and_larger_than_most_are_exact_too(desk: Desk, finora: Finora) -> None:
+    tag = desk.account.id.hex[:8]
+    at = end_of(TODAY - timedelta(days=6))
+    for number, values in enumerate((
+        ("0.000000000000000000000123", "0.00000000000000000000000000000000000456"),
+        ("1.5", "98765432109876543210.123456789012345678901234"),
+        ("0.1", "0.123456789012345"),
+        ("899999", "900000.00000001"),
+    )):  # fmt: skip
+        asset = thing(f"W{number}-{tag}")
+        desk.trade(asset, "98765432109.87654321", "1", at)
+        for value, days_ in zip(values, (0, 3), strict=True):
+            desk.price(asset, value, at + timedelta(days=days_))
+    finora.portfolio_history.rebuild(desk.scope)
+    same_as_valuations(finora, desk.scope, at.date())
+
+
+def test_who_stops_asking_for_prices_has_the_connection_back(
+    desk: Desk, finora: Finora, database: Postgres
+) -> None:
+    """What was not asked yet is not asked any more; what fails, fails there."""
+    asset = thing(f"ST-{desk.account.id.hex[:8]}")
+    desk.price(asset, "10", end_of(TODAY - timedelta(days=3)))
+    assets = [asset.id, *(f"ticker:none{number}" for number in range(1_000))]
+    span = Days(TODAY - timedelta(days=2), TODAY)
+    with database.begin(desk.scope) as work:
+        with work.history.columns(assets, span, "EUR") as columns:
+            column = next(iter(columns))
+        assert (column.asset, column.since, len(column.values)) == (asset.id, 0, 3)
+        assert [Fraction(each, 10**column.scale) for each in column.values] == [10] * 3
+        assert work.holdings.base() == "EUR"
+    with pytest.raises(TooSlow), database.begin(desk.scope) as work:
+        work.connection.execute(text("set local statement_timeout = 1"))
+        with work.history.columns(assets * 500, span, "EUR") as columns:
+            list(columns)
+    assert finora.portfolio.holdings(desk.scope) == []

@@ -106,7 +106,8 @@ def plugins(
         put({"plugins": [{**_fields(to_plain(plugin)), "works": plugin.works} for plugin in found]})
         return
     for plugin in found:
-        say(f"{plugin.name} ({plugin.package} {plugin.version})")
+        confined = ", confined" if plugin.trust == "confined" else ""
+        say(f"{plugin.name} ({plugin.package} {plugin.version}{confined})")
         for provided in plugin.provides:
             say(f"  {provided}")
         for source in plugin.sources:

@@ -14,11 +14,16 @@ _FRESH_S = 1.0
 
 
 def run(
-    connection: Connection, statement: LiteralString, values: Mapping[str, object]
+    connection: Connection,
+    statement: LiteralString,
+    values: Mapping[str, object],
+    *,
+    binary: bool = False,
 ) -> "psycopg.Cursor[tuple[Any, ...]]":
-    """Run a statement with `%(name)s` parameters in the connection's open transaction."""
-    driver = connection.connection.driver_connection
-    return cast("psycopg.Connection[tuple[Any, ...]]", driver).execute(statement, values)
+    """Run a statement with `%(name)s` parameters in the connection's open transaction. `binary` is
+    how the answer travels: half as long, where it is bytes."""
+    driver = cast("psycopg.Connection[tuple[Any, ...]]", connection.connection.driver_connection)
+    return driver.execute(statement, values, binary=binary)
 
 
 Statement = tuple[LiteralString, Mapping[str, object]]

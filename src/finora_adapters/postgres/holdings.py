@@ -12,6 +12,7 @@ from finora_core.kernel.events import Event
 from finora_core.kernel.scope import Scope
 from finora_core.market.prices.refresh import Wanted
 
+# A holding that a person left out, or whose account is hidden, asks for no price.
 _HELD = text("""
 select b.asset, t.base_asset as quote, min(first.on_date) as since
 from finora.balance b
@@ -24,6 +25,10 @@ cross join lateral (
 ) first
 where b.tenant_id = :tenant and b.units <> 0 and a.kind in ('asset', 'liability')
   and b.asset <> t.base_asset and first.on_date is not null
+  and not exists (select from finora.portfolio_account h
+    where h.tenant_id = b.tenant_id and h.account_id = b.account_id and h.hidden)
+  and not exists (select from finora.holding_choice c where c.tenant_id = b.tenant_id
+    and c.account_id = b.account_id and c.asset = b.asset and not c.included)
 group by b.asset, t.base_asset order by b.asset
 """)
 

@@ -1,75 +1,119 @@
 """The days of a portfolio: the join of what was held with what it was worth, and the rows made of
 it."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime, time, timedelta
-from fractions import Fraction
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import date, timedelta
 from typing import Any, LiteralString
 from uuid import UUID
 
 import attrs
-from sqlalchemy import Connection, bindparam, text
-from sqlalchemy.types import Date
+from sqlalchemy import Connection, text
 
 from finora_adapters.postgres.budgets import LOCK
 from finora_adapters.postgres.driver import run
 from finora_adapters.postgres.ledger import PgAssets
-from finora_core.kernel.amount import Amount
-from finora_core.kernel.asset import Asset
-from finora_core.market.prices.model import HUBS
-from finora_core.portfolio.history import DayValue, Piece, Scoped, Span
+from finora_core.kernel.asset import CURRENCIES, Asset
+from finora_core.market.prices.model import HUBS, midnight
+from finora_core.portfolio.columns import Column, Days, longs
+from finora_core.portfolio.history import DayValue, Scoped, Standing
 
-# Each fact holds until the next of its pair; of one day the last one, for what comes before it
-# holds for no day. Spans and facts meet by asset and overlap, and what has the same ends is summed:
-# mostly, all that is priced on a day. Nothing is divided, so the sums are exact.
-_PIECES = """
-with span as materialized (
-  select * from unnest(%(accounts)s::uuid[], %(assets)s::text[], %(since)s::date[],
-    %(until)s::date[], %(units)s::numeric[]) s (account, asset, since, until, units)
-), pair as materialized (
-  select a.asset, q.quote, q.first_at from (select distinct asset from span) a
-  cross join lateral ({pair}) q
-), fact as (
-  select p.asset, p.quote, (p.at at time zone 'UTC')::date as day, p.value,
-    ((p.at + case p.granularity when 'daily' then interval '45 days' else interval '7 days' end)
-      at time zone 'UTC')::date as old_on,
-    coalesce((lead(p.at) over (partition by p.asset, p.quote order by p.at, p.number)
-      at time zone 'UTC')::date, 'infinity') as next_day
-  from ({fact}) p
+# Which pair says what an asset is worth: in the base, else in the first hub that it is priced in.
+# From the last fact before the first day on, if there is one. Of its facts the times come as eight
+# bytes each, and the values so too: whole, in units of 10**-places, which hold what is below `top`.
+_PAIRS = """
+with pair as materialized (
+  select a.asset, q.quote, q.first_at, q.places, ('1e' || q.places)::numeric as unit,
+    ('9e' || 18 - q.places)::numeric as top
+  from unnest(%(assets)s::text[]) a (asset) cross join lateral (
+    select p.quote, coalesce(
+      (select max(r.at) from finora.price r
+        where r.asset = p.asset and r.quote = p.quote and r.at < %(from)s), %(from)s) as first_at,
+      (select case when r.value < 1e3 then 14 when r.value < 1e7 then 10 else 5 end
+        from finora.price r where r.asset = p.asset and r.quote = p.quote and r.at < %(to)s
+        order by r.at desc limit 1) as places
+    from finora.price_pair p where p.asset = a.asset and p.quote = any(%(quotes)s)
+    order by array_position(%(quotes)s::text[], p.quote) limit 1
+  ) q where q.places is not null
 )
-select s.account, f.quote, greatest(s.since, f.day), least(s.until, f.next_day),
-  case when f.old_on < least(s.until, f.next_day)
-    then greatest(s.since, f.day, f.old_on) end,
-  sum(s.units * f.value), count(*)
-from fact f join span s on s.asset = f.asset and s.since < f.next_day and f.day < s.until
-where f.next_day > f.day
-group by 1, 2, 3, 4, 5
 """
-# One quote an asset: the base, else the first hub that it is priced in.
-_PAIR = """
-  select p.quote, coalesce(
-    (select max(r.at) from finora.price r
-      where r.asset = p.asset and r.quote = p.quote and r.at < %(from)s), %(from)s) as first_at
-  from finora.price_pair p where p.asset = a.asset and p.quote = any(%(quotes)s)
-  order by array_position(%(quotes)s::text[], p.quote) limit 1
+_SENT = """
+  string_agg(timestamptz_send(r.at), '') as times,
+  coalesce(string_agg(timestamptz_send(r.at), '') filter (where r.granularity <> 'daily'), '')
 """
-_FACT = """
-  select r.asset, r.quote, r.at, r.granularity, r.value, r.number from pair p
-  join finora.price r on r.asset = p.asset and r.quote = p.quote
-    and r.at >= p.first_at and r.at < %(to)s
+_FACTS = """
+  select r.at, r.granularity, r.value from finora.price r
+  where r.asset = p.asset and r.quote = p.quote and r.at >= p.first_at and r.at < %(to)s
 """
-_OWN_PAIR = """
-  select p.quote, '-infinity'::timestamptz as first_at from finora.own_price p
-  where p.tenant_id = %(tenant)s and p.asset = a.asset
-  order by coalesce(array_position(%(quotes)s::text[], p.quote), 99) limit 1
+_COLUMNS = f"""{_PAIRS}
+select p.asset, p.quote, p.places, f.* from pair p cross join lateral (
+  select {_SENT},
+    string_agg(int8send(case when scale(r.value) <= p.places and r.value < p.top
+      then (r.value * p.unit)::bigint end), '')
+  from ({_FACTS} order by r.at) r
+) f where f.times is not null
 """
-_OWN_FACT = """
-  select r.asset, r.quote, r.at, 'daily' as granularity, r.value, r.revision as number
-  from pair p join finora.own_price r on r.tenant_id = %(tenant)s and r.asset = p.asset
-    and r.quote = p.quote and r.at < %(to)s
+# Where that does not do: several facts of one time, of which the last that became known holds, or
+# values that are finer or larger.
+_TEXTS = f"""{_PAIRS}
+select p.asset, p.quote, f.* from pair p cross join lateral (
+  select {_SENT}, string_agg(r.value::text, ',') from ({_FACTS} order by r.at, r.number) r
+) f where f.times is not null
 """
-_MARKET = _PIECES.format(pair=_PAIR, fact=_FACT)
-_OWN = _PIECES.format(pair=_OWN_PAIR, fact=_OWN_FACT)
+_OWN = f"""
+select p.asset, p.quote, f.* from (
+  select distinct on (o.asset) o.asset, o.quote from finora.own_price o
+  where o.tenant_id = %(tenant)s and o.asset = any(%(assets)s)
+  order by o.asset, coalesce(array_position(%(quotes)s::text[], o.quote), 99), o.quote
+) p cross join lateral (
+  select {_SENT}, string_agg(r.value::text, ',') from (
+    select o.at, 'daily' as granularity, o.value from finora.own_price o
+    where o.tenant_id = %(tenant)s and o.asset = p.asset and o.quote = p.quote and o.at < %(to)s
+    order by o.at, o.revision
+  ) r
+) f where f.times is not null
+"""
+# What is there now, in one sum for all that is in one unit: money is worth itself.
+_STANDING = """
+select h.account_id, f.quote, h.scale, sum(h.units * f.value)::text, count(*),
+  count(*) filter (where f.at + case f.granularity when 'daily' then interval '1080 hours'
+    else interval '168 hours' end < %(to)s - interval '1 microsecond')
+from (
+  select b.account_id, b.asset, b.units, a.scale, b.asset = any(%(currencies)s) as money
+  from finora.portfolio_account p
+  join finora.balance b on b.tenant_id = p.tenant_id and b.account_id = p.account_id
+  join finora.asset a on a.id = b.asset
+  left join finora.holding_choice c on c.tenant_id = b.tenant_id
+    and c.account_id = b.account_id and c.asset = b.asset
+  where p.tenant_id = %(tenant)s and not p.hidden and b.units <> 0
+    and coalesce(c.included, true) and b.asset <> all(%(scams)s)
+) h left join lateral (
+  select h.asset as quote, 1 as value, null::timestamptz as at, 'daily' as granularity
+  where h.money
+  union all
+  select p.quote, r.value, r.at, r.granularity from (
+    select quote from finora.price_pair where asset = h.asset and quote = any(%(quotes)s)
+    order by array_position(%(quotes)s::text[], quote) limit 1
+  ) p cross join lateral (
+    select value, at, granularity from finora.price
+    where asset = h.asset and quote = p.quote and at < %(to)s
+    order by at desc, number desc limit 1
+  ) r where not h.money
+  union all
+  select p.quote, r.value, r.at, 'daily' from (
+    select quote from finora.own_price where tenant_id = %(tenant)s and asset = h.asset
+    order by coalesce(array_position(%(quotes)s::text[], quote), 99), quote limit 1
+  ) p cross join lateral (
+    select value, at from finora.own_price
+    where tenant_id = %(tenant)s and asset = h.asset and quote = p.quote and at < %(to)s
+    order by at desc, revision desc limit 1
+  ) r where h.asset like 'own:%%'
+) f on true
+group by 1, 2, 3
+"""
+_AT_ONCE = 100
 _CLEAR = text("""
 delete from finora.portfolio_day
 where tenant_id = :tenant and base = :base and day >= :since
@@ -104,20 +148,20 @@ select least(
   (select min(r.on_date) from finora.fx_rate r where r.number > h.rates))
 from finora.portfolio_history h where h.tenant_id = :tenant and h.base = :base
 """)
-_ON = text("""
-select scope, scope_id, day, units, cost, realised, holdings, priced, stale, costless, gainless
-from finora.portfolio_day where tenant_id = :tenant and base = :base and day = :day
-""")
+_DAY = "day, units::text, cost::text, realised::text, holdings, priced, stale, costless, gainless"
+_ON = f"""
+select {_DAY}, scope, scope_id from finora.portfolio_day
+where tenant_id = %(tenant)s and base = %(base)s and day = %(day)s
+"""
+_READ = f"""
+select {_DAY} from finora.portfolio_day
+where tenant_id = %(tenant)s and scope = %(scope)s and scope_id = %(id)s and base = %(base)s
+  and day between coalesce(%(since)s, '-infinity'::date) and coalesce(%(until)s, 'infinity'::date)
+order by day
+"""
 _BUILT = text("""
 select built_through from finora.portfolio_history where tenant_id = :tenant and base = :base
 """)
-_READ = text("""
-select day, units, cost, realised, holdings, priced, stale, costless, gainless
-from finora.portfolio_day
-where tenant_id = :tenant and scope = :scope and scope_id = :id and base = :base
-  and day between coalesce(:since, '-infinity'::date) and coalesce(:until, 'infinity'::date)
-order by day
-""").bindparams(*(bindparam(name, type_=Date()) for name in ("since", "until")))
 _FIGURES = ("holdings", "priced", "stale", "costless", "gainless")
 
 
@@ -130,40 +174,69 @@ class PgHistory:
     def lock(self) -> None:
         self.connection.execute(LOCK, {"what": "portfolio_day", "tenant": self.tenant_id})
 
-    def pieces(self, spans: Sequence[Span], since: date, through: date, base: str) -> list[Piece]:
-        own = [each for each in spans if each.asset.startswith("own:")]
-        market = [each for each in spans if not each.asset.startswith("own:")]
-        return [
-            *self._pieces(_MARKET, market, since, through, base),
-            *self._pieces(_OWN, own, since, through, base),
-        ]
+    @contextmanager
+    def columns(self, assets: Collection[str], days: Days, base: str) -> Iterator[Iterator[Column]]:
+        own = [asset for asset in assets if asset.startswith("own:")]
+        market = [asset for asset in assets if not asset.startswith("own:")]
+        asked = self._asked(base, days.first, days.last)
+        # One question after another, each while the answer to the one before is worked on. None is
+        # asked any more once the block is left: then the connection is its owner's again.
+        with ThreadPoolExecutor(1, thread_name_prefix="columns") as asking:
+            batches = [market[n : n + _AT_ONCE] for n in range(0, len(market), _AT_ONCE)]
+            answers = deque(asking.submit(self._ask, _COLUMNS, asked, some) for some in batches)
+            try:
+                yield self._columns(answers, own, days, asked)
+            finally:
+                asking.shutdown(cancel_futures=True)
 
-    def _pieces(
-        self, query: LiteralString, spans: Sequence[Span], since: date, through: date, base: str
-    ) -> Iterable[Piece]:
-        if not spans:
-            return []
-        # Of one scale in one query, so that what is summed is in whole units.
-        found: list[Piece] = []
-        for scale in sorted({each.scale for each in spans}):
-            mine = [each for each in spans if each.scale == scale]
-            values = {
-                "tenant": self.tenant_id,
-                "accounts": [each.account for each in mine],
-                "assets": [each.asset for each in mine],
-                "since": [each.since for each in mine],
-                "until": [each.until for each in mine],
-                "units": [each.units for each in mine],
-                "quotes": [base, *(hub for hub in HUBS if hub != base)],
-                "from": _midnight(since),
-                "to": _midnight(through + timedelta(days=1)),
-            }
-            for account, quote, start, end, stale, worth, count in run(
-                self.connection, query, values
-            ):
-                exact = Fraction(worth) / 10**scale
-                found.append(Piece(account, quote, start, end, stale, exact, count))
+    def _ask(
+        self, query: LiteralString, asked: Mapping[str, object], assets: Sequence[str]
+    ) -> list[tuple[Any, ...]]:
+        return run(self.connection, query, {**asked, "assets": assets}, binary=True).fetchall()
+
+    def _columns(
+        self,
+        answers: "deque[Future[list[tuple[Any, ...]]]]",
+        own: Sequence[str],
+        days: Days,
+        asked: Mapping[str, object],
+    ) -> Iterator[Column]:
+        again: list[str] = []
+        while answers:
+            for asset, quote, places, times, brief, values in answers.popleft().result():
+                held = days.held(times, brief)
+                if held.twice or values is None or len(values) != len(times):
+                    again.append(asset)
+                elif held.facts:
+                    yield held.column(asset, quote, longs(values), places)
+        yield from self._texts(_TEXTS, again, days, asked)
+        yield from self._texts(_OWN, own, days, asked)
+
+    def _texts(
+        self, query: LiteralString, assets: Sequence[str], days: Days, asked: Mapping[str, object]
+    ) -> Iterator[Column]:
+        if assets:
+            for asset, quote, times, brief, values in self._ask(query, asked, assets):
+                held = days.held(times, brief)
+                if held.facts:
+                    yield held.column(asset, quote, *_scaled(values.split(",")))
+
+    def standing(self, base: str, day: date, scams: Collection[str]) -> Sequence[Standing]:
+        codes = [asset.id for asset in CURRENCIES]
+        asked = {**self._asked(base, day, day), "currencies": codes, "scams": list(scams)}
+        found = []
+        for account, quote, scale, worth, count, old in run(self.connection, _STANDING, asked):
+            sums, places = _scaled([worth or "0"])
+            found.append(Standing(account, quote, sums[0], scale + places, count, old))
         return found
+
+    def _asked(self, base: str, first: date, last: date) -> dict[str, object]:
+        return {
+            "tenant": self.tenant_id,
+            "quotes": [base, *(hub for hub in HUBS if hub != base)],
+            "from": midnight(first),
+            "to": midnight(last + timedelta(days=1)),
+        }
 
     def store(
         self, base: str, since: date, through: date, rows: Iterable[tuple[Scoped, DayValue]]
@@ -175,13 +248,13 @@ class PgHistory:
         if kept:
             days = [each for _, each in kept]
             run(self.connection, _STORE, mine | {
-                "scopes": [scope for (scope, _), _ in kept],
-                "ids": [key for (_, key), _ in kept],
-                "days": [each.day for each in days],
-                "units": [each.value.units for each in days],
-                "costs": [each.cost.units for each in days],
-                "realised": [each.realised.units for each in days],
-                **{name: [getattr(each, name) for each in days] for name in _FIGURES},
+                "scopes": _sent(scope for (scope, _), _ in kept),
+                "ids": _sent(f'"{key}"' for (_, key), _ in kept),
+                "days": _sent(each.day for each in days),
+                "units": _sent(each.value_units for each in days),
+                "costs": _sent(each.cost_units for each in days),
+                "realised": _sent(each.realised_units for each in days),
+                **{name: _sent(getattr(each, name) for each in days) for name in _FIGURES},
             })  # fmt: skip
         self.connection.execute(_NOTE, mine | {"through": through})
         return len(kept)
@@ -200,30 +273,32 @@ class PgHistory:
         return found
 
     def on(self, base: str, day: date) -> Mapping[Scoped, DayValue]:
-        rows = self.connection.execute(
-            _ON, {"tenant": self.tenant_id, "base": base, "day": day}
-        ).all()
+        asked = {"tenant": self.tenant_id, "base": base, "day": day}
         asset = self.assets.get(base)
-        return {(row.scope, row.scope_id): _day(row, asset) for row in rows}
+        rows = run(self.connection, _ON, asked)
+        return {(scope, key): _day(row, asset) for *row, scope, key in rows}
 
     def read(
         self, scope: Scoped, base: str, since: date | None, until: date | None
     ) -> Sequence[DayValue]:
-        values: dict[str, Any] = {"tenant": self.tenant_id, "scope": scope[0], "id": scope[1],
-                                  "base": base, "since": since, "until": until}  # fmt: skip
+        asked = {"tenant": self.tenant_id, "scope": scope[0], "id": scope[1], "base": base,
+                 "since": since, "until": until}  # fmt: skip
         asset = self.assets.get(base)
-        return [_day(row, asset) for row in self.connection.execute(_READ, values)]
+        return [_day(row, asset) for row in run(self.connection, _READ, asked).fetchall()]
 
 
-def _day(row: Any, asset: Asset) -> DayValue:
-    return DayValue(
-        day=row.day,
-        value=Amount(int(row.units), asset),
-        cost=Amount(int(row.cost), asset),
-        realised=Amount(int(row.realised), asset),
-        **{name: getattr(row, name) for name in _FIGURES},
-    )
+def _day(row: Sequence[Any], asset: Asset) -> DayValue:
+    day, units, cost, realised, *counts = row
+    return DayValue(asset, day, int(units), int(cost), int(realised), *counts)
 
 
-def _midnight(day: date) -> datetime:
-    return datetime.combine(day, time.min, UTC)
+def _sent(values: Iterable[object]) -> str:
+    """As the text of an array; values are numbers, days and our own ids."""
+    return f"{{{','.join(map(str, values))}}}"
+
+
+def _scaled(values: Sequence[str]) -> tuple[Sequence[int], int]:
+    """Decimals as whole numbers in units of the finest of them."""
+    parts = [value.partition(".") for value in values]
+    places = max(len(fraction) for _, _, fraction in parts)
+    return [int(whole + fraction.ljust(places, "0")) for whole, _, fraction in parts], places

@@ -1,6 +1,6 @@
 """Assets, accounts, the journal and holds in Postgres."""
 
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from itertools import groupby
 from typing import Any
@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, bindparam, insert, select, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from finora_adapters.postgres import schema
+from finora_adapters.postgres.driver import run
 from finora_core.kernel.amount import Amount, AssetMismatch
 from finora_core.kernel.asset import CURRENCIES, Asset, UnknownAsset
 from finora_core.kernel.errors import Conflict
@@ -44,6 +45,9 @@ class AssetExists(Conflict):
 _CURRENCIES = {asset.id: asset for asset in CURRENCIES}
 
 
+_SCALES = "select id, scale from finora.asset where id = any(%(ids)s)"
+
+
 @attrs.define
 class PgAssets:
     connection: Connection
@@ -64,6 +68,13 @@ class PgAssets:
         rows = self.connection.execute(select(schema.asset.c.id, schema.asset.c.scale))
         self.known.update((row.id, Asset(row.id, row.scale)) for row in rows)
         return self.known
+
+    def among(self, ids: Collection[str]) -> Mapping[str, Asset]:
+        """These, asked for at once. Raises UnknownAsset."""
+        if unknown := [asset_id for asset_id in ids if asset_id not in self.known]:
+            rows = run(self.connection, _SCALES, {"ids": unknown})
+            self.known.update((asset_id, Asset(asset_id, scale)) for asset_id, scale in rows)
+        return {asset_id: self.get(asset_id) for asset_id in ids}
 
     def add(self, asset: Asset) -> None:
         row = upsert(schema.asset).values(id=asset.id, scale=asset.scale).on_conflict_do_nothing()

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from sqlalchemy import Connection, Row, bindparam, insert, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.types import DateTime
 
+from finora_adapters.postgres.driver import run
 from finora_adapters.postgres.ledger import PgAssets
 from finora_adapters.postgres.schema import (
     activity,
@@ -125,10 +127,19 @@ order by a.at desc, a.id desc limit :limit
 """).bindparams(
     *(bindparam(name, type_=DateTime(timezone=True)) for name in ("since", "until", "before"))
 )
-_STANDING = text(f"""{_SELECT} and x.activity_id is null
-and a.at <= coalesce(:until, 'infinity'::timestamptz)
+# Of all of them only what holdings are made of.
+_STANDING = """
+select a.id, a.account_id, a.kind, a.asset, a.units::text, a.at, a.price, a.quote,
+  a.counter_units::text, a.counter_asset, a.fee_units::text, a.fee_asset, a.tax_units::text,
+  a.tax_asset, a.settled
+from finora.activity a
+where a.tenant_id = %(tenant)s and a.at <= coalesce(%(until)s, 'infinity'::timestamptz)
+  and not exists (select from finora.activity_end x
+    where x.tenant_id = a.tenant_id and x.activity_id = a.id)
 order by a.at, a.units < 0, a.id
-""").bindparams(bindparam("until", type_=DateTime(timezone=True)))
+"""
+_ASSETS = itemgetter(3, 7, 9, 11, 13)
+_KINDS = {kind.value: kind for kind in ActivityKind}
 _KNOWN = text("""
 select external_id from finora.activity
 where tenant_id = :tenant and account_id = :account and source = :source
@@ -150,9 +161,10 @@ insert into finora.activity_end (tenant_id, activity_id, replaced_by, entry_id, 
 values (:tenant, :activity, :replaced_by, :entry, :by)
 """)
 _FIRST = text("""
-select (min(a.at) at time zone 'UTC')::date from finora.activity a
+select (a.at at time zone 'UTC')::date from finora.activity a
 where a.tenant_id = :tenant and not exists (select from finora.activity_end x
   where x.tenant_id = a.tenant_id and x.activity_id = a.id)
+order by a.at limit 1
 """)
 _ANY_SINCE = text("""
 select exists (select from finora.activity a where a.tenant_id = :tenant
@@ -216,11 +228,31 @@ class PgActivities:
         return Page(items, encode_cursor(rows[limit - 1].at.isoformat(), str(rows[limit - 1].id)))
 
     def standing(self, until: datetime | None = None) -> Sequence[Activity]:
-        rows = self.connection.execute(_STANDING, self._mine(until=until)).all()
-        if len(rows) > 100:
-            # One question, and not one for each asset of them.
-            self.assets.all()
-        return [self._activity(row) for row in rows]
+        rows = run(self.connection, _STANDING, self._mine(until=until)).fetchall()
+        get = self.assets.among({asset for row in rows for asset in _ASSETS(row) if asset})
+        # One object for each account: who looks it up compares no two that are equal.
+        accounts: dict[UUID, UUID] = {}
+
+        def amount(units: str | None, asset: str | None) -> Amount | None:
+            return None if units is None or asset is None else Amount(int(units), get[asset])
+
+        return [
+            Activity(
+                id=each,
+                account_id=accounts.setdefault(account, account),
+                kind=_KINDS[kind],
+                quantity=Amount(int(units), get[asset]),
+                at=at,
+                price=price,
+                quote=get[quote] if quote else None,
+                counter=amount(counter, counter_asset),
+                fee=amount(fee, fee_asset),
+                tax=amount(tax, tax_asset),
+                settled=settled,
+            )
+            for each, account, kind, asset, units, at, price, quote, counter, counter_asset, fee,
+                fee_asset, tax, tax_asset, settled in rows
+        ]  # fmt: skip
 
     def end(
         self, activity_id: UUID, replaced_by: UUID | None, entry_id: UUID | None, by: UUID
@@ -295,17 +327,16 @@ class PgActivities:
         )
 
 
-_HOLDINGS = text("""
-select p.account_id, p.institution, p.name, p.type, p.owner, p.hidden, p.created_at, b.asset,
-  b.units, coalesce(c.included, true) as included
+_HOLDINGS = """
+select b.account_id, b.asset, b.units::text, coalesce(c.included, true)
 from finora.portfolio_account p
 join finora.balance b on b.tenant_id = p.tenant_id and b.account_id = p.account_id
 left join finora.holding_choice c on c.tenant_id = b.tenant_id and c.account_id = b.account_id
   and c.asset = b.asset
-where p.tenant_id = :tenant and b.units <> 0
-  and (cast(:account as uuid) is null or p.account_id = :account)
+where p.tenant_id = %(tenant)s and b.units <> 0
+  and (%(account)s::uuid is null or p.account_id = %(account)s)
 order by p.institution, p.name, b.asset
-""")
+"""
 _CHOICES = text("""
 select account_id, asset, included from finora.holding_choice where tenant_id = :tenant
 """)
@@ -328,15 +359,18 @@ class PgHoldings:
     assets: PgAssets
 
     def all(self, account_id: UUID | None = None) -> Sequence[Holding]:
-        rows = self.connection.execute(_HOLDINGS, {"tenant": self.tenant_id, "account": account_id})
-        scams = self.scams()
+        values = {"tenant": self.tenant_id, "account": account_id}
+        rows = run(self.connection, _HOLDINGS, values).fetchall()
+        accounts = {row.account_id: _account(row)
+                    for row in self.connection.execute(_LIST_ACCOUNTS, values)}  # fmt: skip
+        scams, get = self.scams(), self.assets.among({asset for _, asset, _, _ in rows})
         return [
             Holding(
-                account=_account(row),
-                quantity=self.assets.amount(row.units, row.asset),
-                included=row.included and not row.hidden and row.asset not in scams,
+                account=accounts[account],
+                quantity=Amount(int(units), get[asset]),
+                included=included and not accounts[account].hidden and asset not in scams,
             )
-            for row in rows
+            for account, asset, units, included in rows
         ]
 
     def choose(self, account_id: UUID, asset: str, included: bool) -> None:

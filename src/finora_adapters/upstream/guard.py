@@ -36,6 +36,7 @@ from finora_core.plugins import (
     Day,
     Held,
     Identified,
+    Mail,
     Picture,
     Provider,
     Provides,
@@ -121,6 +122,9 @@ class Guarded:
 
     def picture(self, picture: Picture) -> Outcome[Sequence[Seen]]:
         return self._ask("picture", picture)
+
+    def send(self, mail: Mail) -> Outcome[None]:
+        return self._ask("send", mail)
 
     # --- how --------------------------------------------------------------------------------------
 

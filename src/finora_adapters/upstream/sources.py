@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import attrs
 
+from finora_adapters.confined.plugin import ConfinedFormat
 from finora_adapters.plugins import PluginInfo, Plugins
 from finora_adapters.settings import Settings
 from finora_adapters.upstream.cost import HourlyCost
@@ -18,7 +19,7 @@ from finora_adapters.upstream.wire import Wire
 from finora_core.kernel.clock import Clock
 from finora_core.manifest import PluginState, SourceState
 from finora_core.market.provision.ports import DataSource
-from finora_core.plugins import KINDS, Provides
+from finora_core.plugins import KINDS, REACHING, Provides
 
 if TYPE_CHECKING:
     from finora_adapters.redis.asking import Asker
@@ -43,6 +44,8 @@ class Sources:
     by_kind: Mapping[str, Mapping[str, DataSource]]
     """By kind, as in KINDS, then by name. What is of two kinds is one object."""
     told: Told | None = None
+    mailers: Mapping[str, Guarded] = attrs.field(factory=dict)
+    """By name. They are nobody's data, and always sent by this installation."""
 
     def __iter__(self) -> Iterator[DataSource]:
         """Each once, by name."""
@@ -51,8 +54,9 @@ class Sources:
 
     def aside(self) -> Mapping[str, str]:
         """Why a source is not asked any more: here, or in another process of late."""
-        here = {each.provides.name: each.aside for each in self if each.aside is not None}
-        names = [each.provides.name for each in self]
+        every = [*self, *self.mailers.values()]
+        here = {each.provides.name: each.aside for each in every if each.aside is not None}
+        names = [each.provides.name for each in every]
         there = self.told.told(names) if self.told is not None and names else {}
         return {**there, **here}
 
@@ -89,11 +93,18 @@ class PluginList:
             name=plugin.name,
             package=plugin.package,
             version=plugin.version,
-            trust="built_in" if plugin.own else "in_process",
+            trust="built_in" if plugin.own else "confined" if plugin.confined else "in_process",
             provides=plugin.provides,
             sources=tuple(self._source(plugin, each, aside, resting) for each in plugin.sources),
-            reason=plugin.reason,
+            reason=plugin.reason or self._formats_aside(plugin),
         )
+
+    def _formats_aside(self, plugin: PluginInfo) -> str | None:
+        """Why the files of a confined plugin are not given to it any more."""
+        every = (self.plugins.statement_formats, self.plugins.activity_formats)
+        formats = (each for some in every for each in some.values())
+        mine = [each.plugin for each in formats if isinstance(each, ConfinedFormat)]
+        return next((each.aside for each in mine if each.name == plugin.name), None)
 
     def _source(
         self,
@@ -102,12 +113,15 @@ class PluginList:
         aside: Mapping[str, str],
         resting: Mapping[str, str],
     ) -> SourceState:
-        made = {each.provides.name: each for each in self.sources}.get(declared.name)
+        every = (*self.sources.mailers.values(), *self.sources)
+        made = {each.provides.name: each for each in every}.get(declared.name)
         # Of one that the data provider asks, the credentials are there.
         fields = () if isinstance(made, RemoteSource) else declared.credentials
         given = made.http.credentials if isinstance(made, Guarded) else {}
         unset = tuple(each.field for each in fields if each.field not in given)
-        tier = self._tier(declared) if self.tiers and plugin.works else None
+        # The kit imports what it tries.
+        tries = self.tiers and plugin.works and not plugin.confined
+        tier = self._tier(declared) if tries else None
         # Of a plugin that was set aside another one may have the name.
         why = aside.get(declared.name) if plugin.works else None
         rests = resting.get(declared.name) if plugin.works else None
@@ -136,23 +150,11 @@ def sources_of(
     asker: "Asker | None" = None,
     record: Callable[[Exchange], None] | None = None,
 ) -> Sources:
-    """Those of the data provider, where the settings name one. Else asked from here: with Redis,
-    processes share limits and cost; without it each keeps its own. Empty where the HTTP library is
-    not installed."""
+    """Those of the data provider, where the settings name one; mailers are asked from here always.
+    With Redis, processes share limits and cost; without it each keeps its own. Empty where the HTTP
+    library is not installed."""
     if find_spec("httpx2") is None:
         return Sources({kind: {} for kind in KINDS})
-    if settings.data_url is not None:
-        key = settings.data_key.get_secret_value() if settings.data_key else ""
-        there = DataProvider(settings.data_url, key, clock)
-        return Sources(
-            {
-                kind: {
-                    name: RemoteSource(source.provides, there)
-                    for name, source in plugins.sources[kind].items()
-                }
-                for kind in KINDS
-            }
-        )
     limiter: Limiter = LocalLimiter()
     told: Told | None = None
     if asker is not None:
@@ -164,7 +166,7 @@ def sources_of(
     most_micros = int(settings.upstream_hourly_cost * 10**6)
     cost = HourlyCost(most_micros, clock.now, asker)
     made: dict[str, Guarded] = {}
-    for kind in KINDS:
+    for kind in REACHING if settings.data_url is None else ("mailers",):
         for name, source in plugins.sources[kind].items():
             provides = source.provides
             url = settings.plugin_settings.get(f"{name}_url".upper())
@@ -183,5 +185,20 @@ def sources_of(
             guarded.providers[kind] = source.provider
             if told is not None:
                 guarded.told, guarded.rested = told.tell, told.rest
+    mailers = {name: made[name] for name in plugins.sources["mailers"]}
+    if settings.data_url is not None:
+        key = settings.data_key.get_secret_value() if settings.data_key else ""
+        there = DataProvider(settings.data_url, key, clock)
+        return Sources(_remote(plugins, there), told, mailers)
     by_kind = {kind: {name: made[name] for name in plugins.sources[kind]} for kind in KINDS}
-    return Sources(by_kind, told)
+    return Sources(by_kind, told, mailers)
+
+
+def _remote(plugins: Plugins, there: DataProvider) -> Mapping[str, Mapping[str, DataSource]]:
+    return {
+        kind: {
+            name: RemoteSource(source.provides, there)
+            for name, source in plugins.sources[kind].items()
+        }
+        for kind in KINDS
+    }

@@ -1,6 +1,8 @@
 """Keeping the days of a portfolio, and reading them."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import gc
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime
 from uuid import UUID
 
@@ -11,15 +13,9 @@ from finora_core.kernel.events import Plain
 from finora_core.kernel.scope import Scope
 from finora_core.kernel.work import Begin, retried
 from finora_core.market.prices.model import PriceTable
-from finora_core.portfolio.history import (
-    DAY,
-    Course,
-    DayValue,
-    Scoped,
-    days_of,
-    end_of,
-)
-from finora_core.portfolio.model import Activity
+from finora_core.portfolio.columns import Days
+from finora_core.portfolio.history import DAY, Course, DayValue, Scoped, end_of
+from finora_core.portfolio.model import is_currency
 from finora_core.portfolio.ports import PortfolioWork
 from finora_core.portfolio.valuation import Key, Ledger, wanted_of
 
@@ -96,52 +92,58 @@ def _rebuild(work: PortfolioWork, base_id: str, since: date | None) -> Mapping[s
 
 
 def _anew(work: PortfolioWork, base_id: str, since: date, through: date) -> int:
-    activities = work.activities.standing(end_of(through))
-    wanted = {each for each in wanted_of(activities) if each[0] != base_id}
-    course = Course(since, through, _counted(work, activities))
-    course.walk(activities, Ledger(base_id, _table(work, wanted, base_id)))
-    course.price(work.history.pieces(course.spans, since, through, base_id))
-    return _store(work, course, base_id, since, through)
+    with _uncollected():
+        activities = work.activities.standing(end_of(through))
+        wanted = {each for each in wanted_of(activities) if each[0] != base_id}
+        ledger = Ledger(base_id, _table(work, wanted, base_id))
+        course = Course(Days(since, through), _counts(work))
+        assets = {amount.asset.id for each in activities for amount in each.amounts}
+        with work.history.columns(
+            [asset for asset in sorted(assets) if not is_currency(asset)], course.days, base_id
+        ) as columns:
+            # Prices are looked for meanwhile.
+            course.walk(activities, ledger)
+            course.price(columns)
+        return _store(work, course, base_id, {})
 
 
-def _counted(work: PortfolioWork, activities: Iterable[Activity]) -> frozenset[Key]:
-    """The holdings that are in totals: as a valuation has it."""
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without looking for garbage in cycles: here are many small facts, none of them in one, and
+    the search would go through all of them again and again."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+def _counts(work: PortfolioWork) -> Callable[[Key], bool]:
+    """Whether a holding is in totals: as a valuation has it."""
     hidden = {each.id for each in work.portfolio_accounts.all() if each.hidden}
     scams, choices = work.holdings.scams(), work.holdings.choices()
-    return frozenset(
-        key
-        for each in activities
-        for key in ((each.account_id, asset) for asset in each.in_account)
-        if key[0] not in hidden and key[1] not in scams and choices.get(key, True)
-    )
+    return lambda key: key[0] not in hidden and key[1] not in scams and choices.get(key, True)
 
 
 def _today(work: PortfolioWork, base_id: str, today: date) -> int:
     """One day more, on which nothing happened: of what is there, at its price of today; what it
     cost is as it was."""
-    every = [each for each in work.holdings.all() if each.included]
-    course = Course(today, today, frozenset())
-    for each in every:
-        course.hold(each.account.id, each.quantity)
-    course.price(work.history.pieces(course.spans, today, today, base_id))
-    before = work.history.on(base_id, today - DAY)
-    return _store(work, course, base_id, today, today, before)
+    course = Course(Days(today, today), lambda key: True)
+    course.stand(work.history.standing(base_id, today, work.holdings.scams()))
+    return _store(work, course, base_id, work.history.on(base_id, today - DAY))
 
 
 def _store(
-    work: PortfolioWork,
-    course: Course,
-    base_id: str,
-    since: date,
-    through: date,
-    before: Mapping[Scoped, DayValue] | None = None,
+    work: PortfolioWork, course: Course, base_id: str, before: Mapping[Scoped, DayValue]
 ) -> int:
-    base = work.assets.get(base_id)
+    base, days = work.assets.get(base_id), course.days
     quotes = course.quotes - {base_id}
-    days = [end_of(day) for day in days_of(since, through)]
-    prices = _table(work, {(quote, at) for quote in quotes for at in days}, base_id)
-    rows = course.days(work.portfolio_accounts.all(), prices, base, before or {})
-    return work.history.store(base_id, since, through, rows)
+    wanted = {(quote, end_of(day)) for quote in quotes for day in days}
+    prices = _table(work, wanted, base_id)
+    rows = course.course(work.portfolio_accounts.all(), prices, base, before)
+    return work.history.store(base_id, days.first, days.last, rows)
 
 
 def _table(work: PortfolioWork, wanted: set[tuple[str, datetime]], base_id: str) -> PriceTable:

@@ -1,15 +1,18 @@
 """What the portfolio was worth at the end of every day: made of facts, stored by scope, base and
 day, and made anew from the earliest day that changed.
 
-The database joins what was held with what it was worth, span by span, and sums exactly by what
-prices are in; here those sums are converted at the rates of each day, and rounded once. A day of
-what has no price counts it as not priced: it is in no sum.
+What was held is multiplied with what it was worth in whole numbers, day by day, and summed by what
+prices are in; those sums are converted at the rates of each day, and rounded once. A day of what
+has no price counts it as not priced: it is in no sum.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from fractions import Fraction
+from itertools import accumulate
+from operator import add
+from typing import NamedTuple
 from uuid import UUID
 
 import attrs
@@ -17,7 +20,8 @@ import attrs
 from finora_core.kernel.amount import Amount
 from finora_core.kernel.asset import Asset
 from finora_core.market.prices.model import Factor, PriceTable
-from finora_core.portfolio.model import Activity, PortfolioAccount, is_currency
+from finora_core.portfolio.columns import Column, Days, Run
+from finora_core.portfolio.model import Activity, PortfolioAccount, is_currency, zero_of
 from finora_core.portfolio.valuation import Coverage, Key, Ledger, Position
 
 DAY = timedelta(days=1)
@@ -32,46 +36,47 @@ def end_of(day: date) -> datetime:
 
 
 @attrs.frozen
-class Span:
-    """So many units of an asset in an account, from a day until before another."""
+class Standing:
+    """Some holdings of an account: together worth so much, in units of 10**-scale of `quote`. What
+    has no price has no quote."""
 
     account: UUID
-    asset: str
-    since: date
-    until: date
-    units: int
+    quote: str | None
+    worth: int
     scale: int
-
-
-@attrs.frozen
-class Piece:
-    """Of all spans of an account that are priced in `quote`: what they were worth in it, exactly,
-    from a day until before another, how many they were, and from when on their price is old."""
-
-    account: UUID
-    quote: str
-    since: date
-    until: date
-    stale_from: date | None
-    worth: Fraction
     count: int
+    old: int
+    """Of how many the price is too old."""
 
 
-@attrs.frozen(kw_only=True)
-class DayValue:
-    """One scope at the end of one day."""
+class DayValue(NamedTuple):
+    """One scope at the end of one day. Ten years have thousands, which a page waits for: a tuple of
+    whole numbers is made in a third of the time."""
 
+    base: Asset
     day: date
-    value: Amount
-    cost: Amount
-    """Of what is there and was bought at a known price."""
-    realised: Amount
+    value_units: int
+    cost_units: int
+    realised_units: int
     holdings: int
     priced: int
     stale: int
     costless: int
     gainless: int = 0
     """Of how many, that are there or were, it is not known what was gained when they were sold."""
+
+    @property
+    def value(self) -> Amount:
+        return Amount(self.value_units, self.base)
+
+    @property
+    def cost(self) -> Amount:
+        """Of what is there and was bought at a known price."""
+        return Amount(self.cost_units, self.base)
+
+    @property
+    def realised(self) -> Amount:
+        return Amount(self.realised_units, self.base)
 
     @property
     def unrealised(self) -> Amount | None:
@@ -96,155 +101,239 @@ class DayValue:
         return "; ".join(f"{count} {said}" for count, said in counts if count) or None
 
 
-@attrs.define
-class _Steps:
+class _Steps(list[int]):
     """Changes by day, that add up to what holds on each."""
 
-    units: dict[date, int] = attrs.field(factory=lambda: defaultdict(int))
+    def __init__(self, days: int) -> None:
+        super().__init__([0] * (days + 1))
 
-    def span(self, since: date, until: date, amount: int) -> None:
-        self.units[since] += amount
-        self.units[until] -= amount
+    def over(self, run: Run, units: int) -> None:
+        self[run[0]] += units
+        self[run[1]] -= units
+
+    def join(self, more: Sequence[int]) -> None:
+        self[:] = map(add, self, more)
+
+    def course(self, before: int = 0) -> list[int]:
+        return [before + units for units in accumulate(self[:-1])]
+
+
+@attrs.define
+class Sum:
+    """Exact figures of several holdings as they change, added up and rounded once for each day.
+
+    Fractions of a thousand holdings have no common denominator worth having: they are added as
+    whole parts of a unit, each rounded down, and exactly only where what was cut off could decide
+    how the sum is rounded.
+    """
+
+    changes: list[tuple[int, int, Fraction]] = attrs.field(factory=list)
+    """From a day on the figure of this number is so much; in the order of days."""
+
+    def course(self, days: int, unit: int, before: int) -> list[int]:
+        """In whole units, on top of those before."""
+        parts, cut = _Steps(days), _Steps(days)
+        last: dict[int, tuple[int, int]] = {}
+        for place, number, exact in self.changes:
+            whole, rest = divmod(exact.numerator * unit << _BITS, exact.denominator)
+            now, was = (whole, 1 if rest else 0), last.get(number, (0, 0))
+            parts[place] += now[0] - was[0]
+            cut[place] += now[1] - was[1]
+            last[number] = now
+        # The sum is at least `least`, and less than `more` parts above it if anything was cut off.
+        return [
+            before + (self._rounded(least, more, place, unit) if least or more else 0)
+            for place, (least, more) in enumerate(zip(parts.course(), cut.course(), strict=True))
+        ]
+
+    def _rounded(self, least: int, more: int, place: int, unit: int) -> int:
+        if not more:
+            return rounded(least, 1 << _BITS)
+        half = 1 << _BITS - 1
+        low, high = least + half >> _BITS, least + more - 1 + half >> _BITS
+        return low if low == high else round(self._exact(place) * unit)
+
+    def _exact(self, place: int) -> Fraction:
+        last = {number: exact for since, number, exact in self.changes if since <= place}
+        return sum(last.values(), Fraction(0))
+
+
+_BITS = 64
+
+
+def rounded(above: int, below: int) -> int:
+    """above / below, half to even."""
+    whole, rest = divmod(above, below)
+    return whole + (2 * rest > below or (2 * rest == below and whole % 2))
+
+
+Unit = tuple[str, int]
+"""What sums are in: of an asset, 10**-scale."""
 
 
 @attrs.define
 class _Book:
-    """What is said of one account, as changes by day."""
+    """What is said of one account, by day."""
 
-    worth: dict[str, dict[date, Fraction]] = attrs.field(
-        factory=lambda: defaultdict(lambda: defaultdict(Fraction))
-    )
-    """By what it is in."""
-    cost: dict[date, Fraction] = attrs.field(factory=lambda: defaultdict(Fraction))
-    realised: dict[date, Fraction] = attrs.field(factory=lambda: defaultdict(Fraction))
-    holdings: _Steps = attrs.field(factory=_Steps)
-    stale: _Steps = attrs.field(factory=_Steps)
-    costless: _Steps = attrs.field(factory=_Steps)
-    gainless: _Steps = attrs.field(factory=_Steps)
-    priced: dict[str, _Steps] = attrs.field(factory=lambda: defaultdict(_Steps))
+    days: int
+    worth: dict[Unit, list[int]] = attrs.field(factory=dict)
+    priced: dict[str, _Steps] = attrs.field(factory=dict)
     """How many holdings are in that worth, by what it is in."""
+    cost: Sum = attrs.field(factory=Sum)
+    realised: Sum = attrs.field(factory=Sum)
+    holdings: _Steps = attrs.field(default=attrs.Factory(lambda self: _Steps(self.days), True))
+    stale: _Steps = attrs.field(default=attrs.Factory(lambda self: _Steps(self.days), True))
+    costless: _Steps = attrs.field(default=attrs.Factory(lambda self: _Steps(self.days), True))
+    gainless: _Steps = attrs.field(default=attrs.Factory(lambda self: _Steps(self.days), True))
+
+    def value(self, since: int, units: Sequence[int], worth: Sequence[int], of: Unit) -> None:
+        """From a day on there are so many, each worth so much."""
+        total = self.worth.get(of)
+        if total is None:
+            total = self.worth[of] = [0] * self.days
+            self.priced.setdefault(of[0], _Steps(self.days))
+        until = since + len(units)
+        total[since:until] = [
+            before + many * each
+            for before, many, each in zip(total[since:until], units, worth, strict=True)
+        ]
 
 
-_Costs = tuple[Fraction, Fraction, bool, bool]
-"""Cost, what was realised, and whether the one and the other are not all."""
+@attrs.define
+class _Line:
+    """One holding, as the walk comes by it."""
+
+    number: int
+    book: _Book
+    since: int
+    """From this day on there is as much as now."""
+    quantity: Amount
+    costless: bool = False
+    gainless: bool = False
+
+    def tell(self, place: int, position: Position) -> None:
+        self.book.cost.changes.append((place, self.number, position.cost))
+        self.book.realised.changes.append((place, self.number, position.realised))
+        costless = position.unpriced and position.units != 0
+        if costless != self.costless:
+            self.book.costless[place] += 1 if costless else -1
+            self.costless = costless
+        if position.gainless and not self.gainless:
+            self.book.gainless[place] += 1
+            self.gainless = True
 
 
 class Course:
     """What was held, from one day through another, and what that cost."""
 
-    def __init__(self, since: date, through: date, counted: frozenset[Key]) -> None:
-        self.since, self.through = since, through
-        self.counted = counted
-        self.spans: list[Span] = []
-        self.books: dict[UUID, _Book] = defaultdict(_Book)
+    def __init__(self, days: Days, counts: Callable[[Key], bool]) -> None:
+        self.days = days
+        self.counts = counts
+        """Whether a holding is in totals."""
+        self.spans: dict[str, dict[UUID, list[tuple[Run, int]]]] = {}
+        """How many there were and when, by asset and account; of money there is nothing here."""
+        self._scales: dict[str, int] = {}
+        self.books: dict[UUID, _Book] = {}
+        self._lines: dict[Key, _Line] = {}
         self._cash: dict[Key, int] = defaultdict(int)
 
     def walk(self, activities: Iterable[Activity], ledger: Ledger) -> None:
         """Activities in the order of time. What was before the first day is where it begins."""
-        held: dict[Key, tuple[int, int]] = {}
-        began: dict[Key, date] = {}
-        told: dict[Key, _Costs] = {}
-        day: date | None = None
+        until, place = end_of(self.days.first), 0
         touched: dict[Key, Asset] = {}
         for activity in activities:
-            on = activity.at.astimezone(UTC).date()
-            if on > self.through:
-                break
-            if day is not None and on != day:
-                self._close(day, touched, ledger, held, began, told)
+            if activity.at > until:
+                self._close(place, touched, ledger)
                 touched = {}
-            day = on
-            for key in ledger.tell(activity):
-                touched.setdefault(key, activity.quantity.asset)
-            for amount in (activity.quantity, activity.counter, activity.fee, activity.tax):
-                if amount is not None:
-                    touched[activity.account_id, amount.asset.id] = amount.asset
-            for asset, units in activity.in_account.items():
-                if is_currency(asset):
-                    self._cash[activity.account_id, asset] += units
-        if day is not None:
-            self._close(day, touched, ledger, held, began, told)
-        end = self.through + DAY
-        for key, (units, scale) in held.items():
-            self._span(key, began[key], end, units, scale)
+                day = activity.at.astimezone(UTC).date()
+                if day > self.days.last:
+                    break
+                until, place = end_of(day), self.days.place(day)
+            ledger.tell(activity)
+            account = activity.account_id
+            for amount in activity.amounts:
+                touched[account, amount.asset.id] = amount.asset
+            if activity.settled or is_currency(activity.quantity.asset.id):
+                for asset, units in activity.in_account.items():
+                    if is_currency(asset):
+                        self._cash[account, asset] += units
+        self._close(place, touched, ledger)
+        for (account, _), line in self._lines.items():
+            self._span(account, (line.since, len(self.days)), line.quantity)
 
-    def _close(
-        self,
-        day: date,
-        touched: Mapping[Key, Asset],
-        ledger: Ledger,
-        held: dict[Key, tuple[int, int]],
-        began: dict[Key, date],
-        told: dict[Key, _Costs],
-    ) -> None:
-        start = max(day, self.since)
+    def _close(self, place: int, touched: Mapping[Key, Asset], ledger: Ledger) -> None:
         for key, asset in touched.items():
-            if key not in self.counted:
-                continue
-            money = is_currency(key[1])
-            position = Position() if money else ledger.positions[key]
-            units = self._cash[key] if money else position.units
-            before = held.get(key, (0, asset.scale))
-            if before[0] != units:
-                if before[0]:
-                    self._span(key, began[key], start, *before)
-                held[key], began[key] = (units, asset.scale), start
-            if not money:
-                self._tell(key, start, position, told)
+            line = self._lines.get(key)
+            if line is None:
+                if not self.counts(key):
+                    continue
+                number = len(self._lines)
+                line = _Line(number, self._book(key[0]), place, zero_of(asset))
+                self._lines[key] = line
+            if is_currency(asset.id):
+                units = self._cash[key]
+            else:
+                position = ledger.positions[key]
+                units = position.units
+                line.tell(place, position)
+            if units != line.quantity.units:
+                self._span(key[0], (line.since, place), line.quantity)
+                line.since, line.quantity = place, Amount(units, asset)
 
-    def _tell(
-        self,
-        key: Key,
-        start: date,
-        position: Position,
-        told: dict[Key, _Costs],
-    ) -> None:
-        cost, realised, unpriced, unknown = told.get(key, (Fraction(0), Fraction(0), False, False))
-        book = self.books[key[0]]
-        if position.cost != cost:
-            book.cost[start] += position.cost - cost
-        if position.realised != realised:
-            book.realised[start] += position.realised - realised
-        now = position.unpriced and position.units != 0
-        if now != unpriced:
-            book.costless.units[start] += 1 if now else -1
-        if position.gainless != unknown:
-            book.gainless.units[start] += 1
-        told[key] = position.cost, position.realised, now, position.gainless
-
-    def _span(self, key: Key, since: date, until: date, units: int, scale: int) -> None:
-        since = max(since, self.since)
-        if not units or since >= until:
+    def _span(self, account: UUID, run: Run, quantity: Amount) -> None:
+        days = run[1] - run[0]
+        if not quantity or days <= 0:
             return
-        book = self.books[key[0]]
-        book.holdings.span(since, until, 1)
-        if is_currency(key[1]):
-            whole = Fraction(units, 10**scale)
-            book.worth[key[1]][since] += whole
-            book.worth[key[1]][until] -= whole
-            book.priced[key[1]].span(since, until, 1)
+        asset, units = quantity.asset, quantity.units
+        book = self._book(account)
+        book.holdings.over(run, 1)
+        if is_currency(asset.id):
+            book.value(run[0], [units] * days, [1] * days, (asset.id, asset.scale))
+            book.priced[asset.id].over(run, 1)
         else:
-            self.spans.append(Span(key[0], key[1], since, until, units, scale))
+            self.spans.setdefault(asset.id, {}).setdefault(account, []).append((run, units))
+            self._scales[asset.id] = asset.scale
 
-    def hold(self, account: UUID, quantity: Amount) -> None:
-        """It is there on all of the days."""
-        key = (account, quantity.asset.id)
-        self._span(key, self.since, self.through + DAY, quantity.units, quantity.asset.scale)
+    def _book(self, account: UUID) -> _Book:
+        if account not in self.books:
+            self.books[account] = _Book(len(self.days))
+        return self.books[account]
 
-    def price(self, pieces: Iterable[Piece]) -> None:
-        for piece in pieces:
-            book = self.books[piece.account]
-            book.worth[piece.quote][piece.since] += piece.worth
-            book.worth[piece.quote][piece.until] -= piece.worth
-            book.priced[piece.quote].span(piece.since, piece.until, piece.count)
-            if piece.stale_from is not None:
-                book.stale.span(piece.stale_from, piece.until, piece.count)
+    def stand(self, standing: Iterable[Standing]) -> None:
+        """That is there on all of the days."""
+        run = 0, len(self.days)
+        for each in standing:
+            book = self._book(each.account)
+            book.holdings.over(run, each.count)
+            if each.quote is not None:
+                book.value(0, [1] * run[1], [each.worth] * run[1], (each.quote, each.scale))
+                book.priced[each.quote].over(run, each.count)
+                book.stale.over(run, each.old)
+
+    def price(self, columns: Iterable[Column]) -> None:
+        """What was held was worth this."""
+        for column in columns:
+            if column.asset in self.spans:
+                self._price(column)
+
+    def _price(self, column: Column) -> None:
+        scale = column.scale + self._scales[column.asset]
+        for account, spans in self.spans[column.asset].items():
+            book = self.books[account]
+            held = [0] * len(self.days)
+            for (since, until), units in spans:
+                held[since:until] = [units] * (until - since)
+            book.value(column.since, held[column.since :], column.values, (column.quote, scale))
+            for run, _ in spans:
+                _overlap(book.priced[column.quote], run, (column.since, len(self.days)))
+                for old in column.old:
+                    _overlap(book.stale, run, old)
 
     @property
     def quotes(self) -> frozenset[str]:
-        return frozenset(quote for book in self.books.values() for quote in book.worth)
+        return frozenset(quote for book in self.books.values() for quote, _ in book.worth)
 
-    def days(
+    def course(
         self,
         accounts: Iterable[PortfolioAccount],
         prices: PriceTable,
@@ -265,7 +354,7 @@ class Course:
         for scope, books in scopes.items():
             key = (*map(id, books), before.get(scope))
             if key not in made:
-                made[key] = list(self._course(books, factors, base, before.get(scope)))
+                made[key] = list(self._of(books, factors, base, before.get(scope)))
             for value in made[key]:
                 yield scope, value
 
@@ -273,88 +362,81 @@ class Course:
         found: dict[str, list[Factor | None]] = {}
         for quote in self.quotes:
             row: list[Factor | None] = []
-            for day in days_of(self.since, self.through):
-                factor = prices.factor(quote, base.id, end_of(day))
+            for place in range(len(self.days)):
+                factor = prices.factor(quote, base.id, end_of(self.days[place]))
                 row.append(factor if isinstance(factor, Factor) else None)
             found[quote] = row
         return found
 
-    def _course(
+    def _of(
         self,
         books: Sequence[_Book],
         factors: Mapping[str, Sequence[Factor | None]],
         base: Asset,
         before: DayValue | None,
     ) -> Iterator[DayValue]:
-        merged = _merged(books)
-        worth: dict[str, Fraction] = defaultdict(Fraction)
-        counts: dict[str, int] = defaultdict(int)
-        holdings = stale = 0
-        unit = 10**base.scale
-        cost = Fraction(before.cost.units if before else 0, unit)
-        realised = Fraction(before.realised.units if before else 0, unit)
-        costless = before.costless if before else 0
-        gainless = before.gainless if before else 0
-        for number, day in enumerate(days_of(self.since, self.through)):
-            for quote, steps in merged.worth.items():
-                if day in steps:
-                    worth[quote] += steps[day]
-            for quote, counted in merged.priced.items():
-                counts[quote] += counted.units.get(day, 0)
-            cost += merged.cost.get(day, 0)
-            realised += merged.realised.get(day, 0)
-            holdings += merged.holdings.units.get(day, 0)
-            stale += merged.stale.units.get(day, 0)
-            costless += merged.costless.units.get(day, 0)
-            gainless += merged.gainless.units.get(day, 0)
-            total, priced, old = Fraction(0), 0, stale
-            for quote, amount in worth.items():
-                factor = factors[quote][number]
+        days, unit = len(self.days), 10**base.scale
+        book = _merged(books, days)
+        worth = {quote: (sums, scale, book.priced[quote].course(), factors[quote])
+                 for (quote, scale), sums in book.worth.items()}  # fmt: skip
+        cost = book.cost.course(days, unit, before.cost_units if before else 0)
+        realised = book.realised.course(days, unit, before.realised_units if before else 0)
+        costless = book.costless.course(before.costless if before else 0)
+        gainless = book.gainless.course(before.gainless if before else 0)
+        holdings, stale = book.holdings.course(), book.stale.course()
+        for place, day in enumerate(self.days):
+            above, below, priced, old = 0, 1, 0, stale[place]
+            for sums, scale, counts, row in worth.values():
+                factor = row[place]
                 if factor is not None:
-                    total += amount * factor.value
-                    priced += counts[quote]
-                    old += counts[quote] if factor.stale else 0
+                    one = 10**scale * factor.value.denominator
+                    above = above * one + sums[place] * factor.value.numerator * below
+                    below *= one
+                    priced += counts[place]
+                    old += counts[place] if factor.stale else 0
             yield DayValue(
+                base=base,
                 day=day,
-                value=Amount(round(total * unit), base),
-                cost=Amount(round(cost * unit), base),
-                realised=Amount(round(realised * unit), base),
-                holdings=holdings,
+                value_units=rounded(above * unit, below),
+                cost_units=cost[place],
+                realised_units=realised[place],
+                holdings=holdings[place],
                 priced=priced,
                 stale=min(old, priced),
-                costless=costless,
-                gainless=gainless,
+                costless=costless[place],
+                gainless=gainless[place],
             )
 
 
-def _merged(books: Sequence[_Book]) -> _Book:
-    if len(books) == 1:
-        return books[0]
-    found = _Book()
+def _overlap(steps: _Steps, one: Run, other: Run) -> None:
+    both = max(one[0], other[0]), min(one[1], other[1])
+    if both[0] < both[1]:
+        steps.over(both, 1)
+
+
+def _merged(books: Sequence[_Book], days: int) -> _Book:
+    """As one; of a quote there is one sum, in its finest unit."""
+    found = _Book(days)
+    finest: dict[str, int] = defaultdict(int)
     for book in books:
-        for quote, steps in book.worth.items():
-            for day, amount in steps.items():
-                found.worth[quote][day] += amount
-        for quote, counted in book.priced.items():
-            _add(found.priced[quote], counted)
-        for day, amount in book.cost.items():
-            found.cost[day] += amount
-        for day, amount in book.realised.items():
-            found.realised[day] += amount
-        for name in ("holdings", "stale", "costless", "gainless"):
-            _add(getattr(found, name), getattr(book, name))
+        for quote, scale in book.worth:
+            finest[quote] = max(finest[quote], scale)
+    for book in books:
+        for (quote, scale), sums in book.worth.items():
+            unit = (quote, finest[quote])
+            times = 10 ** (finest[quote] - scale)
+            there = found.worth.setdefault(unit, [0] * days)
+            there[:] = [total + times * more for total, more in zip(there, sums, strict=True)]
+        for quote, steps in book.priced.items():
+            found.priced.setdefault(quote, _Steps(days)).join(steps)
+        found.cost.changes.extend(book.cost.changes)
+        found.realised.changes.extend(book.realised.changes)
+        found.holdings.join(book.holdings)
+        found.stale.join(book.stale)
+        found.costless.join(book.costless)
+        found.gainless.join(book.gainless)
     return found
-
-
-def _add(steps: _Steps, more: _Steps) -> None:
-    for day, units in more.units.items():
-        steps.units[day] += units
 
 
 def scopes_of(account: PortfolioAccount) -> tuple[Scoped, ...]:
     return (USER, ""), (INSTITUTION, account.institution.id), (ACCOUNT, str(account.id))
-
-
-def days_of(since: date, through: date) -> Iterator[date]:
-    for number in range((through - since).days + 1):
-        yield since + timedelta(days=number)

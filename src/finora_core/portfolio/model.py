@@ -223,6 +223,12 @@ class Activity:
             raise bad("counter", "it is another asset")
 
     @property
+    def amounts(self) -> Sequence[Amount]:
+        """All that it tells of."""
+        legs = (self.quantity, self.counter, self.fee, self.tax)
+        return [amount for amount in legs if amount is not None]
+
+    @property
     def moved(self) -> Mapping[str, int]:
         """What it added to, or took from, the account's holdings that are no money, by asset."""
         found = {self.quantity.asset.id: self.quantity.units}
@@ -251,12 +257,20 @@ class Activity:
         """What its quantity was worth when it happened, positive, exactly as it was told: price by
         quantity, else the money of it. None where it says neither."""
         if self.price is not None and self.quote is not None:
-            whole = Fraction(abs(self.quantity.units), 10**self.quantity.asset.scale)
-            return whole * Fraction(self.price), self.quote.id
+            above, below = self.price.as_integer_ratio()
+            one = 10**self.quantity.asset.scale
+            return Fraction(abs(self.quantity.units) * above, one * below), self.quote.id
         if self.counter is not None:
             asset = self.counter.asset
             return Fraction(abs(self.counter.units), 10**asset.scale), asset.id
         return None
+
+    @property
+    def worth_in(self) -> str | None:
+        """What `worth` is in."""
+        if self.price is not None and self.quote is not None:
+            return self.quote.id
+        return None if self.counter is None else self.counter.asset.id
 
 
 def own_asset_of(scope: Scope, name: str) -> Asset:

@@ -1,6 +1,7 @@
 """What the portfolio needs of a transaction."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Protocol
@@ -11,7 +12,8 @@ from finora_core.kernel.page import Page
 from finora_core.ledger.ports import LedgerWork
 from finora_core.market.prices.model import Price
 from finora_core.market.prices.ports import Prices
-from finora_core.portfolio.history import DayValue, Piece, Scoped, Span
+from finora_core.portfolio.columns import Column, Days
+from finora_core.portfolio.history import DayValue, Scoped, Standing
 from finora_core.portfolio.model import (
     Activity,
     ActivityFilter,
@@ -56,7 +58,8 @@ class Activities(Protocol):
         """Latest first."""
 
     def standing(self, until: datetime | None = None) -> Sequence[Activity]:
-        """Every one that is not ended, oldest first; of one moment what came in comes first."""
+        """Every one that is not ended, oldest first; of one moment what came in comes first. Each
+        with what moved, and nothing of how it came to be known."""
 
     def end(
         self, activity_id: UUID, replaced_by: UUID | None, entry_id: UUID | None, by: UUID
@@ -126,10 +129,16 @@ class History(Protocol):
     def lock(self) -> None:
         """Until the transaction ends nobody else makes days of the tenant."""
 
-    def pieces(
-        self, spans: Sequence[Span], since: date, through: date, base: str
-    ) -> Sequence[Piece]:
-        """What the spans were worth, by what their prices are in: the base, or else a hub."""
+    def columns(
+        self, assets: Collection[str], days: Days, base: str
+    ) -> AbstractContextManager[Iterable[Column]]:
+        """What each of the assets was worth, in the base, or else in a hub: looked for from the
+        beginning of the block on, in which nothing else is asked. Of what has no price on any of
+        the days there is none."""
+
+    def standing(self, base: str, day: date, scams: Collection[str]) -> Sequence[Standing]:
+        """What is there now, and counts, at its last prices until the end of that day; of no scam.
+        As `columns` have them."""
 
     def store(
         self, base: str, since: date, through: date, rows: Iterable[tuple[Scoped, DayValue]]

@@ -101,32 +101,34 @@ class Ledger:
         self.prices = prices
         self.positions: dict[Key, Position] = defaultdict(Position)
 
-    def tell(self, activity: Activity) -> set[Key]:
-        """Take one in; the holdings whose position is another now."""
+    def tell(self, activity: Activity) -> None:
+        """Take one in."""
         worth = self._worth(activity)
-        account, touched = activity.account_id, set[Key]()
-        own = self.positions[account, activity.quantity.asset.id]
-        sold = activity.kind in TRADES
-        legs = [(activity.quantity, worth)]
-        counter = activity.counter
+        account, quantity, counter = activity.account_id, activity.quantity, activity.counter
+        own = self.positions[account, quantity.asset.id]
+        money = is_currency(quantity.asset.id)
+        if not money:
+            self._move(own, quantity.units, worth, activity.kind)
         if activity.kind is ActivityKind.DIVIDEND:
             own.income += self._taken(own, counter, activity.at)
         elif counter is not None and not is_currency(counter.asset.id):
-            legs.append((counter, worth))
-        if activity.kind is ActivityKind.INTEREST and is_currency(activity.quantity.asset.id):
-            own.income += self._taken(own, activity.quantity, activity.at)
-        for amount, of in legs:
-            if amount and not is_currency(amount.asset.id):
-                position = self.positions[account, amount.asset.id]
-                if amount.units > 0:
-                    position.come(amount.units, of)
-                else:
-                    position.leave(-amount.units, of, sold=sold)
-                touched.add((account, amount.asset.id))
-        self._costs(activity, own, touched)
-        return touched | {(account, activity.quantity.asset.id)}
+            self._move(
+                self.positions[account, counter.asset.id], counter.units, worth, activity.kind
+            )
+        if money and activity.kind is ActivityKind.INTEREST:
+            own.income += self._taken(own, quantity, activity.at)
+        if activity.fee or activity.tax or money:
+            self._costs(activity, own)
 
-    def _costs(self, activity: Activity, own: Position, touched: set[Key]) -> None:
+    def _move(
+        self, position: Position, units: int, worth: Fraction | None, kind: ActivityKind
+    ) -> None:
+        if units > 0:
+            position.come(units, worth)
+        elif units:
+            position.leave(-units, worth, sold=kind in TRADES)
+
+    def _costs(self, activity: Activity, own: Position) -> None:
         own.fees += self._taken(own, activity.fee, activity.at)
         own.taxes += self._taken(own, activity.tax, activity.at)
         if is_currency(activity.quantity.asset.id):
@@ -136,19 +138,20 @@ class Ledger:
                 own.taxes -= self._taken(own, activity.quantity, activity.at)
         for paid in (activity.fee, activity.tax):
             # A fee in coins is coins that leave.
-            if paid is not None and not is_currency(paid.asset.id):
-                key = (activity.account_id, paid.asset.id)
+            if paid and not is_currency(paid.asset.id):
+                position = self.positions[activity.account_id, paid.asset.id]
                 if paid.units > 0:
-                    self.positions[key].leave(paid.units, None, sold=False)
+                    position.leave(paid.units, None, sold=False)
                 else:
-                    self.positions[key].come(-paid.units, None)
-                touched.add(key)
+                    position.come(-paid.units, None)
 
     def _worth(self, activity: Activity) -> Fraction | None:
         """In the base, when it happened. What is earned is worth its price of then; a deposit came
         without one, unless it says which."""
         said = activity.worth
         if said is not None:
+            if said[1] == self.base:
+                return said[0]
             factor = self.prices.factor(said[1], self.base, activity.at)
             return said[0] * factor.value if isinstance(factor, Factor) else None
         if activity.kind is ActivityKind.BUY:
@@ -360,9 +363,9 @@ def wanted_of(activities: Iterable[Activity]) -> set[tuple[str, datetime]]:
     """What must be converted, and when, to know what they cost."""
     found: set[tuple[str, datetime]] = set()
     for each in activities:
-        worth = each.worth
-        if worth is not None:
-            found.add((worth[1], each.at))
+        worth_in = each.worth_in
+        if worth_in is not None:
+            found.add((worth_in, each.at))
         elif each.kind in _EARNED:
             found.add((each.quantity.asset.id, each.at))
         for amount in (each.counter, each.fee, each.tax, each.quantity):

@@ -44,8 +44,9 @@ class PluginOut(Out):
     name: str
     package: str
     version: str
-    trust: Literal["built_in", "in_process"] = Field(
-        description="Whether it came with Finora; what did not runs in its process all the same."
+    trust: Literal["built_in", "in_process", "confined"] = Field(
+        description="Whether it came with Finora; what did not runs in its process all the same, "
+        "or, where the operator does not trust it, in confined children."
     )
     provides: list[str]
     sources: list[SourceOut]

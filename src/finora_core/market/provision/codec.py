@@ -47,8 +47,20 @@ def told(outcome: Outcome[Any]) -> Mapping[str, Any]:
     return said
 
 
+class Unreadable(ValueError):
+    """What came is no outcome that could answer the question."""
+
+
 def heard(question: str, said: Any) -> Outcome[Any]:
-    """What `told` made of the answer to that question."""
+    """What `told` made of the answer to that question; Down where it cannot be that."""
+    try:
+        return parsed(question, said)
+    except Unreadable:
+        return Down("the data provider does not answer in the shape that is read")
+
+
+def parsed(question: str, said: Any) -> Outcome[Any]:
+    """What `told` made of the answer to that question. Raises Unreadable."""
     try:
         read = _READ[question]
         match said["outcome"]:
@@ -66,9 +78,9 @@ def heard(question: str, said: Any) -> Outcome[Any]:
                 return Ambiguous(tuple(read(said["value"])))
             case "down":
                 return Down(str(said["reason"])[:300])
-    except (LookupError, TypeError, ValueError, AttributeError, InvalidOperation):
-        pass
-    return Down("the data provider does not answer in the shape that is read")
+    except (LookupError, TypeError, ValueError, AttributeError, InvalidOperation) as error:
+        raise Unreadable(type(error).__name__) from None
+    raise Unreadable("no outcome")
 
 
 def _quoted(it: Any) -> Quoted:
