@@ -25,7 +25,7 @@ from finora_adapters.compose import connector
 from finora_adapters.embedded import open_engines
 
 LIVELY = 60.0  # seconds in which everything must have come right after the last fault
-QUEUES = "records:ingest=3,records:process=1,schedules=1,default=2"
+QUEUES = "records:ingest=3,records:process=1,schedules=1,default=2,mail=1"
 _WORKER = """
 import sys
 from pathlib import Path

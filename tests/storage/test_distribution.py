@@ -6,8 +6,9 @@ from sqlalchemy import Engine, text
 # Copied whole to every node: small, and read by every tenant. Their keys span all tenants.
 REFERENCE = {
     "asset", "schema_state", "seal_mark", "paused_queue", "person", "tenant", "alembic_version",
-    "key_version", "signing_key", "warrant_key", "identity", "session", "challenge", "guess", "nonce",
-    "address", "fx_rate", "price", "price_pair", "price_load", "price_absence", "price_action",
+    "key_version", "signing_key", "warrant_key", "identity", "session", "challenge", "guess",
+    "nonce", "address", "fx_rate", "price", "price_pair", "price_load", "price_absence",
+    "price_action",
     "asset_identity", "asset_name", "asset_verdict",
 }  # fmt: skip
 
