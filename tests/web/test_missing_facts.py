@@ -58,8 +58,8 @@ class Told:
 
 
 NONE = Told(since=date.max)
-# What is old is not more than a week, or a month and a half, old everywhere.
-OLD = Told(until=TODAY - timedelta(days=60))
+# Older than a week at the end of its month, and than a month and a half today.
+OLD = Told(until=(TODAY - timedelta(days=75)).replace(day=20))
 LATE = Told(since=TODAY.replace(day=1))
 """Nothing of the months before."""
 
