@@ -950,7 +950,7 @@ def migrate_database(settings: Settings) -> str:
     login = conninfo_to_dict(runtime.get_secret_value()).get("user")
     try:
         with translated():
-            keys = _warrant_keys(settings)
+            keys = warrant_keys(settings)
             return migrate(engine, str(login) if login else None, keys=keys)
     finally:
         engine.dispose()
@@ -968,7 +968,7 @@ def _migrate_embedded(engines: Engines, settings: Settings) -> str:
         with engine.begin() as connection:
             # Nobody else serves an embedded database while it is opened.
             connection.execute(text(f"set local role {MIGRATOR}"))
-            install(connection, _warrant_keys(settings), enforce=True)
+            install(connection, warrant_keys(settings), enforce=True)
         return revision
     finally:
         engine.dispose()
@@ -976,10 +976,11 @@ def _migrate_embedded(engines: Engines, settings: Settings) -> str:
 
 def warrants_of(settings: Settings) -> Warrants:
     """What this installation's transactions show the database."""
-    return Warrants(_warrant_keys(settings)[0])
+    return Warrants(warrant_keys(settings)[0])
 
 
-def _warrant_keys(settings: Settings) -> Sequence[bytes]:
+def warrant_keys(settings: Settings) -> Sequence[bytes]:
+    """Of each of FINORA_SECRET_KEYS one, the newest first."""
     return secret_keys(settings, AesGcm()).derived("warrants")
 
 

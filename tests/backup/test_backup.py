@@ -35,7 +35,9 @@ DOCS = Path(__file__).parents[2] / "docs"
 LIVELY = 30.0
 # What another server counts for itself, and what must not come back.
 MOVED = {"event": ["tx"], "entry": ["tx"], "seal": ["tx"], "seal_mark": ["below"],
-         "version": ["number"]}  # fmt: skip
+         "version": ["number"],
+         # Of the installation that restores, not of the one that was backed up.
+         "warrant_key": ["inner_pad", "outer_pad"]}  # fmt: skip
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -131,7 +131,7 @@ def test_the_limits_are_those_that_were_promised() -> None:
     assert said == {
         "auth": (10, 900), "signup": (6, 3_600), "anonymous": (100, 900), "address": (1_200, 60),
         "standard": (120, 60), "strict": (20, 60), "sessions": (10, 60), "payment": (30, 900),
-        "ai": (20, 3_600), "pages": (600, 60),
+        "ai": (20, 3_600), "pages": (600, 60), "data": (1_200, 60),
     }  # fmt: skip
     by_path = {(each.method, each.path): each.limit for each in ENDPOINTS}
     assert by_path["POST", "/auth/register"] == "signup"

@@ -27,7 +27,7 @@ from finora_core.intelligence.model import Line
 from finora_core.kernel.ids import new_id
 from finora_core.records.model import Part
 from people.conftest import Caller, SignUp
-from people.test_erasure import holding
+from people.test_erasure import holding, provided
 
 PATH = "/me/export"
 WORD = "kept-secret"
@@ -53,6 +53,7 @@ def live(person: Caller, finora: Finora) -> None:
     person.good("POST", "/tokens", {"name": "mine", "permissions": ["books:read"]})
     Caller(person.app).good("POST", "/auth/letters", {"email": person.email, "kind": "magic"})
     scope = Scope(tenant_id=person.home_id, user_id=person.user_id)
+    provided(finora, scope, "yahoo")
     for name in ("giro-jan-mar.xml", "giro-31-mar.xml", "giro-mar-jun.sta"):
         finora.import_file(scope, HOUSEHOLD / name, ImportRequest(currency="EUR"))
     ledger = finora.ledger

@@ -3,7 +3,7 @@
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -190,7 +190,7 @@ def _text(value: object) -> str:
 
 def _restore(settings: "Settings", file: Path) -> dict[str, Any]:
     from finora_adapters import archive
-    from finora_adapters.compose import objects_of
+    from finora_adapters.compose import objects_of, warrant_keys
     from finora_adapters.postgres import dump
     from finora_adapters.settings import check_production
 
@@ -216,7 +216,7 @@ def _restore(settings: "Settings", file: Path) -> dict[str, Any]:
                 raise
 
         with _server(settings, create=True) as dsn:
-            _fill(settings, dsn, manifest, database, links, files, told)
+            _fill(settings, dsn, manifest, database, links, files, told, warrant_keys(settings))
     return {**_counted(manifest), **_said(manifest)}
 
 
@@ -253,6 +253,7 @@ def _fill(
     links: Path,
     files: Callable[[], None],
     told: _Progress,
+    keys: Sequence[bytes] = (),
 ) -> None:
     from psycopg.conninfo import conninfo_to_dict
 
@@ -269,8 +270,9 @@ def _fill(
             server = _major(engine, manifest)
             programs = dump.find_programs(_wheel(), settings.postgres_bin, server)
             restore = dump.Restore(
-                engine=engine, dsn=dsn, programs=programs, login=login or None, told=told
-            )
+                engine=engine, dsn=dsn, programs=programs, login=login or None, told=told,
+                keys=keys,
+            )  # fmt: skip
             restore.run(database, manifest, links, files)
     finally:
         engine.dispose()

@@ -11,7 +11,7 @@ import secrets
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from sqlalchemy import Connection, Engine, text
 
-from finora_adapters.postgres import access
+from finora_adapters.postgres import access, warrants
 from finora_adapters.postgres.invariants import violations
 from finora_adapters.postgres.migrate import (
     SchemaAhead,
@@ -251,6 +251,8 @@ class Restore:
     programs: Programs
     login: str | None
     """the run-time login"""
+    keys: Sequence[bytes]
+    """of warrants, in place of the backup's; none where nobody will open it"""
     told: Callable[[str], None]
 
     def run(
@@ -279,6 +281,9 @@ class Restore:
         # Notes the catalogue as this server words it, which is another's where it is newer.
         if manifest["schema"] != head() or self._drifted():
             migrate(self.engine, self.login)
+        if self.keys:
+            with self._as_owner() as connection:
+                warrants.install(connection, self.keys, enforce=True)
 
     def _prepare(self) -> None:
         with self.engine.begin() as connection:

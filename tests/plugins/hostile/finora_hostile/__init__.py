@@ -29,7 +29,7 @@ from finora_core.plugins import (
 )
 
 libc = ctypes.CDLL(None, use_errno=True)
-CHANNELS = range(3, 20)
+CHANNELS = range(3, 1_000)
 
 
 def call(number, *arguments):
