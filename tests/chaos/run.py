@@ -115,7 +115,9 @@ def _said(
 def _forget_durability(cluster: Cluster) -> None:
     """What `require_durable` refuses at the start, done behind its back."""
     cluster.execute(
+        # Neither by the clock nor by the megabyte: what is acknowledged stays in memory.
         "alter system set wal_writer_delay = '10s'",
+        "alter system set wal_writer_flush_after = '1GB'",
         "select pg_reload_conf()",
         "alter role finora_app set synchronous_commit = off",
         "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'finora_app'",

@@ -166,3 +166,10 @@ def no_foreign_words(text: str) -> Iterator[Offence]:
             yield number, f"names {found[0]!r}, a path of one machine"
     if found := _SECRETS.search(text):
         yield text[: found.start()].count("\n") + 1, "holds what looks like a secret"
+
+
+def no_unfinished_merge(text: str) -> Iterator[Offence]:
+    """Both sides of a conflict, in a page that no compiler reads."""
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.startswith(("<" * 7 + " ", ">" * 7 + " ")):
+            yield number, "is left of a merge; choose a side"

@@ -91,7 +91,9 @@ def test_slices_see_each_others_model_and_ports_only() -> None:
     )
 
 
-def test_the_repository_speaks_of_no_machine_and_keeps_no_secret() -> None:
+@cache
+def texts() -> list[Path]:
+    """Every text of the repository."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT, capture_output=True, text=True, check=False,
@@ -99,8 +101,15 @@ def test_the_repository_speaks_of_no_machine_and_keeps_no_secret() -> None:
     if listed.returncode:
         pytest.skip("not a git checkout")
     files = [ROOT / name for name in filter(None, listed.stdout.split("\0"))]
-    texts = [path for path in files if path.is_file() and b"\0" not in path.read_bytes()[:8192]]
-    assert_none(texts, lambda path: rules.no_foreign_words(path.read_text(errors="replace")))
+    return [path for path in files if path.is_file() and b"\0" not in path.read_bytes()[:8192]]
+
+
+def test_the_repository_speaks_of_no_machine_and_keeps_no_secret() -> None:
+    assert_none(texts(), lambda path: rules.no_foreign_words(path.read_text(errors="replace")))
+
+
+def test_no_merge_is_unfinished() -> None:
+    assert_none(texts(), lambda path: rules.no_unfinished_merge(path.read_text(errors="replace")))
 
 
 def test_every_exception_to_a_rule_says_why() -> None:
@@ -149,6 +158,8 @@ BAD = {
     ),
     "a path of one machine": (rules.no_foreign_words, "see /" + "work/main"),
     "a home": (rules.no_foreign_words, "see /" + "home/ada/x"),
+    "one side of a conflict": (rules.no_unfinished_merge, "<" * 7 + " HEAD"),
+    "the other side": (rules.no_unfinished_merge, "x\n" + ">" * 7 + " main"),
     "a key": (rules.no_foreign_words, "AKIA" + "A" * 16),
 }  # fmt: skip
 
@@ -173,6 +184,7 @@ GOOD = {
         "from finora_core.ledger import model\nfrom finora_core.ledger.ports import Books",
     ),
     "a module called work": (rules.no_foreign_words, "src/finora_core/kernel/" + "work/x.py"),
+    "a heading": (rules.no_unfinished_merge, "A title\n" + "=" * 7),
     "the data read in place": (rules.no_foreign_words, "../" + "shared/data/bank"),
 }  # fmt: skip
 

@@ -12,6 +12,7 @@ import attrs
 from sqlalchemy import Connection, Table, select, text
 
 from finora_adapters.postgres.schema import MoneyUnits, metadata, secret, token
+from finora_adapters.postgres.streams import streamed
 from finora_adapters.postgres.warrants import Warrants
 
 EXPORTED: Mapping[str, frozenset[str]] = {
@@ -136,8 +137,7 @@ class PgBelongings:
         shown = [column for column in table.columns if column.name not in but]
         forms = [_form(column.type) for column in shown]
         query = select(*shown).where(*where).order_by(*table.primary_key.columns)
-        streamed = {"yield_per": _BATCH}
-        with self.connection.execute(query, execution_options=streamed) as rows:
+        with streamed(self.connection, query, batch=_BATCH) as rows:
             for row in rows:
                 values = zip(shown, forms, row, strict=True)
                 yield {column.name: form(value) for column, form, value in values}

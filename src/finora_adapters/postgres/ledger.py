@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from finora_adapters.postgres import schema
 from finora_adapters.postgres.driver import run
+from finora_adapters.postgres.streams import streamed
 from finora_core.kernel.amount import Amount, AssetMismatch
 from finora_core.kernel.asset import CURRENCIES, Asset, UnknownAsset
 from finora_core.kernel.errors import Conflict
@@ -270,8 +271,7 @@ class PgJournal:
 
     def all(self) -> Generator[Entry, None, None]:
         query = text(_ENTRIES + "order by e.on_date, e.id, p.line")
-        values, streamed = {"tenant": self.tenant_id}, {"yield_per": 5_000}
-        with self.connection.execute(query, values, execution_options=streamed) as rows:
+        with streamed(self.connection, query, {"tenant": self.tenant_id}) as rows:
             for _, legs in groupby(rows, key=lambda row: row.id):
                 yield self._entry(list(legs))
 

@@ -12,6 +12,7 @@ from sqlalchemy import Row as SqlRow
 
 from finora_adapters.postgres.decisions import PgDecisions
 from finora_adapters.postgres.ledger import PgAssets
+from finora_adapters.postgres.streams import streamed
 from finora_core.kernel.page import Page, decode_cursor, encode_cursor
 from finora_core.kernel.plain import to_plain
 from finora_core.ledger.model import EntryWords, Flow
@@ -220,9 +221,7 @@ class PgRecords:
         self, query: TextClause, values: Mapping[str, Any]
     ) -> Generator[tuple[Record, date | None], None, None]:
         """What a query that begins with SELECT finds, streamed, with the day of its entry."""
-        streamed = {"yield_per": 5_000}
-        mine = {"tenant": self.tenant_id, **values}
-        with self.connection.execute(query, mine, execution_options=streamed) as rows:
+        with streamed(self.connection, query, {"tenant": self.tenant_id, **values}) as rows:
             for row in rows:
                 yield record_of(row, self.assets), row.booked_on
 
@@ -287,8 +286,7 @@ class PgWords:
     tenant_id: UUID
 
     def all(self) -> Generator[EntryWords, None, None]:
-        values, streamed = {"tenant": self.tenant_id}, {"yield_per": 5_000}
-        with self.connection.execute(_WORDS, values, execution_options=streamed) as rows:
+        with streamed(self.connection, _WORDS, {"tenant": self.tenant_id}) as rows:
             for row in rows:
                 yield EntryWords(**row._mapping)
 

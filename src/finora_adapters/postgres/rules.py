@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, text, update
 from finora_adapters.postgres import schema
 from finora_adapters.postgres.ledger import PgAssets
 from finora_adapters.postgres.records import listed
+from finora_adapters.postgres.streams import streamed
 from finora_core.categories.rules.actions import actions_of, plain_action
 from finora_core.categories.rules.conditions import RecordFacts, View, condition_of, plain_condition
 from finora_core.categories.rules.model import (
@@ -314,9 +315,8 @@ class PgRuleRuns:
         matches: dict[tuple[Any, ...], tuple[int, ...]] = {}
         effects: dict[tuple[Any, ...], Effect] = {}
         values = self._where(wanted) | {"last": last}
-        streamed = {"yield_per": 5_000}
         split = 2 + len(asks)
-        with self.connection.execute(query, values, execution_options=streamed) as rows:
+        with streamed(self.connection, query, values) as rows:
             for row in rows:
                 asked = row[2:split]
                 places = matches.get(asked)
