@@ -80,7 +80,7 @@ def test_what_is_known_of_an_asset_is_drawn_and_told(
             check(page, f"found-{scheme}-{width}")
             found.get_by_role("link", name=f"COIN{tag}").click()
             page.get_by_role("link", name="EUR").click()
-            expect(page.locator("[data-price] canvas")).to_be_visible()
+            expect(page.locator("[data-course] canvas")).to_be_visible()
             expect(page.get_by_role("list", name="Days without a price")).to_contain_text(" to ")
             sources = page.get_by_role("list", name="Sources")
             expect(sources).to_contain_text("1 corrected")

@@ -1,9 +1,8 @@
 """The portfolio: value over time and how much of it is known, where it is, every holding."""
 
-import json
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 import attrs
@@ -18,10 +17,9 @@ from finora_web.gate import Gate
 from finora_web.pages.account.frame import framed
 from finora_web.pages.caller import caller
 from finora_web.pages.forms import query
-from finora_web.pages.show import day, money, share
+from finora_web.pages.show import Point, course, money, share, thinned
 
 SPANS = {"30": "1 month", "365": "1 year", "1826": "5 years", "all": "All"}
-MOST_POINTS = 400
 KNOWN = {
     Coverage.FULL: "all is priced",
     Coverage.PARTIAL: "some prices are old",
@@ -44,7 +42,7 @@ class PortfolioPage:
         app = self.gate.services
         today = datetime.now(UTC).date()
         since = None if span == "all" else today - timedelta(days=int(span))
-        days = app.portfolio_history.read(scope, since=since)
+        days = thinned(app.portfolio_history.read(scope, since=since))
         found = app.portfolio.valuation(scope)
         names = app.portfolio.own_assets(scope)
         return framed(
@@ -57,8 +55,8 @@ class PortfolioPage:
             holdings=[_row(each, names) for each in _shown(found)],
             parts=_parts(found),
             known=KNOWN[found.coverage],
-            days=_thinned(days),
-            chart=_chart(_thinned(days)),
+            days=days,
+            chart=course(_points(days), from_zero=True),
             span=span,
             spans=SPANS,
             accounts=app.portfolio.accounts(scope),
@@ -129,22 +127,9 @@ def _parts(found: Valuation) -> list[dict[str, Any]]:
     ]
 
 
-def _thinned(days: Sequence[DayValue]) -> Sequence[DayValue]:
-    """No more than a picture can show, and always the last one."""
-    step = -(-len(days) // MOST_POINTS) if days else 1
-    return [*days[:-1:step], *days[-1:]]
-
-
-def _chart(days: Sequence[DayValue]) -> str:
-    """Numbers as text, and the same as people read them."""
-    return json.dumps({
-        "days": [_stamp(each.day) for each in days],
-        "labels": [day(each.day) for each in days],
-        "values": [each.value.text for each in days],
-        "shown": [f"{money(each.value)}, {KNOWN[each.coverage]}" for each in days],
-        "coverage": [each.coverage.value for each in days],
-    })  # fmt: skip
-
-
-def _stamp(value: date) -> int:
-    return int(datetime(value.year, value.month, value.day, tzinfo=UTC).timestamp())
+def _points(days: Sequence[DayValue]) -> list[Point]:
+    return [
+        Point(each.day, each.value.text, f"{money(each.value)}, {KNOWN[each.coverage]}",
+              each.coverage.value)
+        for each in days
+    ]  # fmt: skip

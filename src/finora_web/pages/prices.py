@@ -1,6 +1,5 @@
 """Prices: who an asset is, what each source says it is worth, and what is missing or was mended."""
 
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
@@ -19,10 +18,10 @@ from finora_web.gate import Gate
 from finora_web.pages.account.frame import framed
 from finora_web.pages.caller import caller
 from finora_web.pages.forms import query
-from finora_web.pages.show import day
+from finora_web.pages.show import Point, thinned
+from finora_web.pages.show import course as picture
 
 SPANS = {"30": "1 month", "365": "1 year", "1826": "5 years"}
-MOST_POINTS = 400
 FOUND = 50
 KINDS = {"intraday": "during the day", "daily": "at the day's end", "exact": "of a transaction"}
 
@@ -86,14 +85,14 @@ class PricesPage:
         since = now.date() - timedelta(days=int(asked.span))
         course = app.prices.course(scope, asset, since, now.date(), quote=asked.quote)
         identity = self._identity(scope, asset)
-        days = _thinned(_days(course))
+        days = thinned(_days(course))
         return {
             "course": course,
             "identity": identity,
             "verdict": verdict(identity),
             "quotes": list(dict.fromkeys(each.quote for each in course.said)),
             "days": days,
-            "chart": _chart(days, course.quote),
+            "chart": picture(_points(days, course.quote)),
             "now": now,
         }
 
@@ -138,22 +137,9 @@ def _days(course: Course) -> list[Day]:
     return sorted(found, key=lambda each: each[0])
 
 
-def _thinned(days: Sequence[Day]) -> Sequence[Day]:
-    """No more than a picture can show, and always the last one."""
-    step = -(-len(days) // MOST_POINTS) if days else 1
-    return [*days[:-1:step], *days[-1:]]
-
-
-def _chart(days: Sequence[Day], quote: str | None) -> str:
-    """Numbers as text, null where there is none, and the same as people read them."""
-    return json.dumps({
-        "days": [_stamp(each) for each, _ in days],
-        "labels": [day(each) for each, _ in days],
-        "values": [None if price is None else f"{price.value:f}" for _, price in days],
-        "shown": ["no price" if price is None else f"{price.value:f} {quote}, {price.source}"
-                  for _, price in days],
-    })  # fmt: skip
-
-
-def _stamp(value: date) -> int:
-    return int(datetime(value.year, value.month, value.day, tzinfo=UTC).timestamp())
+def _points(days: Sequence[Day], quote: str | None) -> list[Point]:
+    return [
+        Point(on, None, "no price", "unknown") if price is None
+        else Point(on, f"{price.value:f}", f"{price.value:f} {quote}, {price.source}")
+        for on, price in days
+    ]  # fmt: skip

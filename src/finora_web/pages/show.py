@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
+from typing import TypeVar
 
 import attrs
 
@@ -14,6 +15,10 @@ from finora_core.kernel.asset import Asset
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MINUS = "\N{MINUS SIGN}"
+_POINTS = 400
+"""What a picture can show."""
+
+Each = TypeVar("Each")
 
 
 def figure(amount: Amount) -> str:
@@ -163,3 +168,38 @@ def line(worth: Sequence[Worth], asset: Asset) -> Line | None:
     )
     said = f"Net worth from {money(course[0][1])} to {money(course[-1][1])}; the table says it all"
     return Line(months=course[::-1], points=points, width=(len(course) - 1) * 10, said=said)
+
+
+def thinned(days: Sequence[Each]) -> Sequence[Each]:
+    """No more of them than a picture can show, and always the last one."""
+    step = -(-len(days) // _POINTS) if days else 1
+    return [*days[:-1:step], *days[-1:]]
+
+
+@attrs.frozen
+class Point:
+    """One day of a line."""
+
+    day: date
+    value: str | None
+    """None where the line breaks."""
+    shown: str
+    """As people read it."""
+    known: str = "full"
+    """Or `partial`, `estimated`, `unknown`: the band below it."""
+
+
+def course(points: Sequence[Point], *, from_zero: bool = False) -> str:
+    """What course.js draws, as JSON; values are text."""
+    return json.dumps({
+        "days": [_stamp(each.day) for each in points],
+        "labels": [day(each.day) for each in points],
+        "values": [each.value for each in points],
+        "shown": [each.shown for each in points],
+        "known": [each.known for each in points],
+        "from_zero": from_zero,
+    })  # fmt: skip
+
+
+def _stamp(value: date) -> int:
+    return int(datetime(value.year, value.month, value.day, tzinfo=UTC).timestamp())
