@@ -39,7 +39,7 @@ def run_all(
     with driver.pipeline() as pipeline:
         cursors = [driver.execute(statement, values) for statement, values in statements]
         if commit and not connection.in_nested_transaction():
-            driver.execute("commit", prepare=False)
+            driver.execute("COMMIT", prepare=False)
         pipeline.sync()
         return [cursor.fetchone() if cursor.description else None for cursor in cursors]
 
