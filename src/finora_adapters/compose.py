@@ -1,5 +1,6 @@
 """The composition root: the only module that knows every concrete class."""
 
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
@@ -57,9 +58,11 @@ from finora_adapters.postgres.warrants import Warrants, counts, install
 from finora_adapters.postgres.work import Limits, Postgres
 from finora_adapters.settings import Settings, check_production, production_problems, refusal
 from finora_adapters.signing import anchor_key, anchor_keys, verifies
-from finora_adapters.storage.anchors import FOLDER, DirectoryAnchors, S3Anchors
+from finora_adapters.storage.anchors import FOLDER, DirectoryAnchors, StoreAnchors
 from finora_adapters.storage.directory import DirectoryObjects
+from finora_adapters.storage.plugin import PluginObjects, fields_of
 from finora_adapters.storage.s3 import S3Objects
+from finora_adapters.upstream.http import credentials_of
 from finora_adapters.upstream.meter import LocalMeter
 from finora_adapters.upstream.sources import PluginList, Sources, sources_of
 from finora_core.audit.ports import Anchors
@@ -133,6 +136,7 @@ from finora_core.market.provision.service import DataService
 from finora_core.market.rates.service import RateService
 from finora_core.notices import reactions as notices_reactions
 from finora_core.notices.service import NoticeService
+from finora_core.plugins import StorageAccess
 from finora_core.portfolio import reactions as portfolio_reactions
 from finora_core.portfolio.days import HistoryService
 from finora_core.portfolio.imports import BrokerFiles
@@ -202,8 +206,11 @@ def engine_of(dsn: str, settings: Settings) -> Engine:
     return engine
 
 
-def objects_of(settings: Settings) -> Objects:
-    """The bucket of the settings, or else their folder."""
+def objects_of(settings: Settings, plugins: Callable[[], Plugins] | None = None) -> Objects:
+    """The plugin's store that is named, or the bucket of the settings, or else their folder.
+    `plugins` are loaded for the first only."""
+    if (name := settings.storage_plugin) is not None:
+        return _plugin_objects(name, settings, (plugins or partial(plugins_of, settings))())
     if settings.storage_s3_bucket is None:
         return DirectoryObjects(settings.files)
     if find_spec("boto3") is None:
@@ -216,6 +223,35 @@ def objects_of(settings: Settings) -> Objects:
         key=settings.storage_s3_key,
         secret=secret.get_secret_value() if secret else None,
     )
+
+
+def _plugin_objects(name: str, settings: Settings, plugins: Plugins) -> Objects:
+    if name not in plugins.storages:
+        listed = ", ".join(sorted(plugins.storages)) or "none"
+        raise refusal((("FINORA_STORAGE_PLUGIN", f"there is no {name}; there are: {listed}"),))
+    storage = plugins.storages[name]
+    given = credentials_of(storage.provides, settings.plugin_settings)
+    unset = [
+        each.field for each in storage.provides.credentials
+        if each.required and each.field not in given
+    ]  # fmt: skip
+    if unset:
+        needed = f"FINORA_PLUGIN_{name}_{unset[0]}".upper()
+        raise refusal(((needed, f"set it: the store {name} needs it"),))
+    url = settings.plugin_settings.get(f"{name}_url".upper())
+    log = logging.getLogger("finora.plugins")
+    access = StorageAccess(
+        credentials=given,
+        url=None if url is None else url.get_secret_value(),
+        log=lambda line: log.info("storage %s: %s", name, line[:1000]),
+    )
+    try:
+        store = storage.provider(access)
+    # Whatever a stranger's code raises, an exit too.
+    except (Exception, SystemExit) as error:
+        said = f"the store {name} cannot be made: {type(error).__name__}"
+        raise refusal((("FINORA_STORAGE_PLUGIN", said),)) from None
+    return PluginObjects(name, store, fields_of(given))
 
 
 def mailer_of(settings: Settings, sources: Callable[[], Sources] | None = None) -> Mailer:
@@ -301,11 +337,11 @@ class _LatePdf:
         PdfWriter().write(document, out)
 
 
-def anchors_of(settings: Settings) -> Anchors:
+def anchors_of(settings: Settings, objects: Objects | None = None) -> Anchors:
     """Where the settings keep files, anchors are kept too, in a place of their own."""
-    objects = objects_of(settings)
-    if isinstance(objects, S3Objects):
-        return S3Anchors(objects)
+    objects = objects or objects_of(settings)
+    if isinstance(objects, S3Objects | PluginObjects):
+        return StoreAnchors(objects)
     return DirectoryAnchors(settings.files / FOLDER)
 
 
@@ -323,8 +359,8 @@ class Stores(Module):
 
     @singleton
     @provider
-    def objects(self) -> Objects:
-        return objects_of(self.settings)
+    def objects(self, plugins: ProviderOf[Plugins]) -> Objects:
+        return objects_of(self.settings, plugins.get)
 
     @singleton
     @provider
@@ -338,8 +374,8 @@ class Stores(Module):
 
     @singleton
     @provider
-    def anchors(self) -> Anchors:
-        return anchors_of(self.settings)
+    def anchors(self, objects: Objects) -> Anchors:
+        return anchors_of(self.settings, objects)
 
     @singleton
     @provider

@@ -369,9 +369,10 @@ class Provides:
 
     name: str
     kinds: tuple[str, ...]
-    """Of REACHING: what its provider is registered for."""
+    """Of DECLARED: what its provider is registered for."""
     hosts: tuple[str, ...]
-    """Names of the servers that it asks, over https; the first one's paths need no host."""
+    """Names of the servers that it asks, over https; the first one's paths need no host. A store of
+    files may have none: a disk."""
     capabilities: tuple[str, ...] = ()
     """Of prices: `latest`, `history`."""
     assets: tuple[str, ...] = ()
@@ -394,6 +395,8 @@ KINDS = ("prices", "rates", "assets", "balances", "transactions", "pictures")
 """Of data that is asked for."""
 REACHING = (*KINDS, "mailers")
 """What reaches outside, through the injected Http only."""
+DECLARED = (*REACHING, "storages")
+"""What a manifest has a `[[provides]]` for. A store of files reaches out by itself."""
 
 
 # --- market data ---------------------------------------------------------------------------------
@@ -760,3 +763,79 @@ class Mailers(Protocol):
 @hookspec
 def register_mailers(register: Callable[[Provider], None]) -> None:
     """Call `register` once for each way for letters: see Mailers."""
+
+
+# --- stores of files -----------------------------------------------------------------------------
+
+
+@attrs.frozen(kw_only=True)
+class StorageAccess:
+    """What a store of files is given. It streams, so it reaches its servers by itself, with a
+    library of its own and with time limits of its own."""
+
+    credentials: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+    """By the manifest's fields."""
+    url: str | None = None
+    """The server to ask in place of the manifest's first host, where the operator names one."""
+    log: Callable[[str], None] = print
+    """One line for the operator, without secrets."""
+
+
+@attrs.frozen(kw_only=True)
+class Blob:
+    """One object that is kept."""
+
+    name: str
+    bytes: int
+    written_at: datetime
+    """With its zone."""
+
+
+class Storages(Protocol):
+    """A store of objects by name, asked from any thread. A name is ASCII of letters, digits, `-`,
+    `.` and `/`, at most 200 long; whose it is and what it means is the host's affair, and so is
+    whether the bytes are those that were put. Missing is what is not there; Down what may pass."""
+
+    def put(self, name: str, content: BinaryIO, size: int) -> Outcome[None]:
+        """Keep what `content` gives from where it stands, `size` bytes, streamed, in place of what
+        had the name. Ok once it is durable. Whoever reads sees all of it, or what was before."""
+
+    def create(self, name: str, content: bytes) -> Outcome[bool]:
+        """Keep a small object under a name that is free, durably; Ok(False), and nothing changed,
+        where it is taken. Of several at once one is Ok(True)."""
+
+    def open(self, name: str) -> Outcome[BinaryIO]:
+        """What was put, to be read once; the host closes it."""
+
+    def stat(self, name: str) -> Outcome[Blob]: ...
+
+    def delete(self, name: str) -> Outcome[None]:
+        """Ok also where there is nothing of that name."""
+
+    def list(self, prefix: str, after: str) -> Outcome[Sequence[Blob]]:
+        """The next ones, at most 1,000, of the names that begin with `prefix` and are greater than
+        `after`, both maybe empty, in the order of the names as text. None is the end."""
+
+    def upload_url(self, name: str, size: int, seconds: int) -> Outcome[str]:
+        """An https URL that takes one PUT of exactly `size` bytes under that name, and opens
+        nothing else; Unsupported where bytes go through Finora."""
+
+    def download_url(self, name: str, title: str, media_type: str, seconds: int) -> Outcome[str]:
+        """An https URL that gives the object as an attachment called `title`; Unsupported as
+        above."""
+
+
+class StorageProvider(Protocol):
+    """One kind of store. Registered once; a class whose constructor takes a StorageAccess, and
+    whose objects are Storages, is one."""
+
+    @property
+    def name(self) -> str:
+        """Stable, lower case: `azure`. What `FINORA_STORAGE_PLUGIN` says."""
+
+    def __call__(self, access: StorageAccess, /) -> Storages: ...
+
+
+@hookspec
+def register_storages(register: Callable[[StorageProvider], None]) -> None:
+    """Call `register` once for each kind of store of files: see Storages."""

@@ -221,6 +221,10 @@ def _plugins(settings: Settings) -> Iterator[Finding]:
 
 
 def _storage(settings: Settings) -> Finding:
+    if settings.storage_plugin is not None:
+        said = f"the plugin {settings.storage_plugin}"
+        return _tried("stored files", said, lambda: next(objects_of(settings).pages(), None),
+                      "correct FINORA_STORAGE_PLUGIN, or wait for the store")  # fmt: skip
     if settings.storage_s3_bucket is not None:
         said = f"bucket {settings.storage_s3_bucket}"
         return _tried("stored files", said, lambda: next(objects_of(settings).pages(), None),

@@ -20,6 +20,7 @@ class Kind(StrEnum):
     ASSETS = "assets"
     BALANCES = "balances"
     TRANSACTIONS = "transactions"
+    STORAGES = "storages"
 
 
 class BadProviderName(Invalid):
@@ -43,7 +44,7 @@ def new_provider(
     """Write a package with a provider.
 
     A folder finora-NAME, with a manifest, recordings of a made-up source and
-    tests that pass. See docs/providers.md.
+    tests that pass; a store of files keeps them in a folder. See docs/providers.md.
 
     \b
     Example: finora new-provider mybank --kind prices
@@ -85,13 +86,16 @@ def _files(name: str, kind: Kind) -> Iterator[tuple[str, str]]:
         "CAPABILITIES": prices if kind is Kind.PRICES else "",
     }
     package = f"finora_{name}"
+    stores = kind is Kind.STORAGES
     for path, template in (
         ("pyproject.toml", _PROJECT),
-        (f"{package}/finora-plugin.toml", _MANIFEST),
+        (f"{package}/finora-plugin.toml", _STORAGE_MANIFEST if stores else _MANIFEST),
         (f"{package}/__init__.py", _PROVIDERS[kind]),
-        (f"{package}/recordings.json", _RECORDINGS[kind]),
-        (f"tests/test_{name}.py", _TEST),
+        (f"{package}/recordings.json", _RECORDINGS.get(kind)),
+        (f"tests/test_{name}.py", _STORAGE_TEST if stores else _TEST),
     ):
+        if template is None:
+            continue
         yield path, re.sub(r"@([A-Z]+)@", lambda found: said[found[1]], template.lstrip("\n"))
 
 
@@ -120,6 +124,33 @@ kinds = ["@KINDS@"]
 @CAPABILITIES@hosts = ["@HOST@"]
 limits = [{ requests = 60, seconds = 60 }]
 credentials = [{ field = "key", about = "Where to get it." }]
+"""
+_STORAGE_MANIFEST = """
+name = "@NAME@"
+contract = 1
+kinds = ["storages"]
+
+[[provides]]
+name = "@NAME@"
+kinds = ["storages"]
+hosts = []
+credentials = [{ field = "folder", secret = false, about = "Where it keeps files." }]
+"""
+_STORAGE_TEST = """
+import tempfile
+
+from finora_@NAME@ import Storages
+
+from finora_core.plugins import StorageAccess
+from finora_core.testing import StorageSuite
+
+
+class TestStorages(StorageSuite):
+    provider = Storages
+
+    @classmethod
+    def access(cls) -> StorageAccess:
+        return StorageAccess(credentials={"folder": tempfile.mkdtemp()})
 """
 _TEST = """
 from finora_@NAME@ import @TITLE@
@@ -292,6 +323,86 @@ class Transactions:
         return Ok(Batch(movements=moved, next=moved[-1].id if moved else cursor))
 '''
     + _END,
+    Kind.STORAGES: '''
+"""Files in @NAME@, for Finora."""
+
+import io
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+from uuid import uuid4
+
+import attrs
+
+from finora_core.kernel.outcome import Missing, Ok, Outcome, Unsupported
+from finora_core.plugins import Blob, StorageAccess, StorageProvider, hookimpl
+
+
+@attrs.frozen
+class Storages:
+    access: StorageAccess
+    name = "@NAME@"
+
+    def put(self, name: str, content: BinaryIO, size: int) -> Outcome[None]:
+        return Ok(self._written(content, lambda part: os.replace(part, self._path(name))))
+
+    def create(self, name: str, content: bytes) -> Outcome[bool]:
+        try:
+            self._written(io.BytesIO(content), lambda part: os.link(part, self._path(name)))
+        except FileExistsError:
+            return Ok(False)
+        return Ok(True)
+
+    def open(self, name: str) -> Outcome[BinaryIO]:
+        return Ok(self._path(name).open("rb")) if self._path(name).is_file() else Missing()
+
+    def stat(self, name: str) -> Outcome[Blob]:
+        return Ok(self._blob(name)) if self._path(name).is_file() else Missing()
+
+    def delete(self, name: str) -> Outcome[None]:
+        return Ok(self._path(name).unlink(missing_ok=True))
+
+    def list(self, prefix: str, after: str) -> Outcome[Sequence[Blob]]:
+        files = (path for path in self._path("").rglob("*") if path.is_file())
+        names = sorted(str(path.relative_to(self._path(""))) for path in files)
+        found = [name for name in names if name.startswith(prefix) and name > after]
+        return Ok([self._blob(name) for name in found[:1000]])
+
+    def upload_url(self, name: str, size: int, seconds: int) -> Outcome[str]:
+        return Unsupported()
+
+    def download_url(self, name: str, title: str, media_type: str, seconds: int) -> Outcome[str]:
+        return Unsupported()
+
+    def _path(self, name: str) -> Path:
+        path = Path(self.access.credentials["folder"], "kept", name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def _blob(self, name: str) -> Blob:
+        found = self._path(name).stat()
+        at = datetime.fromtimestamp(found.st_mtime, UTC)
+        return Blob(name=name, bytes=found.st_size, written_at=at)
+
+    def _written(self, content: BinaryIO, end: Callable[[Path], None]) -> None:
+        part = Path(self.access.credentials["folder"], f"{uuid4()}.part")
+        try:
+            with part.open("xb") as file:
+                shutil.copyfileobj(content, file)
+                file.flush()
+                os.fsync(file.fileno())
+            end(part)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+@hookimpl
+def register_storages(register: Callable[[StorageProvider], None]) -> None:
+    register(Storages)
+''',
 }
 
 

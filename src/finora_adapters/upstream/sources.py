@@ -1,6 +1,6 @@
 """Every source of the installed plugins, ready to be asked."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Protocol
 
@@ -46,6 +46,8 @@ class Sources:
     told: Told | None = None
     mailers: Mapping[str, Guarded] = attrs.field(factory=dict)
     """By name. They are nobody's data, and always sent by this installation."""
+    fields: Mapping[str, Sequence[str]] = attrs.field(factory=dict)
+    """By the name of a store of files, what is set of its credentials. It is asked elsewhere."""
 
     def __iter__(self) -> Iterator[DataSource]:
         """Each once, by name."""
@@ -117,7 +119,9 @@ class PluginList:
         made = {each.provides.name: each for each in every}.get(declared.name)
         # Of one that the data provider asks, the credentials are there.
         fields = () if isinstance(made, RemoteSource) else declared.credentials
-        given = made.http.credentials if isinstance(made, Guarded) else {}
+        given: Collection[str] = self.sources.fields.get(declared.name, ())
+        if isinstance(made, Guarded):
+            given = made.http.credentials
         unset = tuple(each.field for each in fields if each.field not in given)
         # The kit imports what it tries.
         tries = self.tiers and plugin.works and not plugin.confined
@@ -133,6 +137,8 @@ class PluginList:
 
         found = []
         for kind in declared.kinds:
+            if kind not in REACHING:
+                return None
             subject = subject_of(
                 kind, self.plugins.sources[kind][declared.name].provider, recordings=()
             )
@@ -153,8 +159,12 @@ def sources_of(
     """Those of the data provider, where the settings name one; mailers are asked from here always.
     With Redis, processes share limits and cost; without it each keeps its own. Empty where the HTTP
     library is not installed."""
+    fields = {
+        name: tuple(credentials_of(storage.provides, settings.plugin_settings))
+        for name, storage in plugins.storages.items()
+    }
     if find_spec("httpx2") is None:
-        return Sources({kind: {} for kind in KINDS})
+        return Sources({kind: {} for kind in KINDS}, fields=fields)
     limiter: Limiter = LocalLimiter()
     told: Told | None = None
     if asker is not None:
@@ -189,9 +199,9 @@ def sources_of(
     if settings.data_url is not None:
         key = settings.data_key.get_secret_value() if settings.data_key else ""
         there = DataProvider(settings.data_url, key, clock)
-        return Sources(_remote(plugins, there), told, mailers)
+        return Sources(_remote(plugins, there), told, mailers, fields)
     by_kind = {kind: {name: made[name] for name in plugins.sources[kind]} for kind in KINDS}
-    return Sources(by_kind, told, mailers)
+    return Sources(by_kind, told, mailers, fields)
 
 
 def _remote(plugins: Plugins, there: DataProvider) -> Mapping[str, Mapping[str, DataSource]]:

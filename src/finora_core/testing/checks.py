@@ -72,6 +72,19 @@ class Asked:
     lines: Sequence[str]
 
 
+def module_of(provider: Any) -> str:
+    return str(getattr(provider, "__module__", type(provider).__module__))
+
+
+def declared(provider: Any) -> Provides:
+    """What its manifest says of it."""
+    found = [
+        each for each in _manifest_of(module_of(provider)).provides if each.name == provider.name
+    ]
+    assert found, f"its manifest declares no {provider.name}"
+    return found[0]
+
+
 @attrs.frozen(kw_only=True)
 class Subject:
     """A provider with what it was recorded with."""
@@ -84,22 +97,15 @@ class Subject:
 
     @property
     def provides(self) -> Provides:
-        name = self.provider.name
-        found = [each for each in _manifest_of(self._module).provides if each.name == name]
-        assert found, f"its manifest declares no {name}"
-        return found[0]
+        return declared(self.provider)
 
     @property
     def credentials(self) -> Mapping[str, str]:
         return {each.field: f"s3cret/{each.field}+1" for each in self.provides.credentials}
 
     @property
-    def _module(self) -> str:
-        return str(getattr(self.provider, "__module__", type(self.provider).__module__))
-
-    @property
     def source(self) -> Path:
-        return Path(str(importlib.import_module(self._module).__file__))
+        return Path(str(importlib.import_module(module_of(self.provider)).__file__))
 
     def ask(
         self,
@@ -496,7 +502,8 @@ def _strange(ask: Ask) -> Ask:
 @attrs.frozen
 class Check:
     tier: Tier
-    run: Callable[[Subject], None]
+    run: Callable[[Any], None]
+    """Given the subject."""
 
     @property
     def name(self) -> str:
@@ -522,10 +529,10 @@ CHECKS = (
 )  # fmt: skip
 
 
-def failures(subject: Subject) -> Mapping[str, tuple[Tier, str]]:
+def failures(subject: Any, checks: Sequence[Check] = CHECKS) -> Mapping[str, tuple[Tier, str]]:
     """Every check that fails, with its tier and what it says; what crashes fails too."""
     found = {}
-    for check in CHECKS:
+    for check in checks:
         try:
             check.run(subject)
         except Exception as error:
