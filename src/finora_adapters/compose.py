@@ -28,6 +28,7 @@ from finora_adapters.mail.letters import TemplateLetters
 from finora_adapters.mail.plugin import PluginMailer
 from finora_adapters.mail.server import SmtpServer
 from finora_adapters.mail.smtp import SmtpMailer
+from finora_adapters.notifier import ByPlugin
 from finora_adapters.plugins import Plugins, load_plugins
 from finora_adapters.postgres import pooler
 from finora_adapters.postgres.access import MIGRATOR
@@ -135,6 +136,7 @@ from finora_core.market.provision.ports import DataSource, Meter
 from finora_core.market.provision.service import DataService
 from finora_core.market.rates.service import RateService
 from finora_core.notices import reactions as notices_reactions
+from finora_core.notices.ports import ByMail
 from finora_core.notices.service import NoticeService
 from finora_core.plugins import StorageAccess
 from finora_core.portfolio import reactions as portfolio_reactions
@@ -184,6 +186,15 @@ def by_event(subscriptions: Iterable[Subscription]) -> Mapping[str, tuple[Subscr
     for subscription in subscriptions:
         found[subscription.event].append(subscription)
     return {event: tuple(wanted) for event, wanted in found.items()}
+
+
+def subscriptions_of(settings: Settings) -> tuple[Subscription, ...]:
+    """All of them, and for each notifier of the settings its own."""
+    told = (*notices_reactions.SUBSCRIPTIONS, *insights_reactions.SUBSCRIPTIONS)
+    return (
+        *SUBSCRIPTIONS,
+        *(each for name in settings.notified_by for each in notices_reactions.notified(name, told)),
+    )
 
 
 def connector(dsn: str) -> Callable[[], psycopg.Connection[tuple[object, ...]]]:
@@ -275,6 +286,35 @@ def mailer_of(settings: Settings, sources: Callable[[], Sources] | None = None) 
     if settings.env == "production":
         raise refusal(tuple(production_problems(settings)))
     return ConsoleMailer(settings.data / "mail", settings.sender)
+
+
+def notifiers_of(
+    settings: Settings, letters: Letters, sources: Callable[[], Sources] | None = None
+) -> Sequence[ByPlugin]:
+    """The plugins' that are named; `sources` are made where there are any."""
+    if not settings.notified_by:
+        return ()
+    found = (sources or partial(sources_of, settings, plugins_of(settings), SystemClock()))()
+    for name in settings.notified_by:
+        if name not in found.notifiers:
+            listed = ", ".join(sorted(found.notifiers)) or "none"
+            raise refusal((("FINORA_NOTIFIERS", f"there is no {name}; there are: {listed}"),))
+    return [ByPlugin(name, found.notifiers[name], letters) for name in settings.notified_by]
+
+
+def _by_way(notices: ProviderOf[NoticeService], way: ByPlugin) -> NoticeService:
+    return attrs.evolve(notices.get(), way=way, operator=None)
+
+
+def _tell(
+    notices: Callable[[], NoticeService],
+    scope: Scope,
+    kind: str,
+    user_id: UUID,
+    values: Mapping[str, str],
+    about: str,
+) -> object:
+    return notices().tell(scope, kind, user_id, values, about)
 
 
 def model_access(settings: Settings) -> ModelAccess:
@@ -536,7 +576,7 @@ class Doors(Module):
         to = self.settings.operator_email
         operator = None if to is None else MailAddress(to)
         return NoticeService(
-            database.begin, mailer, letters, links, invitations, site, send, operator
+            database.begin, ByMail(mailer, letters), links, invitations, site, send, operator
         )
 
 
@@ -825,6 +865,8 @@ class Capabilities(Module):
         budgets: BudgetService,
         watching: WatchService,
         notices: ProviderOf[NoticeService],
+        letters: Letters,
+        sources: ProviderOf[Sources],
         erasure: ProviderOf[ErasureService],
         anchors: Anchors,
         anchoring: AnchorService,
@@ -852,12 +894,19 @@ class Capabilities(Module):
         handlers |= reports_reactions.handlers(reports)
         handlers |= notices_reactions.handlers(notices.get)
         handlers |= insights_reactions.handlers(
-            watching, budgets.words, lambda *told: notices.get().tell(*told)
+            watching, budgets.words, partial(_tell, notices.get)
         )
+        for way in notifiers_of(self.settings, letters, sources.get):
+            # Made when there is something to tell, as for letters.
+            noticing = partial(_by_way, notices, way)
+            mine = notices_reactions.handlers(noticing) | insights_reactions.handlers(
+                watching, budgets.words, partial(_tell, noticing)
+            )
+            handlers |= notices_reactions.notifying(way.name, mine)
         handlers |= market_reactions.handlers(market.get)
         handlers |= pipeline_reactions.handlers(pipeline) | rules_reactions.handlers(rules)
         handlers |= portfolio_reactions.handlers(history)
-        pauses = {each.job: each.pause_s for each in SUBSCRIPTIONS}
+        pauses = {each.job: each.pause_s for each in subscriptions_of(self.settings)}
         limit_s = self.settings.job_limit_s
         return JobRunner(queue, PgSealer(database), handlers, limit_s, pauses)
 
@@ -1036,7 +1085,7 @@ def _ready(engine: Engine, settings: Settings) -> Postgres:
         lock_ms=settings.lock_limit_s * 1000,
     )
     warrants = warrants_of(settings)
-    database = Postgres(engine, warrants, by_event(SUBSCRIPTIONS), limits)
+    database = Postgres(engine, warrants, by_event(subscriptions_of(settings)), limits)
     try:
         with translated(), engine.connect() as connection:
             require_roles(connection)

@@ -37,6 +37,7 @@ REGISTERED = (
     Kind("transactions", "transaction source"),
     Kind("pictures", "reader of pictures"),
     Kind("mailers", "mailer"),
+    Kind("notifiers", "notifier"),
     Kind("storages", "storage"),
 )
 Provided = dict[str, dict[str, Any]]

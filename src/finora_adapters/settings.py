@@ -116,7 +116,8 @@ class Settings(BaseModel):
         10, ge=1, le=120, description="Seconds to wait for another transaction's lock."
     )
     queues: str = Field(
-        "records:ingest=2,records:process=2,reports:generate=1,schedules=1,mail=2,default=4",
+        "records:ingest=2,records:process=2,reports:generate=1,schedules=1,mail=2,notices=2,"
+        "default=4",
         description="Queues that a worker serves, each with how many jobs it runs at once.",
     )
     drain_s: int = Field(
@@ -303,6 +304,12 @@ class Settings(BaseModel):
         None,
         pattern=r"^[a-z_][a-z0-9_]*$",
         description="A plugin's way for letters, by its name; it goes before JMAP and SMTP.",
+    )
+    notifiers: str = Field(
+        "",
+        pattern=r"^([a-z_][a-z0-9_]*(,[a-z_][a-z0-9_]*)*)?$",
+        description="Plugins' ways for notices, by their names with commas between: what people "
+        "are written about their accounts and budgets goes by each of them too.",
     )
     mail_smtp_url: SecretStr | None = Field(
         None,
@@ -504,6 +511,11 @@ class Settings(BaseModel):
     @property
     def sender(self) -> Sender:
         return Sender.read(self.mail_from or "Finora <finora@finora.invalid>")
+
+    @property
+    def notified_by(self) -> tuple[str, ...]:
+        """The names of notifiers, each once."""
+        return tuple(dict.fromkeys(self.notifiers.split(","))) if self.notifiers else ()
 
     @property
     def queue_sizes(self) -> dict[str, int]:

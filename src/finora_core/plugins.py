@@ -393,7 +393,9 @@ class Provides:
 
 KINDS = ("prices", "rates", "assets", "balances", "transactions", "pictures")
 """Of data that is asked for."""
-REACHING = (*KINDS, "mailers")
+SENDING = ("mailers", "notifiers")
+"""What is given something to hand on."""
+REACHING = (*KINDS, *SENDING)
 """What reaches outside, through the injected Http only."""
 DECLARED = (*REACHING, "storages")
 """What a manifest has a `[[provides]]` for. A store of files reaches out by itself."""
@@ -763,6 +765,38 @@ class Mailers(Protocol):
 @hookspec
 def register_mailers(register: Callable[[Provider], None]) -> None:
     """Call `register` once for each way for letters: see Mailers."""
+
+
+# --- notices -------------------------------------------------------------------------------------
+
+
+@attrs.frozen(kw_only=True)
+class Notice:
+    """What somebody is to know, in words. Nothing in it opens a door: what does goes by mail."""
+
+    id: str
+    """The same where it is delivered again, for whoever takes a key of idempotency."""
+    kind: str
+    """One word: `budget_reached`, `new_sign_in`."""
+    tenant: str
+    """Whose books it is about, by their id."""
+    user: str | None
+    """Who is to know, by id; None is whoever runs this installation."""
+    title: str
+    text: str = attrs.field(repr=False)
+
+
+class Notifiers(Protocol):
+    """A way for notices: a chat, a webhook. Whom a person is there, the other side knows."""
+
+    def notify(self, notice: Notice) -> Outcome[None]:
+        """Ok once it was taken. Missing where it is never taken, and Unsupported where notices of
+        that kind are none of its. After anything else it is sent again, with the same id."""
+
+
+@hookspec
+def register_notifiers(register: Callable[[Provider], None]) -> None:
+    """Call `register` once for each way for notices: see Notifiers."""
 
 
 # --- stores of files -----------------------------------------------------------------------------

@@ -20,6 +20,9 @@ class Kind(StrEnum):
     ASSETS = "assets"
     BALANCES = "balances"
     TRANSACTIONS = "transactions"
+    PICTURES = "pictures"
+    MAILERS = "mailers"
+    NOTIFIERS = "notifiers"
     STORAGES = "storages"
 
 
@@ -142,10 +145,10 @@ import tempfile
 from finora_@NAME@ import Storages
 
 from finora_core.plugins import StorageAccess
-from finora_core.testing import StorageSuite
+from finora_core.testing import StoragesSuite
 
 
-class TestStorages(StorageSuite):
+class TestStorages(StoragesSuite):
     provider = Storages
 
     @classmethod
@@ -164,17 +167,18 @@ class Test@TITLE@(@TITLE@Suite):
 _GET = """        key = {"X-Key": self.access.credentials["key"]}
         return self.access.http.get(path, key, **query).json()
 """
-_END = (
-    """
-    def _get(self, path: str, **query: str) -> Any:
-"""
-    + _GET
-    + """
+_HOOK = """
 
 @hookimpl
 def register_@KINDS@(register: Callable[[Provider], None]) -> None:
     register(@TITLE@)
 """
+_END = (
+    """
+    def _get(self, path: str, **query: str) -> Any:
+"""
+    + _GET
+    + _HOOK
 )
 _PROVIDERS = {
     Kind.PRICES: '''
@@ -323,6 +327,84 @@ class Transactions:
         return Ok(Batch(movements=moved, next=moved[-1].id if moved else cursor))
 '''
     + _END,
+    Kind.PICTURES: '''
+"""What @NAME@ reads off pictures, for Finora."""
+
+import base64
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+
+import attrs
+
+from finora_core.kernel.outcome import Missing, Ok, Outcome
+from finora_core.plugins import Access, Picture, Provider, Seen, hookimpl
+
+
+@attrs.frozen
+class Pictures:
+    access: Access
+    name = "@NAME@"
+
+    def picture(self, picture: Picture) -> Outcome[Sequence[Seen]]:
+        key = {"X-Key": self.access.credentials["key"]}
+        sent = {"image": base64.b64encode(picture.content).decode(), "type": picture.media_type}
+        rows = self.access.http.post("/read", sent, key).json()["rows"]
+        seen = [
+            Seen(kind=row["kind"], text=row["text"], quantity=Decimal(row["quantity"]),
+                 amount=Decimal(row["worth"]), currency=row["currency"])
+            for row in rows
+        ]
+        return Ok(seen) if seen else Missing()
+'''
+    + _HOOK,
+    Kind.MAILERS: '''
+"""Letters by @NAME@, for Finora."""
+
+import base64
+from collections.abc import Callable
+
+import attrs
+
+from finora_core.kernel.outcome import Missing, Ok, Outcome
+from finora_core.plugins import Access, Mail, Provider, hookimpl
+
+
+@attrs.frozen
+class Mailers:
+    access: Access
+    name = "@NAME@"
+
+    def send(self, mail: Mail) -> Outcome[None]:
+        headers = {"X-Key": self.access.credentials["key"], "Idempotency-Key": mail.id}
+        raw = base64.b64encode(mail.content).decode()
+        letter = {"from": mail.sender, "to": mail.to, "raw": raw}
+        said = self.access.http.post("/letters", letter, headers).json()
+        return Ok(None) if said["taken"] else Missing()
+'''
+    + _HOOK,
+    Kind.NOTIFIERS: '''
+"""Notices by @NAME@, for Finora."""
+
+from collections.abc import Callable
+
+import attrs
+
+from finora_core.kernel.outcome import Missing, Ok, Outcome
+from finora_core.plugins import Access, Notice, Provider, hookimpl
+
+
+@attrs.frozen
+class Notifiers:
+    access: Access
+    name = "@NAME@"
+
+    def notify(self, notice: Notice) -> Outcome[None]:
+        headers = {"X-Key": self.access.credentials["key"], "Idempotency-Key": notice.id}
+        sent = {"user": notice.user, "title": notice.title, "text": notice.text}
+        said = self.access.http.post("/notices", sent, headers).json()
+        return Ok(None) if said["taken"] else Missing()
+'''
+    + _HOOK,
     Kind.STORAGES: '''
 """Files in @NAME@, for Finora."""
 
@@ -410,9 +492,10 @@ def _recorded(asks: str, exchanges: str) -> str:
     return f'{{"asks": [\n{asks}\n], "exchanges": [\n{exchanges}\n]}}\n'
 
 
-def _exchange(path: str, response: str) -> str:
+def _exchange(path: str, response: str, sent: str | None = None) -> str:
+    method, body = ("GET", "") if sent is None else ("POST", f'     "request_body": {sent},\n')
     return (
-        f'    {{"method": "GET", "status": 200, "uri": "https://@HOST@{path}",\n'
+        f'    {{"method": "{method}", "status": 200, "uri": "https://@HOST@{path}",\n{body}'
         f'     "response": {response}}}'
     )
 
@@ -461,6 +544,36 @@ _RECORDINGS = {
             "/accounts/a-1/moves?after=",
             '{"moves": [{"id": "m-1", "at": "2026-01-02T10:00:00Z", "asset": "BTC",'
             ' "amount": "-0.5", "decimals": 8}]}',
+        ),
+    ),
+    Kind.PICTURES: _recorded(
+        '    {"method": "picture", "picture": "iVBORw0KGgpw"}',
+        _exchange(
+            "/read",
+            '{"rows": [{"kind": "holding", "text": "Apple Inc", "quantity": "2.5",'
+            ' "worth": "612.30", "currency": "USD"}]}',
+            '{"image": "iVBORw0KGgpw", "type": "image/png"}',
+        ),
+    ),
+    Kind.MAILERS: _recorded(
+        '    {"method": "send", "mail": {"id": "1@finora.example", "sender": "post@finora.example",'
+        ' "to": "ada@example.com",\n     "content": "Subject: hi\\r\\n\\r\\nHello."}}',
+        _exchange(
+            "/letters",
+            '{"taken": true}',
+            '{"from": "post@finora.example", "to": "ada@example.com",'
+            ' "raw": "U3ViamVjdDogaGkNCg0KSGVsbG8u"}',
+        ),
+    ),
+    Kind.NOTIFIERS: _recorded(
+        '    {"method": "notify", "notice": {"id": "n-5f2c", "kind": "budget_reached",'
+        '\n     "tenant": "t-1", "user": "u-1", "title": "A budget has reached 80 %",'
+        ' "text": "Of Food 80 % is spent."}}',
+        _exchange(
+            "/notices",
+            '{"taken": true}',
+            '{"user": "u-1", "title": "A budget has reached 80 %",'
+            ' "text": "Of Food 80 % is spent."}',
         ),
     ),
 }

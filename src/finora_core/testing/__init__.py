@@ -22,10 +22,12 @@ __all__ = [
     "AssetsSuite",
     "BalancesSuite",
     "Exchange",
+    "MailersSuite",
+    "NotifiersSuite",
     "PicturesSuite",
     "PricesSuite",
     "RatesSuite",
-    "StorageSuite",
+    "StoragesSuite",
     "Store",
     "Subject",
     "Tier",
@@ -141,7 +143,15 @@ class PicturesSuite(Suite):
     kind = "pictures"
 
 
-class StorageSuite(Kit):
+class MailersSuite(Suite):
+    kind = "mailers"
+
+
+class NotifiersSuite(Suite):
+    kind = "notifiers"
+
+
+class StoragesSuite(Kit):
     """What a store of files is tested by: nothing of it is recorded, so it needs a store to try, a
     folder or a server of the test's own."""
 
