@@ -719,11 +719,21 @@ class Capabilities(Module):
 
     @singleton
     @provider
-    def data(self, database: Postgres, sources: ProviderOf[Sources], meter: Meter) -> DataService:
+    def data(
+        self,
+        database: Postgres,
+        sources: ProviderOf[Sources],
+        plugins: ProviderOf[Plugins],
+        meter: Meter,
+    ) -> DataService:
         window = window_of(self.settings.data_window)
         usual = Quota(monthly=self.settings.data_monthly or None, window=window)
         return DataService(
-            database.begin, lambda: {s.provides.name: s for s in sources.get()}, meter, usual
+            database.begin,
+            lambda: {s.provides.name: s for s in sources.get()},
+            meter,
+            usual,
+            lambda: plugins.get().chains,
         )
 
     @singleton

@@ -23,6 +23,7 @@ from finora_core.plugins import (
     DECLARED,
     REACHING,
     ActivityFormat,
+    Chain,
     EmbeddingsProvider,
     LanguageModelProvider,
     Provider,
@@ -82,6 +83,8 @@ class Plugins:
     sources: Mapping[str, Mapping[str, Source]]
     """By kind, as in REACHING, then by name."""
     storages: Mapping[str, Storage]
+    chains: Mapping[str, Chain]
+    """By id."""
     found: tuple[PluginInfo, ...]
 
 
@@ -168,6 +171,7 @@ def load_plugins(
             name: Storage(provides=declared[name], provider=provider)
             for name, provider in every["storages"].items()
         },
+        chains={chain.id: chain for chain in every["chains"].values()},
         found=tuple(found),
     )
 
@@ -191,5 +195,9 @@ def _take(mine: Provided, every: Provided) -> None:
         for name in mine[kind.name]:
             if any(name in every[each] for each in taken):
                 raise PluginRefused(f"another plugin has the {kind.called} {name}")
+    ids = [chain.id for chain in (*every["chains"].values(), *mine["chains"].values())]
+    for chain in mine["chains"].values():
+        if ids.count(chain.id) > 1:
+            raise PluginRefused(f"there is a chain {chain.id} already")
     for kind_name, provided in mine.items():
         every[kind_name].update(provided)

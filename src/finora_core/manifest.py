@@ -14,7 +14,14 @@ import attrs
 from finora_core.plugins import CONTRACT_VERSION, DECLARED, REACHING, Credential, Limit, Provides
 
 MANIFEST = "finora-plugin.toml"
-HOOKS = ("statement_formats", "activity_formats", "language_models", "embeddings", *DECLARED)
+HOOKS = (
+    "statement_formats",
+    "activity_formats",
+    "language_models",
+    "embeddings",
+    "chains",
+    *DECLARED,
+)
 """What a plugin can be of: each is a hook, `register_<kind>`."""
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
 _HOST = re.compile(r"(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}")

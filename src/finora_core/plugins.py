@@ -6,6 +6,7 @@ naming, order and clashes. Finora's own providers register through the same hook
 """
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -873,3 +874,48 @@ class StorageProvider(Protocol):
 @hookspec
 def register_storages(register: Callable[[StorageProvider], None]) -> None:
     """Call `register` once for each kind of store of files: see Storages."""
+
+
+# --- chains --------------------------------------------------------------------------------------
+
+_CHAIN = re.compile(r"[-a-z0-9]{3,8}:[-_a-zA-Z0-9]{1,32}")
+
+
+@attrs.frozen(kw_only=True)
+class Chain:
+    """A chain of blocks that there are addresses on. Raises ValueError where it is not whole."""
+
+    name: str
+    """Stable, lower case: `base`."""
+    id: str
+    """By CAIP-2: `eip155:8453`. An account on it is that, a colon, and the address (CAIP-10)."""
+    title: str
+    symbol: str
+    """Of its own coin."""
+    scale: int
+    """Digits that its own coin is counted in."""
+    native: str
+    """The asset that its own coin is, by CAIP-19: `eip155:8453/slip44:60`."""
+    confirmations: int
+    """After so many blocks it is believed that something happened."""
+    address: Callable[[str], str | None]
+    """An address as it is usually written, or None for what is none; see finora_core.addresses."""
+    explorer: str = ""
+    """An https URL that shows an address, where one is put behind it."""
+
+    def __attrs_post_init__(self) -> None:
+        if not _CHAIN.fullmatch(self.id):
+            raise ValueError(f"chain {self.name}: its id is written as CAIP-2 does, eip155:1")
+        if not self.native.startswith(f"{self.id}/") or self.native == f"{self.id}/":
+            raise ValueError(f"chain {self.name}: its own coin is an asset on it, {self.id}/...")
+        if not 0 <= self.scale <= 36 or not 1 <= self.confirmations <= 10_000:
+            raise ValueError(f"chain {self.name}: scale is 0 to 36, confirmations 1 to 10000")
+        if not self.title.strip() or not self.symbol.strip():
+            raise ValueError(f"chain {self.name}: it has a title and a symbol")
+        if self.explorer and not self.explorer.startswith("https://"):
+            raise ValueError(f"chain {self.name}: its explorer is an https URL")
+
+
+@hookspec
+def register_chains(register: Callable[[Chain], None]) -> None:
+    """Call `register` once for each chain."""

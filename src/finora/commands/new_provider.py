@@ -24,6 +24,7 @@ class Kind(StrEnum):
     MAILERS = "mailers"
     NOTIFIERS = "notifiers"
     STORAGES = "storages"
+    CHAINS = "chains"
 
 
 class BadProviderName(Invalid):
@@ -89,13 +90,16 @@ def _files(name: str, kind: Kind) -> Iterator[tuple[str, str]]:
         "CAPABILITIES": prices if kind is Kind.PRICES else "",
     }
     package = f"finora_{name}"
-    stores = kind is Kind.STORAGES
+    manifest, test = {
+        Kind.STORAGES: (_STORAGE_MANIFEST, _STORAGE_TEST),
+        Kind.CHAINS: (_CHAIN_MANIFEST, _CHAIN_TEST),
+    }.get(kind, (_MANIFEST, _TEST))
     for path, template in (
         ("pyproject.toml", _PROJECT),
-        (f"{package}/finora-plugin.toml", _STORAGE_MANIFEST if stores else _MANIFEST),
+        (f"{package}/finora-plugin.toml", manifest),
         (f"{package}/__init__.py", _PROVIDERS[kind]),
         (f"{package}/recordings.json", _RECORDINGS.get(kind)),
-        (f"tests/test_{name}.py", _STORAGE_TEST if stores else _TEST),
+        (f"tests/test_{name}.py", test),
     ):
         if template is None:
             continue
@@ -154,6 +158,21 @@ class TestStorages(StoragesSuite):
     @classmethod
     def access(cls) -> StorageAccess:
         return StorageAccess(credentials={"folder": tempfile.mkdtemp()})
+"""
+_CHAIN_MANIFEST = """
+name = "@NAME@"
+contract = 1
+kinds = ["chains"]
+"""
+_CHAIN_TEST = """
+from finora_@NAME@ import CHAIN
+
+from finora_core.testing import ChainsSuite
+
+
+class TestChains(ChainsSuite):
+    provider = CHAIN
+    addresses = ("0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed",)
 """
 _TEST = """
 from finora_@NAME@ import @TITLE@
@@ -405,6 +424,31 @@ class Notifiers:
         return Ok(None) if said["taken"] else Missing()
 '''
     + _HOOK,
+    Kind.CHAINS: '''
+"""The chain @NAME@, one of Ethereum's kind, for Finora."""
+
+from collections.abc import Callable
+
+from finora_core.addresses import evm_address
+from finora_core.plugins import Chain, hookimpl
+
+CHAIN = Chain(
+    name="@NAME@",
+    id="eip155:999999999",
+    title="@NAME@",
+    symbol="ETH",
+    scale=18,
+    native="eip155:999999999/slip44:60",
+    confirmations=12,
+    explorer="https://@HOST@/address/",
+    address=evm_address,
+)
+
+
+@hookimpl
+def register_chains(register: Callable[[Chain], None]) -> None:
+    register(CHAIN)
+''',
     Kind.STORAGES: '''
 """Files in @NAME@, for Finora."""
 

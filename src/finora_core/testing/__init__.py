@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from finora_core.plugins import Provider, StorageAccess
+from finora_core.testing.chains import CHAIN_CHECKS, OnChain
 from finora_core.testing.checks import CHECKS, NOW, Check, Subject, Tier, failures, tier_of
 from finora_core.testing.recordings import Ask, Exchange, read_asks, read_exchanges
 from finora_core.testing.stores import STORAGE_CHECKS, Store
@@ -21,6 +22,7 @@ __all__ = [
     "Ask",
     "AssetsSuite",
     "BalancesSuite",
+    "ChainsSuite",
     "Exchange",
     "MailersSuite",
     "NotifiersSuite",
@@ -149,6 +151,19 @@ class MailersSuite(Suite):
 
 class NotifiersSuite(Suite):
     kind = "notifiers"
+
+
+class ChainsSuite(Kit):
+    """What a chain is tested by: `provider` is the Chain itself."""
+
+    kind = "chains"
+    checks = CHAIN_CHECKS
+    addresses: ClassVar[Sequence[str]]
+    """Some on it, of every form that there is."""
+
+    @classmethod
+    def subject(cls) -> OnChain:
+        return OnChain(cls.provider, cls.addresses)
 
 
 class StoragesSuite(Kit):
