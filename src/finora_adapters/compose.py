@@ -1,5 +1,6 @@
 """The composition root: the only module that knows every concrete class."""
 
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
@@ -27,6 +28,7 @@ from finora_adapters.mail.letters import TemplateLetters
 from finora_adapters.mail.plugin import PluginMailer
 from finora_adapters.mail.server import SmtpServer
 from finora_adapters.mail.smtp import SmtpMailer
+from finora_adapters.notifier import ByPlugin
 from finora_adapters.plugins import Plugins, load_plugins
 from finora_adapters.postgres import pooler
 from finora_adapters.postgres.access import MIGRATOR
@@ -57,9 +59,11 @@ from finora_adapters.postgres.warrants import Warrants, counts, install
 from finora_adapters.postgres.work import Limits, Postgres
 from finora_adapters.settings import Settings, check_production, production_problems, refusal
 from finora_adapters.signing import anchor_key, anchor_keys, verifies
-from finora_adapters.storage.anchors import FOLDER, DirectoryAnchors, S3Anchors
+from finora_adapters.storage.anchors import FOLDER, DirectoryAnchors, StoreAnchors
 from finora_adapters.storage.directory import DirectoryObjects
+from finora_adapters.storage.plugin import PluginObjects, fields_of
 from finora_adapters.storage.s3 import S3Objects
+from finora_adapters.upstream.http import credentials_of
 from finora_adapters.upstream.meter import LocalMeter
 from finora_adapters.upstream.sources import PluginList, Sources, sources_of
 from finora_core.audit.ports import Anchors
@@ -132,7 +136,9 @@ from finora_core.market.provision.ports import DataSource, Meter
 from finora_core.market.provision.service import DataService
 from finora_core.market.rates.service import RateService
 from finora_core.notices import reactions as notices_reactions
+from finora_core.notices.ports import ByMail
 from finora_core.notices.service import NoticeService
+from finora_core.plugins import StorageAccess
 from finora_core.portfolio import reactions as portfolio_reactions
 from finora_core.portfolio.days import HistoryService
 from finora_core.portfolio.imports import BrokerFiles
@@ -182,6 +188,15 @@ def by_event(subscriptions: Iterable[Subscription]) -> Mapping[str, tuple[Subscr
     return {event: tuple(wanted) for event, wanted in found.items()}
 
 
+def subscriptions_of(settings: Settings) -> tuple[Subscription, ...]:
+    """All of them, and for each notifier of the settings its own."""
+    told = (*notices_reactions.SUBSCRIPTIONS, *insights_reactions.SUBSCRIPTIONS)
+    return (
+        *SUBSCRIPTIONS,
+        *(each for name in settings.notified_by for each in notices_reactions.notified(name, told)),
+    )
+
+
 def connector(dsn: str) -> Callable[[], psycopg.Connection[tuple[object, ...]]]:
     """Opens connections to a libpq conninfo or URL."""
     return partial(pooler.connect, dsn)
@@ -202,8 +217,11 @@ def engine_of(dsn: str, settings: Settings) -> Engine:
     return engine
 
 
-def objects_of(settings: Settings) -> Objects:
-    """The bucket of the settings, or else their folder."""
+def objects_of(settings: Settings, plugins: Callable[[], Plugins] | None = None) -> Objects:
+    """The plugin's store that is named, or the bucket of the settings, or else their folder.
+    `plugins` are loaded for the first only."""
+    if (name := settings.storage_plugin) is not None:
+        return _plugin_objects(name, settings, (plugins or partial(plugins_of, settings))())
     if settings.storage_s3_bucket is None:
         return DirectoryObjects(settings.files)
     if find_spec("boto3") is None:
@@ -216,6 +234,35 @@ def objects_of(settings: Settings) -> Objects:
         key=settings.storage_s3_key,
         secret=secret.get_secret_value() if secret else None,
     )
+
+
+def _plugin_objects(name: str, settings: Settings, plugins: Plugins) -> Objects:
+    if name not in plugins.storages:
+        listed = ", ".join(sorted(plugins.storages)) or "none"
+        raise refusal((("FINORA_STORAGE_PLUGIN", f"there is no {name}; there are: {listed}"),))
+    storage = plugins.storages[name]
+    given = credentials_of(storage.provides, settings.plugin_settings)
+    unset = [
+        each.field for each in storage.provides.credentials
+        if each.required and each.field not in given
+    ]  # fmt: skip
+    if unset:
+        needed = f"FINORA_PLUGIN_{name}_{unset[0]}".upper()
+        raise refusal(((needed, f"set it: the store {name} needs it"),))
+    url = settings.plugin_settings.get(f"{name}_url".upper())
+    log = logging.getLogger("finora.plugins")
+    access = StorageAccess(
+        credentials=given,
+        url=None if url is None else url.get_secret_value(),
+        log=lambda line: log.info("storage %s: %s", name, line[:1000]),
+    )
+    try:
+        store = storage.provider(access)
+    # Whatever a stranger's code raises, an exit too.
+    except (Exception, SystemExit) as error:
+        said = f"the store {name} cannot be made: {type(error).__name__}"
+        raise refusal((("FINORA_STORAGE_PLUGIN", said),)) from None
+    return PluginObjects(name, store, fields_of(given))
 
 
 def mailer_of(settings: Settings, sources: Callable[[], Sources] | None = None) -> Mailer:
@@ -239,6 +286,35 @@ def mailer_of(settings: Settings, sources: Callable[[], Sources] | None = None) 
     if settings.env == "production":
         raise refusal(tuple(production_problems(settings)))
     return ConsoleMailer(settings.data / "mail", settings.sender)
+
+
+def notifiers_of(
+    settings: Settings, letters: Letters, sources: Callable[[], Sources] | None = None
+) -> Sequence[ByPlugin]:
+    """The plugins' that are named; `sources` are made where there are any."""
+    if not settings.notified_by:
+        return ()
+    found = (sources or partial(sources_of, settings, plugins_of(settings), SystemClock()))()
+    for name in settings.notified_by:
+        if name not in found.notifiers:
+            listed = ", ".join(sorted(found.notifiers)) or "none"
+            raise refusal((("FINORA_NOTIFIERS", f"there is no {name}; there are: {listed}"),))
+    return [ByPlugin(name, found.notifiers[name], letters) for name in settings.notified_by]
+
+
+def _by_way(notices: ProviderOf[NoticeService], way: ByPlugin) -> NoticeService:
+    return attrs.evolve(notices.get(), way=way, operator=None)
+
+
+def _tell(
+    notices: Callable[[], NoticeService],
+    scope: Scope,
+    kind: str,
+    user_id: UUID,
+    values: Mapping[str, str],
+    about: str,
+) -> object:
+    return notices().tell(scope, kind, user_id, values, about)
 
 
 def model_access(settings: Settings) -> ModelAccess:
@@ -301,11 +377,11 @@ class _LatePdf:
         PdfWriter().write(document, out)
 
 
-def anchors_of(settings: Settings) -> Anchors:
+def anchors_of(settings: Settings, objects: Objects | None = None) -> Anchors:
     """Where the settings keep files, anchors are kept too, in a place of their own."""
-    objects = objects_of(settings)
-    if isinstance(objects, S3Objects):
-        return S3Anchors(objects)
+    objects = objects or objects_of(settings)
+    if isinstance(objects, S3Objects | PluginObjects):
+        return StoreAnchors(objects)
     return DirectoryAnchors(settings.files / FOLDER)
 
 
@@ -323,8 +399,8 @@ class Stores(Module):
 
     @singleton
     @provider
-    def objects(self) -> Objects:
-        return objects_of(self.settings)
+    def objects(self, plugins: ProviderOf[Plugins]) -> Objects:
+        return objects_of(self.settings, plugins.get)
 
     @singleton
     @provider
@@ -338,8 +414,8 @@ class Stores(Module):
 
     @singleton
     @provider
-    def anchors(self) -> Anchors:
-        return anchors_of(self.settings)
+    def anchors(self, objects: Objects) -> Anchors:
+        return anchors_of(self.settings, objects)
 
     @singleton
     @provider
@@ -500,7 +576,7 @@ class Doors(Module):
         to = self.settings.operator_email
         operator = None if to is None else MailAddress(to)
         return NoticeService(
-            database.begin, mailer, letters, links, invitations, site, send, operator
+            database.begin, ByMail(mailer, letters), links, invitations, site, send, operator
         )
 
 
@@ -643,11 +719,21 @@ class Capabilities(Module):
 
     @singleton
     @provider
-    def data(self, database: Postgres, sources: ProviderOf[Sources], meter: Meter) -> DataService:
+    def data(
+        self,
+        database: Postgres,
+        sources: ProviderOf[Sources],
+        plugins: ProviderOf[Plugins],
+        meter: Meter,
+    ) -> DataService:
         window = window_of(self.settings.data_window)
         usual = Quota(monthly=self.settings.data_monthly or None, window=window)
         return DataService(
-            database.begin, lambda: {s.provides.name: s for s in sources.get()}, meter, usual
+            database.begin,
+            lambda: {s.provides.name: s for s in sources.get()},
+            meter,
+            usual,
+            lambda: plugins.get().chains,
         )
 
     @singleton
@@ -789,6 +875,8 @@ class Capabilities(Module):
         budgets: BudgetService,
         watching: WatchService,
         notices: ProviderOf[NoticeService],
+        letters: Letters,
+        sources: ProviderOf[Sources],
         erasure: ProviderOf[ErasureService],
         anchors: Anchors,
         anchoring: AnchorService,
@@ -816,12 +904,19 @@ class Capabilities(Module):
         handlers |= reports_reactions.handlers(reports)
         handlers |= notices_reactions.handlers(notices.get)
         handlers |= insights_reactions.handlers(
-            watching, budgets.words, lambda *told: notices.get().tell(*told)
+            watching, budgets.words, partial(_tell, notices.get)
         )
+        for way in notifiers_of(self.settings, letters, sources.get):
+            # Made when there is something to tell, as for letters.
+            noticing = partial(_by_way, notices, way)
+            mine = notices_reactions.handlers(noticing) | insights_reactions.handlers(
+                watching, budgets.words, partial(_tell, noticing)
+            )
+            handlers |= notices_reactions.notifying(way.name, mine)
         handlers |= market_reactions.handlers(market.get)
         handlers |= pipeline_reactions.handlers(pipeline) | rules_reactions.handlers(rules)
         handlers |= portfolio_reactions.handlers(history)
-        pauses = {each.job: each.pause_s for each in SUBSCRIPTIONS}
+        pauses = {each.job: each.pause_s for each in subscriptions_of(self.settings)}
         limit_s = self.settings.job_limit_s
         return JobRunner(queue, PgSealer(database), handlers, limit_s, pauses)
 
@@ -1000,7 +1095,7 @@ def _ready(engine: Engine, settings: Settings) -> Postgres:
         lock_ms=settings.lock_limit_s * 1000,
     )
     warrants = warrants_of(settings)
-    database = Postgres(engine, warrants, by_event(SUBSCRIPTIONS), limits)
+    database = Postgres(engine, warrants, by_event(subscriptions_of(settings)), limits)
     try:
         with translated(), engine.connect() as connection:
             require_roles(connection)

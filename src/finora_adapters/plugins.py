@@ -20,13 +20,16 @@ from finora_adapters.registering import (
 )
 from finora_core.manifest import HOOKS, BadManifest, Manifest, find_manifest, read_manifest
 from finora_core.plugins import (
+    DECLARED,
     REACHING,
     ActivityFormat,
+    Chain,
     EmbeddingsProvider,
     LanguageModelProvider,
     Provider,
     Provides,
     StatementFormat,
+    StorageProvider,
 )
 
 OWN = ("finora_core.", "finora_adapters.")
@@ -62,6 +65,14 @@ class Source:
 
 
 @attrs.frozen(kw_only=True)
+class Storage:
+    """A kind of store of files, and what its manifest says of it."""
+
+    provides: Provides
+    provider: StorageProvider
+
+
+@attrs.frozen(kw_only=True)
 class Plugins:
     """What the installed plugins provide, and how each of them fared."""
 
@@ -71,6 +82,9 @@ class Plugins:
     embeddings: Mapping[str, EmbeddingsProvider]
     sources: Mapping[str, Mapping[str, Source]]
     """By kind, as in REACHING, then by name."""
+    storages: Mapping[str, Storage]
+    chains: Mapping[str, Chain]
+    """By id."""
     found: tuple[PluginInfo, ...]
 
 
@@ -153,6 +167,11 @@ def load_plugins(
             }
             for kind in REACHING
         },
+        storages={
+            name: Storage(provides=declared[name], provider=provider)
+            for name, provider in every["storages"].items()
+        },
+        chains={chain.id: chain for chain in every["chains"].values()},
         found=tuple(found),
     )
 
@@ -163,7 +182,7 @@ def _check_honest(manifest: Manifest, mine: Provided) -> None:
     for kind in sorted(kinds ^ set(manifest.kinds)):
         said = "registers" if kind in kinds else "does not register"
         raise PluginRefused(f"its manifest is wrong: it {said} {kind}")
-    registered = {(kind, name) for kind in REACHING for name in mine[kind]}
+    registered = {(kind, name) for kind in DECLARED for name in mine[kind]}
     for kind, name in sorted(registered ^ manifest.sources):
         said = "registers" if name in mine[kind] else "does not register"
         raise PluginRefused(f"its manifest is wrong: it {said} {name} of {kind}")
@@ -172,9 +191,13 @@ def _check_honest(manifest: Manifest, mine: Provided) -> None:
 def _take(mine: Provided, every: Provided) -> None:
     for kind in REGISTERED:
         # A source's name is its namespace, of limits and settings too: one for all its kinds.
-        taken = [each for each in REACHING if kind.name in REACHING] or [kind.name]
+        taken = [each for each in DECLARED if kind.name in DECLARED] or [kind.name]
         for name in mine[kind.name]:
             if any(name in every[each] for each in taken):
                 raise PluginRefused(f"another plugin has the {kind.called} {name}")
+    ids = [chain.id for chain in (*every["chains"].values(), *mine["chains"].values())]
+    for chain in mine["chains"].values():
+        if ids.count(chain.id) > 1:
+            raise PluginRefused(f"there is a chain {chain.id} already")
     for kind_name, provided in mine.items():
         every[kind_name].update(provided)

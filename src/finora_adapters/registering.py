@@ -23,6 +23,8 @@ class Kind:
     called: str
     methods: tuple[str, ...] = ("__call__",)
     """That each of them has. Classes, mostly: what they are called with is theirs to say."""
+    is_a: type = object
+    """What each of them is."""
 
 
 REGISTERED = (
@@ -37,6 +39,9 @@ REGISTERED = (
     Kind("transactions", "transaction source"),
     Kind("pictures", "reader of pictures"),
     Kind("mailers", "mailer"),
+    Kind("notifiers", "notifier"),
+    Kind("storages", "storage"),
+    Kind("chains", "chain", ("address",), contract.Chain),
 )
 Provided = dict[str, dict[str, Any]]
 """By kind, then by name."""
@@ -73,6 +78,8 @@ def _collect(kind: Kind, mine: dict[str, Any]) -> Callable[[Any], None]:
         ]
         if missing:
             raise PluginRefused(f"{kind.called} {name} has no {', '.join(missing)}")
+        if not isinstance(provided, kind.is_a):
+            raise PluginRefused(f"{kind.called} {name} is no {kind.is_a.__name__}")
         if name in mine:
             raise PluginRefused(f"it registers {kind.called} {name} twice")
         mine[name] = provided

@@ -116,7 +116,8 @@ class Settings(BaseModel):
         10, ge=1, le=120, description="Seconds to wait for another transaction's lock."
     )
     queues: str = Field(
-        "records:ingest=2,records:process=2,reports:generate=1,schedules=1,mail=2,default=4",
+        "records:ingest=2,records:process=2,reports:generate=1,schedules=1,mail=2,notices=2,"
+        "default=4",
         description="Queues that a worker serves, each with how many jobs it runs at once.",
     )
     drain_s: int = Field(
@@ -161,6 +162,11 @@ class Settings(BaseModel):
     )
     storage_directory: Path | None = Field(
         None, description="Folder of stored files, if not inside the data folder."
+    )
+    storage_plugin: str | None = Field(
+        None,
+        pattern=r"^[a-z_][a-z0-9_]*$",
+        description="A plugin's store of files, by its name, in place of a folder or a bucket.",
     )
     storage_s3_bucket: str | None = Field(
         None, min_length=3, max_length=63, description="S3 bucket of stored files, not a folder."
@@ -298,6 +304,12 @@ class Settings(BaseModel):
         None,
         pattern=r"^[a-z_][a-z0-9_]*$",
         description="A plugin's way for letters, by its name; it goes before JMAP and SMTP.",
+    )
+    notifiers: str = Field(
+        "",
+        pattern=r"^([a-z_][a-z0-9_]*(,[a-z_][a-z0-9_]*)*)?$",
+        description="Plugins' ways for notices, by their names with commas between: what people "
+        "are written about their accounts and budgets goes by each of them too.",
     )
     mail_smtp_url: SecretStr | None = Field(
         None,
@@ -501,6 +513,11 @@ class Settings(BaseModel):
         return Sender.read(self.mail_from or "Finora <finora@finora.invalid>")
 
     @property
+    def notified_by(self) -> tuple[str, ...]:
+        """The names of notifiers, each once."""
+        return tuple(dict.fromkeys(self.notifiers.split(","))) if self.notifiers else ()
+
+    @property
     def queue_sizes(self) -> dict[str, int]:
         return sizes(self.queues)
 
@@ -532,6 +549,11 @@ class Settings(BaseModel):
     @property
     def files(self) -> Path:
         return self.storage_directory or self.data / "files"
+
+    @property
+    def files_in(self) -> str:
+        """What keeps files, in a word."""
+        return self.storage_plugin or ("directory" if self.storage_s3_bucket is None else "s3")
 
 
 def oidc_clients(value: SecretStr | None) -> tuple[OidcClient, ...]:
@@ -699,7 +721,8 @@ def production_problems(settings: Settings) -> list[tuple[str, str]]:
         )
     if settings.redis_url is None:
         problems.append(("FINORA_REDIS_URL", "set it: the embedded Valkey is not for production"))
-    if settings.storage_directory is None and settings.storage_s3_bucket is None:
+    kept = (settings.storage_directory, settings.storage_s3_bucket, settings.storage_plugin)
+    if all(place is None for place in kept):
         said = "set it to a folder that is backed up, or FINORA_STORAGE_S3_BUCKET"
         problems.append(("FINORA_STORAGE_DIRECTORY", said))
     # Given as text where another setting is wrong; what is no number is listed already.
@@ -781,6 +804,9 @@ def storage_problems(settings: Settings) -> list[tuple[str, str]]:
     )
     if bucket and settings.storage_directory is not None:
         problems.append(("FINORA_STORAGE_S3_BUCKET", "unset it or FINORA_STORAGE_DIRECTORY"))
+    if settings.storage_plugin is not None and (bucket or settings.storage_directory is not None):
+        other = "S3_BUCKET" if bucket else "DIRECTORY"
+        problems.append(("FINORA_STORAGE_PLUGIN", f"unset it or FINORA_STORAGE_{other}"))
     if key != secret:
         unset = "SECRET" if key else "KEY"
         problems.append((f"FINORA_STORAGE_S3_{unset}", "set key and secret, or neither"))

@@ -18,6 +18,7 @@ KIND_OF: Mapping[str, str] = {
     "transactions": "transactions",
     "picture": "pictures",
     "send": "mailers",
+    "notify": "notifiers",
 }
 """Of every question, the kind of provider that answers it."""
 _MOST_ITEMS = 100_000
@@ -60,7 +61,7 @@ def judge(method: str, given: Sequence[Any], value: Any, now: datetime) -> tuple
                 raise Lie(f"it sees {len(rows)} rows in one picture")
             seen = [each for each in rows if _is_row(each, now)]
             return seen, len(rows) - len(seen)
-        case "send", _ if value is None:
+        case "send" | "notify", _ if value is None:
             return None, 0
     raise Lie(f"there is no question {method}")
 

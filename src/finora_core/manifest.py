@@ -11,15 +11,22 @@ from typing import Any, Literal, Protocol
 
 import attrs
 
-from finora_core.plugins import CONTRACT_VERSION, REACHING, Credential, Limit, Provides
+from finora_core.plugins import CONTRACT_VERSION, DECLARED, REACHING, Credential, Limit, Provides
 
 MANIFEST = "finora-plugin.toml"
-HOOKS = ("statement_formats", "activity_formats", "language_models", "embeddings", *REACHING)
+HOOKS = (
+    "statement_formats",
+    "activity_formats",
+    "language_models",
+    "embeddings",
+    "chains",
+    *DECLARED,
+)
 """What a plugin can be of: each is a hook, `register_<kind>`."""
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
 _HOST = re.compile(r"(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}")
 _CHOICES = {
-    "kinds": REACHING,
+    "kinds": DECLARED,
     "capabilities": ("latest", "history"),
     "assets": ("currency", "crypto", "security", "other"),
 }
@@ -39,7 +46,7 @@ class Manifest:
 
     @property
     def sources(self) -> frozenset[tuple[str, str]]:
-        """Kind and name of everything that reaches outside."""
+        """Kind and name of everything that is declared one by one."""
         return frozenset((kind, each.name) for each in self.provides for kind in each.kinds)
 
 
@@ -134,8 +141,8 @@ def read_manifest(text: str) -> Manifest:
     if twice:
         raise BadManifest(f"it declares {twice[0]} twice")
     reached = {kind for each in provides for kind in each.kinds}
-    if reached != set(kinds) & set(REACHING):
-        odd = sorted(reached ^ (set(kinds) & set(REACHING)))
+    if reached != set(kinds) & set(DECLARED):
+        odd = sorted(reached ^ (set(kinds) & set(DECLARED)))
         raise BadManifest(f"kinds and [[provides]] differ in {', '.join(odd)}")
     return Manifest(name=name, kinds=kinds, provides=provides)
 
@@ -148,11 +155,11 @@ def _source(said: Mapping[str, Any]) -> Provides:
         # A name and not an address, so that what is dialled can be judged by what it resolves to.
         if not _HOST.fullmatch(host):
             raise BadManifest(f"{name}: {host!r} is no host name")
-    if not hosts:
-        raise BadManifest(f"{name}: it names no hosts")
-    kinds = _chosen(said.get("kinds"), REACHING, f"{name}: kinds")
+    kinds = _chosen(said.get("kinds"), DECLARED, f"{name}: kinds")
     if not kinds:
         raise BadManifest(f"{name}: it is of no kind")
+    if not hosts and set(kinds) & set(REACHING):
+        raise BadManifest(f"{name}: it names no hosts")
     capabilities = _chosen(said.get("capabilities", []), _CHOICES["capabilities"], name)
     if ("prices" in kinds) != bool(capabilities):
         raise BadManifest(f"{name}: prices have capabilities, of latest and history, others none")

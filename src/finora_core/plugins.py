@@ -6,6 +6,7 @@ naming, order and clashes. Finora's own providers register through the same hook
 """
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -369,9 +370,10 @@ class Provides:
 
     name: str
     kinds: tuple[str, ...]
-    """Of REACHING: what its provider is registered for."""
+    """Of DECLARED: what its provider is registered for."""
     hosts: tuple[str, ...]
-    """Names of the servers that it asks, over https; the first one's paths need no host."""
+    """Names of the servers that it asks, over https; the first one's paths need no host. A store of
+    files may have none: a disk."""
     capabilities: tuple[str, ...] = ()
     """Of prices: `latest`, `history`."""
     assets: tuple[str, ...] = ()
@@ -392,8 +394,12 @@ class Provides:
 
 KINDS = ("prices", "rates", "assets", "balances", "transactions", "pictures")
 """Of data that is asked for."""
-REACHING = (*KINDS, "mailers")
+SENDING = ("mailers", "notifiers")
+"""What is given something to hand on."""
+REACHING = (*KINDS, *SENDING)
 """What reaches outside, through the injected Http only."""
+DECLARED = (*REACHING, "storages")
+"""What a manifest has a `[[provides]]` for. A store of files reaches out by itself."""
 
 
 # --- market data ---------------------------------------------------------------------------------
@@ -760,3 +766,156 @@ class Mailers(Protocol):
 @hookspec
 def register_mailers(register: Callable[[Provider], None]) -> None:
     """Call `register` once for each way for letters: see Mailers."""
+
+
+# --- notices -------------------------------------------------------------------------------------
+
+
+@attrs.frozen(kw_only=True)
+class Notice:
+    """What somebody is to know, in words. Nothing in it opens a door: what does goes by mail."""
+
+    id: str
+    """The same where it is delivered again, for whoever takes a key of idempotency."""
+    kind: str
+    """One word: `budget_reached`, `new_sign_in`."""
+    tenant: str
+    """Whose books it is about, by their id."""
+    user: str | None
+    """Who is to know, by id; None is whoever runs this installation."""
+    title: str
+    text: str = attrs.field(repr=False)
+
+
+class Notifiers(Protocol):
+    """A way for notices: a chat, a webhook. Whom a person is there, the other side knows."""
+
+    def notify(self, notice: Notice) -> Outcome[None]:
+        """Ok once it was taken. Missing where it is never taken, and Unsupported where notices of
+        that kind are none of its. After anything else it is sent again, with the same id."""
+
+
+@hookspec
+def register_notifiers(register: Callable[[Provider], None]) -> None:
+    """Call `register` once for each way for notices: see Notifiers."""
+
+
+# --- stores of files -----------------------------------------------------------------------------
+
+
+@attrs.frozen(kw_only=True)
+class StorageAccess:
+    """What a store of files is given. It streams, so it reaches its servers by itself, with a
+    library of its own and with time limits of its own."""
+
+    credentials: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+    """By the manifest's fields."""
+    url: str | None = None
+    """The server to ask in place of the manifest's first host, where the operator names one."""
+    log: Callable[[str], None] = print
+    """One line for the operator, without secrets."""
+
+
+@attrs.frozen(kw_only=True)
+class Blob:
+    """One object that is kept."""
+
+    name: str
+    bytes: int
+    written_at: datetime
+    """With its zone."""
+
+
+class Storages(Protocol):
+    """A store of objects by name, asked from any thread. A name is ASCII of letters, digits, `-`,
+    `.` and `/`, at most 200 long; whose it is and what it means is the host's affair, and so is
+    whether the bytes are those that were put. Missing is what is not there; Down what may pass."""
+
+    def put(self, name: str, content: BinaryIO, size: int) -> Outcome[None]:
+        """Keep what `content` gives from where it stands, `size` bytes, streamed, in place of what
+        had the name. Ok once it is durable. Whoever reads sees all of it, or what was before."""
+
+    def create(self, name: str, content: bytes) -> Outcome[bool]:
+        """Keep a small object under a name that is free, durably; Ok(False), and nothing changed,
+        where it is taken. Of several at once one is Ok(True)."""
+
+    def open(self, name: str) -> Outcome[BinaryIO]:
+        """What was put, to be read once; the host closes it."""
+
+    def stat(self, name: str) -> Outcome[Blob]: ...
+
+    def delete(self, name: str) -> Outcome[None]:
+        """Ok also where there is nothing of that name."""
+
+    def list(self, prefix: str, after: str) -> Outcome[Sequence[Blob]]:
+        """The next ones, at most 1,000, of the names that begin with `prefix` and are greater than
+        `after`, both maybe empty, in the order of the names as text. None is the end."""
+
+    def upload_url(self, name: str, size: int, seconds: int) -> Outcome[str]:
+        """An https URL that takes one PUT of exactly `size` bytes under that name, and opens
+        nothing else; Unsupported where bytes go through Finora."""
+
+    def download_url(self, name: str, title: str, media_type: str, seconds: int) -> Outcome[str]:
+        """An https URL that gives the object as an attachment called `title`; Unsupported as
+        above."""
+
+
+class StorageProvider(Protocol):
+    """One kind of store. Registered once; a class whose constructor takes a StorageAccess, and
+    whose objects are Storages, is one."""
+
+    @property
+    def name(self) -> str:
+        """Stable, lower case: `azure`. What `FINORA_STORAGE_PLUGIN` says."""
+
+    def __call__(self, access: StorageAccess, /) -> Storages: ...
+
+
+@hookspec
+def register_storages(register: Callable[[StorageProvider], None]) -> None:
+    """Call `register` once for each kind of store of files: see Storages."""
+
+
+# --- chains --------------------------------------------------------------------------------------
+
+_CHAIN = re.compile(r"[-a-z0-9]{3,8}:[-_a-zA-Z0-9]{1,32}")
+
+
+@attrs.frozen(kw_only=True)
+class Chain:
+    """A chain of blocks that there are addresses on. Raises ValueError where it is not whole."""
+
+    name: str
+    """Stable, lower case: `base`."""
+    id: str
+    """By CAIP-2: `eip155:8453`. An account on it is that, a colon, and the address (CAIP-10)."""
+    title: str
+    symbol: str
+    """Of its own coin."""
+    scale: int
+    """Digits that its own coin is counted in."""
+    native: str
+    """The asset that its own coin is, by CAIP-19: `eip155:8453/slip44:60`."""
+    confirmations: int
+    """After so many blocks it is believed that something happened."""
+    address: Callable[[str], str | None]
+    """An address as it is usually written, or None for what is none; see finora_core.addresses."""
+    explorer: str = ""
+    """An https URL that shows an address, where one is put behind it."""
+
+    def __attrs_post_init__(self) -> None:
+        if not _CHAIN.fullmatch(self.id):
+            raise ValueError(f"chain {self.name}: its id is written as CAIP-2 does, eip155:1")
+        if not self.native.startswith(f"{self.id}/") or self.native == f"{self.id}/":
+            raise ValueError(f"chain {self.name}: its own coin is an asset on it, {self.id}/...")
+        if not 0 <= self.scale <= 36 or not 1 <= self.confirmations <= 10_000:
+            raise ValueError(f"chain {self.name}: scale is 0 to 36, confirmations 1 to 10000")
+        if not self.title.strip() or not self.symbol.strip():
+            raise ValueError(f"chain {self.name}: it has a title and a symbol")
+        if self.explorer and not self.explorer.startswith("https://"):
+            raise ValueError(f"chain {self.name}: its explorer is an https URL")
+
+
+@hookspec
+def register_chains(register: Callable[[Chain], None]) -> None:
+    """Call `register` once for each chain."""

@@ -160,7 +160,7 @@ def build(
         },
         stores={
             "books": opened.database.engine.dialect.name,
-            "files": "directory" if settings.storage_s3_bucket is None else "s3",
+            "files": settings.files_in,
         },
         queues=queue.status,
         seal_lag_s=PgSealer(opened.database).lag_s,

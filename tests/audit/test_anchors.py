@@ -27,7 +27,7 @@ from finora_adapters.postgres.tenants import UPKEEP
 from finora_adapters.postgres.work import Postgres
 from finora_adapters.settings import BadSettings, from_environment
 from finora_adapters.signing import AnchorKeyUnset, Ed25519, anchor_key, anchor_keys, verifies
-from finora_adapters.storage.anchors import DirectoryAnchors, S3Anchors
+from finora_adapters.storage.anchors import DirectoryAnchors, StoreAnchors
 from finora_adapters.storage.s3 import S3Objects
 from finora_core.audit.model import (
     Anchor,
@@ -55,7 +55,7 @@ STRANGER = Ed25519(b"\x07" * 32)
 def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Anchors:
     if request.param == "directory":
         return DirectoryAnchors(tmp_path / "files" / "anchors")
-    return S3Anchors(request.getfixturevalue("bucket"))
+    return StoreAnchors(request.getfixturevalue("bucket"))
 
 
 @pytest.mark.invariant("I-50")
@@ -92,7 +92,7 @@ def test_numbers_come_in_order_however_many(bucket: S3Objects, s3: tuple[str, Pa
     folder.mkdir()
     for number in range(1, 1_203):
         (folder / f"{number:010}.json").write_bytes(b"")
-    assert list(S3Anchors(bucket).numbers()) == list(range(1, 1_203))
+    assert list(StoreAnchors(bucket).numbers()) == list(range(1, 1_203))
 
 
 def test_no_sweep_sees_them(tmp_path: Path, bucket: S3Objects) -> None:
@@ -102,12 +102,12 @@ def test_no_sweep_sees_them(tmp_path: Path, bucket: S3Objects) -> None:
     kept.add(1, b"x")
     assert (tmp_path / "files" / "anchors" / "0000000001.json").exists()
     assert list(objects_of(settings).pages()) == []
-    S3Anchors(bucket).add(1, b"x")
+    StoreAnchors(bucket).add(1, b"x")
     assert list(bucket.pages()) == []
 
 
 def test_a_store_that_does_not_answer_is_unavailable() -> None:
-    away = S3Anchors(S3Objects("bucket", "http://127.0.0.1:1", "eu-central-1", "k", "s"))
+    away = StoreAnchors(S3Objects("bucket", "http://127.0.0.1:1", "eu-central-1", "k", "s"))
     for act in (lambda: list(away.numbers()), lambda: away.read(1), lambda: away.add(1, b"")):
         with pytest.raises(StorageUnavailable):
             act()

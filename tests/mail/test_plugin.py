@@ -16,12 +16,22 @@ from werkzeug import Request, Response
 
 from finora import Settings
 from finora_adapters.compose import mailer_of, plugins_of
+from finora_adapters.confined import words
 from finora_adapters.plugins import Plugins
 from finora_adapters.settings import BadSettings, mail_problems, production_problems
 from finora_adapters.upstream.sources import PluginList, Sources, sources_of
 from finora_core.kernel.clock import SystemClock
+from finora_core.kernel.outcome import (
+    AuthExpired,
+    Down,
+    Missing,
+    Ok,
+    RateLimited,
+    Unsupported,
+)
 from finora_core.mail.model import Message
 from finora_core.mail.ports import Mailer, MailRefused, MailUnavailable
+from finora_core.plugins import Mail, Notice
 from mail.conftest import SENDER
 from mail.contract import Arrived, MailerContract
 from mail.post import PASSWORD, read
@@ -142,6 +152,78 @@ def test_it_is_a_way_in_production_and_letters_come_from_somebody() -> None:
     assert [name for name, _ in mail_problems(settings)] == ["FINORA_MAIL_FROM"]
 
 
-def test_letters_are_not_given_to_whom_nobody_trusts(plugins: Plugins) -> None:
-    [found] = plugins_of(Settings(trusted_plugins=""), [COURIER]).found
-    assert "cannot be confined" in str(found.reason)
+# --- of a package that is not trusted ------------------------------------------------------------
+
+
+@pytest.fixture
+def confined(plugins: Plugins, settings: Settings) -> Sources | None:
+    """None where this system confines nothing: then it is set aside, and says so."""
+    apart = plugins_of(settings.model_copy(update={"trusted_plugins": ""}), [COURIER])
+    [found] = apart.found
+    assert found.confined
+    if not found.works:
+        assert "cannot be confined: " in str(found.reason)
+        return None
+    return sources_of(settings, apart, SystemClock())
+
+
+def test_a_letter_goes_by_a_child_that_never_has_the_key(
+    confined: Sources | None, settings: Settings, message: Message, httpserver: HTTPServer
+) -> None:
+    if confined is None:
+        return
+    taken: list[Request] = []
+
+    def take(request: Request) -> Response:
+        taken.append(request)
+        return Response(json.dumps({"taken": True}))
+
+    httpserver.expect_request("/letters", "POST").respond_with_handler(take)
+    mailer_of(settings, lambda: confined).send(message)
+    [request] = taken
+    assert request.headers["X-Key"] == PASSWORD
+    assert request.headers["Idempotency-Key"] == message.message_id
+    said = request.get_json()
+    mail = read(base64.b64decode(said["raw"]))
+    assert said["to"] == message.to.wire and mail["Subject"] == message.subject
+
+
+@pytest.mark.parametrize(("answer", "error"), [
+    (Response('{"taken": false}'), MailRefused), (Response("", 404), MailRefused),
+    (Response("", 401), MailUnavailable), (Response("", 429), MailUnavailable),
+    (Response("ada@example.com", 500), MailUnavailable),
+    (Response("no JSON, ada@example.com"), MailUnavailable),
+])  # fmt: skip
+def test_what_it_answers_means_the_same_from_a_child(
+    answer: Response, error: type[Exception], confined: Sources | None, settings: Settings,
+    message: Message, httpserver: HTTPServer,
+) -> None:  # fmt: skip
+    if confined is None:
+        return
+    httpserver.expect_request("/letters").respond_with_response(answer)
+    with pytest.raises(error) as caught:
+        mailer_of(settings, lambda: confined).send(message)
+    assert "ada@" not in str(caught.value) and len(httpserver.log) == 1
+
+
+@pytest.mark.parametrize("said", [
+    None, {}, [], {"outcome": "ok"}, {"outcome": "ok", "value": True}, {"outcome": "taken"},
+    {"outcome": "partial", "value": None, "gap": "x"}, {"outcome": "ambiguous", "value": []},
+    {"outcome": "rate_limited"}, {"outcome": "rate_limited", "retry_after": "1"},
+])  # fmt: skip
+@pytest.mark.parametrize("method", ["send", "notify"])
+def test_a_child_that_lies_of_what_it_sent_is_not_believed(method: str, said: Any) -> None:
+    with pytest.raises(words.NoSuchWord):
+        words.outcome_heard(said, method)
+
+
+@pytest.mark.parametrize("outcome", [
+    Ok(None), Missing(), Unsupported(), AuthExpired(), Down("why"), RateLimited(17),
+])  # fmt: skip
+def test_every_answer_and_every_letter_passes_the_channel(outcome: Any) -> None:
+    assert words.outcome_heard(words.outcome_said(outcome), "send") == outcome
+    mail = Mail(id="1@x", sender="a@x", to="b@x", content=bytes(range(256)))
+    notice = Notice(id="1", kind="fault", tenant="t", user=None, title="\u2603", text="x\ny")
+    for method, given in (("send", mail), ("notify", notice)):
+        said = json.loads(json.dumps(words.question_said([given])))
+        assert words.question_heard(method, said) == [given]

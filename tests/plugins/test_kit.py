@@ -88,6 +88,49 @@ def test_what_is_wrong_is_found(
     assert tier_of(found) < found[check][0]
 
 
+SEND = 'said = self.access.http.post("/letters", letter, headers).json()'
+NOTIFY = 'said = self.access.http.post("/notices", sent, headers).json()'
+AGAIN = "try:\n            {0}\n        except Exception:\n            {0}"
+
+
+@KIT
+@pytest.mark.parametrize(("kind", "name", "check", "changed"), [
+    (Kind.MAILERS, "m_value", "answers_what_was_recorded", ("Ok(None) if", "Ok(True) if")),
+    (Kind.MAILERS, "m_hides", "told_when_the_server_fails",
+     (SEND, f"try:\n            {SEND}\n        except Exception:\n            return Ok(None)")),
+    (Kind.MAILERS, "m_key", "told_when_the_key_is_revoked",
+     (SEND, f"try:\n            {SEND}\n        except Exception:\n            return Missing()")),
+    (Kind.MAILERS, "m_again", "sends_once_in_one_go", (SEND, AGAIN.format(SEND))),
+    (Kind.MAILERS, "m_same", "hands_on_what_it_is_given",
+     ('"to": mail.to', '"to": "ada@example.com"')),
+    (Kind.MAILERS, "m_log", "keeps_its_secrets",
+     (SEND, f"self.access.log(mail.to)\n        {SEND}")),
+    (Kind.MAILERS, "m_tell", "keeps_its_secrets",
+     (SEND, f"self.access.log(str(headers))\n        {SEND}")),
+    (Kind.MAILERS, "m_id", "gives_the_id_along", ('"Idempotency-Key": mail.id', '"X-Other": "1"')),
+    (Kind.NOTIFIERS, "n_value", "answers_what_was_recorded", ("Ok(None) if", "True if")),
+    (Kind.NOTIFIERS, "n_again", "sends_once_in_one_go", (NOTIFY, AGAIN.format(NOTIFY))),
+    (Kind.NOTIFIERS, "n_same", "hands_on_what_it_is_given",
+     ('"title": notice.title', '"title": "A budget has reached 80 %"')),
+    (Kind.NOTIFIERS, "n_log", "keeps_its_secrets",
+     (NOTIFY, f"self.access.log(notice.text)\n        {NOTIFY}")),
+    (Kind.NOTIFIERS, "n_id", "gives_the_id_along",
+     ('"Idempotency-Key": notice.id', '"X-Other": "1"')),
+    (Kind.PICTURES, "p_float", "answers_what_was_recorded",
+     ('Decimal(row["quantity"])', 'float(row["quantity"])')),
+    (Kind.PICTURES, "p_guess", "unknown_is_left_out",
+     ('.json()["rows"]', '.json().get("rows", [{"kind": "holding", "text": "x", "quantity": "1",'
+      ' "worth": "1", "currency": "EUR"}])')),
+])  # fmt: skip
+def test_what_is_wrong_with_a_way_is_found(
+    made: Any, kind: Kind, name: str, check: str, changed: tuple[str, str]
+) -> None:
+    assert made(f"{name}_ok", kind) == {}
+    found = made(name, kind, code=changed)
+    assert check in found, found
+    assert tier_of(found) < found[check][0]
+
+
 @KIT
 def test_what_comes_twice_is_told_by_its_id(made: Any) -> None:
     found = made(

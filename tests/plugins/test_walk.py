@@ -84,7 +84,9 @@ def test_the_walk_of_the_documentation(fresh: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", list(Kind))
 def test_every_kind_starts_green(kind: Kind, tmp_path: Path) -> None:
     folder, files = write("my_own", kind, tmp_path)
-    assert sum(text.count("\n") for text in files.values()) <= 80
+    # A store has nine methods, and is no made-up source: it keeps files.
+    most = 130 if kind is Kind.STORAGES else 80
+    assert sum(text.count("\n") for text in files.values()) <= most
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-rP", "-p", "no:cacheprovider"], cwd=folder,
         env={"PYTHONPATH": f"{folder}:{SRC}", "PATH": "/usr/bin:/bin"},

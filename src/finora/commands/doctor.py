@@ -14,7 +14,9 @@ from finora_adapters import embedded
 from finora_adapters.compose import (
     engine_of,
     installed_plugins,
+    letters_of,
     mailer_of,
+    notifiers_of,
     objects_of,
     require_durable,
     warrants_of,
@@ -54,6 +56,8 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield from _plugins(settings)
     yield _storage(settings)
     yield _mail(settings)
+    if settings.notified_by:
+        yield _notifiers(settings)
 
 
 def _mail(settings: Settings) -> Finding:
@@ -63,6 +67,12 @@ def _mail(settings: Settings) -> Finding:
     except Refusal as refusal:
         return Finding(subject="mail", said=refusal.message, well=False,
                        remedy="correct the setting")  # fmt: skip
+
+
+def _notifiers(settings: Settings) -> Finding:
+    said = ", ".join(settings.notified_by)
+    return _tried("notices", f"by {said}", lambda: notifiers_of(settings, letters_of(settings)),
+                  "correct the setting")  # fmt: skip
 
 
 def _settings(settings: Settings) -> Finding:
@@ -221,6 +231,10 @@ def _plugins(settings: Settings) -> Iterator[Finding]:
 
 
 def _storage(settings: Settings) -> Finding:
+    if settings.storage_plugin is not None:
+        said = f"the plugin {settings.storage_plugin}"
+        return _tried("stored files", said, lambda: next(objects_of(settings).pages(), None),
+                      "correct FINORA_STORAGE_PLUGIN, or wait for the store")  # fmt: skip
     if settings.storage_s3_bucket is not None:
         said = f"bucket {settings.storage_s3_bucket}"
         return _tried("stored files", said, lambda: next(objects_of(settings).pages(), None),

@@ -20,6 +20,11 @@ class Kind(StrEnum):
     ASSETS = "assets"
     BALANCES = "balances"
     TRANSACTIONS = "transactions"
+    PICTURES = "pictures"
+    MAILERS = "mailers"
+    NOTIFIERS = "notifiers"
+    STORAGES = "storages"
+    CHAINS = "chains"
 
 
 class BadProviderName(Invalid):
@@ -43,7 +48,7 @@ def new_provider(
     """Write a package with a provider.
 
     A folder finora-NAME, with a manifest, recordings of a made-up source and
-    tests that pass. See docs/providers.md.
+    tests that pass; a store of files keeps them in a folder. See docs/providers.md.
 
     \b
     Example: finora new-provider mybank --kind prices
@@ -85,13 +90,19 @@ def _files(name: str, kind: Kind) -> Iterator[tuple[str, str]]:
         "CAPABILITIES": prices if kind is Kind.PRICES else "",
     }
     package = f"finora_{name}"
+    manifest, test = {
+        Kind.STORAGES: (_STORAGE_MANIFEST, _STORAGE_TEST),
+        Kind.CHAINS: (_CHAIN_MANIFEST, _CHAIN_TEST),
+    }.get(kind, (_MANIFEST, _TEST))
     for path, template in (
         ("pyproject.toml", _PROJECT),
-        (f"{package}/finora-plugin.toml", _MANIFEST),
+        (f"{package}/finora-plugin.toml", manifest),
         (f"{package}/__init__.py", _PROVIDERS[kind]),
-        (f"{package}/recordings.json", _RECORDINGS[kind]),
-        (f"tests/test_{name}.py", _TEST),
+        (f"{package}/recordings.json", _RECORDINGS.get(kind)),
+        (f"tests/test_{name}.py", test),
     ):
+        if template is None:
+            continue
         yield path, re.sub(r"@([A-Z]+)@", lambda found: said[found[1]], template.lstrip("\n"))
 
 
@@ -121,6 +132,48 @@ kinds = ["@KINDS@"]
 limits = [{ requests = 60, seconds = 60 }]
 credentials = [{ field = "key", about = "Where to get it." }]
 """
+_STORAGE_MANIFEST = """
+name = "@NAME@"
+contract = 1
+kinds = ["storages"]
+
+[[provides]]
+name = "@NAME@"
+kinds = ["storages"]
+hosts = []
+credentials = [{ field = "folder", secret = false, about = "Where it keeps files." }]
+"""
+_STORAGE_TEST = """
+import tempfile
+
+from finora_@NAME@ import Storages
+
+from finora_core.plugins import StorageAccess
+from finora_core.testing import StoragesSuite
+
+
+class TestStorages(StoragesSuite):
+    provider = Storages
+
+    @classmethod
+    def access(cls) -> StorageAccess:
+        return StorageAccess(credentials={"folder": tempfile.mkdtemp()})
+"""
+_CHAIN_MANIFEST = """
+name = "@NAME@"
+contract = 1
+kinds = ["chains"]
+"""
+_CHAIN_TEST = """
+from finora_@NAME@ import CHAIN
+
+from finora_core.testing import ChainsSuite
+
+
+class TestChains(ChainsSuite):
+    provider = CHAIN
+    addresses = ("0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed",)
+"""
 _TEST = """
 from finora_@NAME@ import @TITLE@
 
@@ -133,17 +186,18 @@ class Test@TITLE@(@TITLE@Suite):
 _GET = """        key = {"X-Key": self.access.credentials["key"]}
         return self.access.http.get(path, key, **query).json()
 """
-_END = (
-    """
-    def _get(self, path: str, **query: str) -> Any:
-"""
-    + _GET
-    + """
+_HOOK = """
 
 @hookimpl
 def register_@KINDS@(register: Callable[[Provider], None]) -> None:
     register(@TITLE@)
 """
+_END = (
+    """
+    def _get(self, path: str, **query: str) -> Any:
+"""
+    + _GET
+    + _HOOK
 )
 _PROVIDERS = {
     Kind.PRICES: '''
@@ -292,6 +346,189 @@ class Transactions:
         return Ok(Batch(movements=moved, next=moved[-1].id if moved else cursor))
 '''
     + _END,
+    Kind.PICTURES: '''
+"""What @NAME@ reads off pictures, for Finora."""
+
+import base64
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+
+import attrs
+
+from finora_core.kernel.outcome import Missing, Ok, Outcome
+from finora_core.plugins import Access, Picture, Provider, Seen, hookimpl
+
+
+@attrs.frozen
+class Pictures:
+    access: Access
+    name = "@NAME@"
+
+    def picture(self, picture: Picture) -> Outcome[Sequence[Seen]]:
+        key = {"X-Key": self.access.credentials["key"]}
+        sent = {"image": base64.b64encode(picture.content).decode(), "type": picture.media_type}
+        rows = self.access.http.post("/read", sent, key).json()["rows"]
+        seen = [
+            Seen(kind=row["kind"], text=row["text"], quantity=Decimal(row["quantity"]),
+                 amount=Decimal(row["worth"]), currency=row["currency"])
+            for row in rows
+        ]
+        return Ok(seen) if seen else Missing()
+'''
+    + _HOOK,
+    Kind.MAILERS: '''
+"""Letters by @NAME@, for Finora."""
+
+import base64
+from collections.abc import Callable
+
+import attrs
+
+from finora_core.kernel.outcome import Missing, Ok, Outcome
+from finora_core.plugins import Access, Mail, Provider, hookimpl
+
+
+@attrs.frozen
+class Mailers:
+    access: Access
+    name = "@NAME@"
+
+    def send(self, mail: Mail) -> Outcome[None]:
+        headers = {"X-Key": self.access.credentials["key"], "Idempotency-Key": mail.id}
+        raw = base64.b64encode(mail.content).decode()
+        letter = {"from": mail.sender, "to": mail.to, "raw": raw}
+        said = self.access.http.post("/letters", letter, headers).json()
+        return Ok(None) if said["taken"] else Missing()
+'''
+    + _HOOK,
+    Kind.NOTIFIERS: '''
+"""Notices by @NAME@, for Finora."""
+
+from collections.abc import Callable
+
+import attrs
+
+from finora_core.kernel.outcome import Missing, Ok, Outcome
+from finora_core.plugins import Access, Notice, Provider, hookimpl
+
+
+@attrs.frozen
+class Notifiers:
+    access: Access
+    name = "@NAME@"
+
+    def notify(self, notice: Notice) -> Outcome[None]:
+        headers = {"X-Key": self.access.credentials["key"], "Idempotency-Key": notice.id}
+        sent = {"user": notice.user, "title": notice.title, "text": notice.text}
+        said = self.access.http.post("/notices", sent, headers).json()
+        return Ok(None) if said["taken"] else Missing()
+'''
+    + _HOOK,
+    Kind.CHAINS: '''
+"""The chain @NAME@, one of Ethereum's kind, for Finora."""
+
+from collections.abc import Callable
+
+from finora_core.addresses import evm_address
+from finora_core.plugins import Chain, hookimpl
+
+CHAIN = Chain(
+    name="@NAME@",
+    id="eip155:999999999",
+    title="@NAME@",
+    symbol="ETH",
+    scale=18,
+    native="eip155:999999999/slip44:60",
+    confirmations=12,
+    explorer="https://@HOST@/address/",
+    address=evm_address,
+)
+
+
+@hookimpl
+def register_chains(register: Callable[[Chain], None]) -> None:
+    register(CHAIN)
+''',
+    Kind.STORAGES: '''
+"""Files in @NAME@, for Finora."""
+
+import io
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+from uuid import uuid4
+
+import attrs
+
+from finora_core.kernel.outcome import Missing, Ok, Outcome, Unsupported
+from finora_core.plugins import Blob, StorageAccess, StorageProvider, hookimpl
+
+
+@attrs.frozen
+class Storages:
+    access: StorageAccess
+    name = "@NAME@"
+
+    def put(self, name: str, content: BinaryIO, size: int) -> Outcome[None]:
+        return Ok(self._written(content, lambda part: os.replace(part, self._path(name))))
+
+    def create(self, name: str, content: bytes) -> Outcome[bool]:
+        try:
+            self._written(io.BytesIO(content), lambda part: os.link(part, self._path(name)))
+        except FileExistsError:
+            return Ok(False)
+        return Ok(True)
+
+    def open(self, name: str) -> Outcome[BinaryIO]:
+        return Ok(self._path(name).open("rb")) if self._path(name).is_file() else Missing()
+
+    def stat(self, name: str) -> Outcome[Blob]:
+        return Ok(self._blob(name)) if self._path(name).is_file() else Missing()
+
+    def delete(self, name: str) -> Outcome[None]:
+        return Ok(self._path(name).unlink(missing_ok=True))
+
+    def list(self, prefix: str, after: str) -> Outcome[Sequence[Blob]]:
+        files = (path for path in self._path("").rglob("*") if path.is_file())
+        names = sorted(str(path.relative_to(self._path(""))) for path in files)
+        found = [name for name in names if name.startswith(prefix) and name > after]
+        return Ok([self._blob(name) for name in found[:1000]])
+
+    def upload_url(self, name: str, size: int, seconds: int) -> Outcome[str]:
+        return Unsupported()
+
+    def download_url(self, name: str, title: str, media_type: str, seconds: int) -> Outcome[str]:
+        return Unsupported()
+
+    def _path(self, name: str) -> Path:
+        path = Path(self.access.credentials["folder"], "kept", name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def _blob(self, name: str) -> Blob:
+        found = self._path(name).stat()
+        at = datetime.fromtimestamp(found.st_mtime, UTC)
+        return Blob(name=name, bytes=found.st_size, written_at=at)
+
+    def _written(self, content: BinaryIO, end: Callable[[Path], None]) -> None:
+        part = Path(self.access.credentials["folder"], f"{uuid4()}.part")
+        try:
+            with part.open("xb") as file:
+                shutil.copyfileobj(content, file)
+                file.flush()
+                os.fsync(file.fileno())
+            end(part)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+@hookimpl
+def register_storages(register: Callable[[StorageProvider], None]) -> None:
+    register(Storages)
+''',
 }
 
 
@@ -299,9 +536,10 @@ def _recorded(asks: str, exchanges: str) -> str:
     return f'{{"asks": [\n{asks}\n], "exchanges": [\n{exchanges}\n]}}\n'
 
 
-def _exchange(path: str, response: str) -> str:
+def _exchange(path: str, response: str, sent: str | None = None) -> str:
+    method, body = ("GET", "") if sent is None else ("POST", f'     "request_body": {sent},\n')
     return (
-        f'    {{"method": "GET", "status": 200, "uri": "https://@HOST@{path}",\n'
+        f'    {{"method": "{method}", "status": 200, "uri": "https://@HOST@{path}",\n{body}'
         f'     "response": {response}}}'
     )
 
@@ -350,6 +588,36 @@ _RECORDINGS = {
             "/accounts/a-1/moves?after=",
             '{"moves": [{"id": "m-1", "at": "2026-01-02T10:00:00Z", "asset": "BTC",'
             ' "amount": "-0.5", "decimals": 8}]}',
+        ),
+    ),
+    Kind.PICTURES: _recorded(
+        '    {"method": "picture", "picture": "iVBORw0KGgpw"}',
+        _exchange(
+            "/read",
+            '{"rows": [{"kind": "holding", "text": "Apple Inc", "quantity": "2.5",'
+            ' "worth": "612.30", "currency": "USD"}]}',
+            '{"image": "iVBORw0KGgpw", "type": "image/png"}',
+        ),
+    ),
+    Kind.MAILERS: _recorded(
+        '    {"method": "send", "mail": {"id": "1@finora.example", "sender": "post@finora.example",'
+        ' "to": "ada@example.com",\n     "content": "Subject: hi\\r\\n\\r\\nHello."}}',
+        _exchange(
+            "/letters",
+            '{"taken": true}',
+            '{"from": "post@finora.example", "to": "ada@example.com",'
+            ' "raw": "U3ViamVjdDogaGkNCg0KSGVsbG8u"}',
+        ),
+    ),
+    Kind.NOTIFIERS: _recorded(
+        '    {"method": "notify", "notice": {"id": "n-5f2c", "kind": "budget_reached",'
+        '\n     "tenant": "t-1", "user": "u-1", "title": "A budget has reached 80 %",'
+        ' "text": "Of Food 80 % is spent."}}',
+        _exchange(
+            "/notices",
+            '{"taken": true}',
+            '{"user": "u-1", "title": "A budget has reached 80 %",'
+            ' "text": "Of Food 80 % is spent."}',
         ),
     ),
 }

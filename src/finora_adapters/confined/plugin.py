@@ -19,13 +19,13 @@ from finora_adapters.confined import system, words
 from finora_adapters.confined.host import Breach, Broken, Busy, Child, Launch, Unconfined, talk
 from finora_adapters.registering import PluginRefused, Provided, one_line
 from finora_adapters.upstream.http import CALL
+from finora_core.answers import KIND_OF
 from finora_core.kernel.outcome import Down, Outcome
 from finora_core.manifest import HOOKS, Manifest
-from finora_core.market.provision.codec import QUESTIONS
-from finora_core.plugins import KINDS, Access, Credential, NoAnswer, StatementRefused
+from finora_core.plugins import REACHING, Access, Credential, NoAnswer, StatementRefused
 
 _log = logging.getLogger("finora.plugins")
-KINDS_CONFINED = (*KINDS, "statement_formats", "activity_formats")
+KINDS_CONFINED = (*REACHING, "statement_formats", "activity_formats")
 """What needs nothing of the outside but what the host can fetch for it."""
 _LIMIT_S = 60.0
 _READ_S = 1_800.0
@@ -52,7 +52,7 @@ def confined(point: EntryPoint, manifest: Manifest) -> Provided:
     plugin = ConfinedPlugin(Launch.of(point), manifest)
     made: Provided = {kind: {} for kind in HOOKS}
     for kind, name, shown in plugin.registered():
-        if kind in KINDS:
+        if kind in REACHING:
             made[kind][name] = ConfinedProvider(plugin, kind, name)
         else:
             made[kind][name] = ConfinedFormat(plugin, kind, name, **shown)
@@ -172,7 +172,7 @@ class ConfinedSource:
     veil: "Veil" = attrs.field(repr=False)
 
     def __getattr__(self, method: str) -> Callable[..., Outcome[Any]]:
-        if method not in QUESTIONS:
+        if method not in KIND_OF:
             raise AttributeError(method)
         return lambda *given: self._ask(method, given)
 

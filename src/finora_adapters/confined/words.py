@@ -7,13 +7,17 @@ from datetime import date, datetime
 from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from finora_core.kernel.outcome import Outcome, OverBudget, RateLimited
+from finora_core.answers import KIND_OF
+from finora_core.kernel.outcome import Ok, Outcome, OverBudget, RateLimited
 from finora_core.kernel.plain import to_plain
 from finora_core.market.provision.codec import Unreadable, parsed, told
 from finora_core.plugins import (
+    SENDING,
     ActivityLine,
     AssetRef,
     FaultyLine,
+    Mail,
+    Notice,
     Picture,
     Reading,
     StatementAccount,
@@ -36,10 +40,16 @@ class NoSuchWord(Exception):
 
 
 def question_said(given: Sequence[Any]) -> object:
-    return [
-        b64encode(each.content).decode() if isinstance(each, Picture) else to_plain(each)
-        for each in given
-    ]
+    return [_given(each) for each in given]
+
+
+def _given(value: Any) -> object:
+    if isinstance(value, Picture):
+        return b64encode(value.content).decode()
+    if isinstance(value, Mail):
+        return {"id": value.id, "sender": value.sender, "to": value.to,
+                "content": b64encode(value.content).decode()}  # fmt: skip
+    return to_plain(value)
 
 
 def question_heard(method: str, said: Sequence[Any]) -> list[Any]:
@@ -53,6 +63,10 @@ def question_heard(method: str, said: Sequence[Any]) -> list[Any]:
             return [base, quotes, *map(date.fromisoformat, days)]
         case "picture", (content,):
             return [Picture(b64decode(content))]
+        case "send", (mail,):
+            return [Mail(**{**mail, "content": b64decode(mail["content"])})]
+        case "notify", (notice,):
+            return [Notice(**notice)]
     return list(said)
 
 
@@ -72,10 +86,22 @@ def outcome_heard(said: Any, method: str = "find") -> Outcome[Any]:
         return RateLimited(after)
     if type(after) is int and said.get("outcome") == "over_budget":
         return OverBudget(after)
+    if KIND_OF.get(method) in SENDING:
+        return _sent(said)
     try:
         return parsed(method, said)
     except Unreadable:
         raise NoSuchWord("its answer is no outcome of the contract") from None
+
+
+def _sent(said: Any) -> Outcome[None]:
+    """Of what was to be handed on: taken, or why not, and nothing else."""
+    match said:
+        case {"outcome": "ok", "value": None}:
+            return Ok(None)
+        case {"outcome": "missing" | "unsupported" | "auth_expired" | "down"}:
+            return outcome_heard(said)
+    raise NoSuchWord("its answer is no outcome of the contract")
 
 
 # --- lines of files ------------------------------------------------------------------------------

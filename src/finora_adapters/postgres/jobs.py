@@ -308,7 +308,7 @@ from (
 _DIED = text("""
 select tenant_id, id, user_id, name, coalesce(reason, '') as reason, finished_at from finora.job
 where state = 'dead' and finished_at >= :since and finished_at < :until and user_id is not null
-  and queue <> 'mail' order by finished_at, id
+  and queue not in ('mail', 'notices') order by finished_at, id
 """)
 _MINE = "where tenant_id = :tenant and id = :job and epoch = :epoch and state = 'running'"
 # Not for update: a job's transaction that refers to its row does not keep it from being renewed.

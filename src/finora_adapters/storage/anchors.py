@@ -6,11 +6,12 @@ import re
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 import attrs
 
 from finora_adapters.storage.directory import sync
-from finora_adapters.storage.s3 import ObjectTaken, S3Objects
+from finora_adapters.storage.named import ObjectTaken
 from finora_core.audit.model import AnchorNotFound, AnchorTaken
 from finora_core.files.ports import ObjectNotFound
 
@@ -61,9 +62,22 @@ class DirectoryAnchors:
         sync(self.folder.parent)
 
 
+class Bucket(Protocol):
+    """What a store that keeps objects by name has besides the files of tenants."""
+
+    def names(self, prefix: str) -> Iterator[str]:
+        """Without the prefix, in order."""
+
+    def read(self, name: str) -> bytes:
+        """Raises ObjectNotFound."""
+
+    def create(self, name: str, content: bytes) -> None:
+        """Raises ObjectTaken."""
+
+
 @attrs.frozen
-class S3Anchors:
-    bucket: S3Objects
+class StoreAnchors:
+    bucket: Bucket
 
     def numbers(self) -> Iterator[int]:
         return _numbers(self.bucket.names(f"{FOLDER}/"))

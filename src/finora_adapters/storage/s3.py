@@ -4,7 +4,6 @@ boto3 is imported when a bucket is used, not before. Unfinished multipart upload
 died are left to the bucket's lifecycle rules.
 """
 
-import hashlib
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,23 +14,16 @@ from uuid import UUID
 
 import attrs
 
-from finora_core.files.ports import (
-    CHUNK,
-    KEY,
-    FileTooLarge,
-    Listed,
-    ObjectNotFound,
-    Readable,
-    StorageUnavailable,
-    Stored,
+from finora_adapters.storage.named import (
+    IN_MEMORY,
+    ObjectTaken,
+    gone,
+    name_of,
+    place_of,
+    spooled,
 )
+from finora_core.files.ports import KEY, Listed, Readable, StorageUnavailable, Stored
 
-
-class ObjectTaken(Exception):
-    """There is an object of this name already."""
-
-
-_IN_MEMORY = 1 << 20
 _PART = 8 << 20
 _CONNECT_S, _READ_S, _TRIES = 5, 30, 3
 
@@ -48,38 +40,28 @@ class S3Objects:
     secret: str | None = attrs.field(default=None, repr=False)
 
     def put(self, tenant_id: UUID, file: Readable, limit: int | None = None) -> Stored:
-        digest, size = hashlib.sha256(), 0
-        # The name is the content's digest, so all is read before the first byte is sent.
-        with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as spool:
-            while chunk := file.read(CHUNK):
-                size += len(chunk)
-                if limit is not None and size > limit:
-                    raise FileTooLarge.over(limit)
-                digest.update(chunk)
-                spool.write(chunk)
-            spool.seek(0)
-            with _translated(digest.hexdigest()):
-                self._client.upload_fileobj(
-                    spool,
-                    self.bucket,
-                    _name(tenant_id, digest.hexdigest()),
-                    # The store refuses what was damaged on its way.
-                    ExtraArgs={"ChecksumAlgorithm": "SHA256"},
-                    Config=self._transfer,
-                )
-        return Stored(key=digest.hexdigest(), sha256=digest.digest(), bytes=size)
+        with spooled(file, limit) as (spool, stored), _translated(stored.key):
+            self._client.upload_fileobj(
+                spool,
+                self.bucket,
+                name_of(tenant_id, stored.key),
+                # The store refuses what was damaged on its way.
+                ExtraArgs={"ChecksumAlgorithm": "SHA256"},
+                Config=self._transfer,
+            )
+        return stored
 
     @contextmanager
     def open(self, tenant_id: UUID, key: str) -> Iterator[BinaryIO]:
-        name = _name(tenant_id, key)
-        with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as spool:
+        name = name_of(tenant_id, key)
+        with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY) as spool:
             with _translated(key):
                 self._client.download_fileobj(self.bucket, name, spool, Config=self._transfer)
             spool.seek(0)
             yield cast(BinaryIO, spool)
 
     def stat(self, tenant_id: UUID, key: str) -> Listed:
-        name = _name(tenant_id, key)
+        name = name_of(tenant_id, key)
         with _translated(key):
             found = self._client.head_object(Bucket=self.bucket, Key=name)
         return Listed(
@@ -90,7 +72,7 @@ class S3Objects:
         )
 
     def delete(self, tenant_id: UUID, key: str) -> None:
-        name = _name(tenant_id, key)
+        name = name_of(tenant_id, key)
         with _translated(key):
             self._client.delete_object(Bucket=self.bucket, Key=name)
 
@@ -168,7 +150,7 @@ class S3Objects:
     def _signed(
         self, operation: str, tenant_id: UUID, key: str, seconds: int, **also: object
     ) -> str:
-        values = {"Bucket": self.bucket, "Key": _name(tenant_id, key)} | also
+        values = {"Bucket": self.bucket, "Key": name_of(tenant_id, key)} | also
         with _translated(key):
             url: str = self._client.generate_presigned_url(operation, values, ExpiresIn=seconds)
         return url
@@ -200,22 +182,12 @@ class S3Objects:
         )
 
 
-def _name(tenant_id: UUID, key: str) -> str:
-    # The grammar of keys has no way into another tenant's prefix.
-    if not KEY.fullmatch(key):
-        raise ObjectNotFound(f"the stored file {key[:12]!r} is gone")
-    return f"{tenant_id}/{key}"
-
-
 def _listed(found: dict[str, Any]) -> Listed | None:
     """None for an object that is none of Finora's."""
-    tenant, _, key = found["Key"].partition("/")
-    try:
-        tenant_id = UUID(tenant)
-    except ValueError:
+    place = place_of(found["Key"])
+    if place is None:
         return None
-    if str(tenant_id) != tenant or not KEY.fullmatch(key):
-        return None
+    tenant_id, key = place
     return Listed(
         tenant_id=tenant_id, key=key, bytes=found["Size"], written_at=found["LastModified"]
     )
@@ -236,7 +208,7 @@ def _translated(key: str) -> Iterator[None]:
         # A bucket that is missing is also a 404, and must not look like lost files.
         code = str(error.response.get("Error", {}).get("Code"))
         if code in ("404", "NoSuchKey"):
-            raise ObjectNotFound(f"the stored file {key[:12]!r} is gone") from error
+            raise gone(key) from error
         if code in ("PreconditionFailed", "ConditionalRequestConflict", "412"):
             raise ObjectTaken(key) from error
         raise StorageUnavailable(f"the store of files refused: {code}") from error

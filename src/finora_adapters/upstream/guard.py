@@ -37,6 +37,7 @@ from finora_core.plugins import (
     Held,
     Identified,
     Mail,
+    Notice,
     Picture,
     Provider,
     Provides,
@@ -125,6 +126,9 @@ class Guarded:
 
     def send(self, mail: Mail) -> Outcome[None]:
         return self._ask("send", mail)
+
+    def notify(self, notice: Notice) -> Outcome[None]:
+        return self._ask("notify", notice)
 
     # --- how --------------------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
 """Every source of the installed plugins, ready to be asked."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Protocol
 
@@ -19,7 +19,7 @@ from finora_adapters.upstream.wire import Wire
 from finora_core.kernel.clock import Clock
 from finora_core.manifest import PluginState, SourceState
 from finora_core.market.provision.ports import DataSource
-from finora_core.plugins import KINDS, REACHING, Provides
+from finora_core.plugins import KINDS, REACHING, SENDING, Provides
 
 if TYPE_CHECKING:
     from finora_adapters.redis.asking import Asker
@@ -44,8 +44,24 @@ class Sources:
     by_kind: Mapping[str, Mapping[str, DataSource]]
     """By kind, as in KINDS, then by name. What is of two kinds is one object."""
     told: Told | None = None
-    mailers: Mapping[str, Guarded] = attrs.field(factory=dict)
-    """By name. They are nobody's data, and always sent by this installation."""
+    sending: Mapping[str, Mapping[str, Guarded]] = attrs.field(factory=dict)
+    """By kind, as in SENDING, then by name. They bring no data, and are asked by this installation
+    always."""
+    fields: Mapping[str, Sequence[str]] = attrs.field(factory=dict)
+    """By the name of a store of files, what is set of its credentials. It is asked elsewhere."""
+
+    @property
+    def mailers(self) -> Mapping[str, Guarded]:
+        return self.sending.get("mailers", {})
+
+    @property
+    def notifiers(self) -> Mapping[str, Guarded]:
+        return self.sending.get("notifiers", {})
+
+    @property
+    def senders(self) -> Sequence[Guarded]:
+        """Of every kind. What is of two is one object, and there twice."""
+        return [each for kind in self.sending.values() for each in kind.values()]
 
     def __iter__(self) -> Iterator[DataSource]:
         """Each once, by name."""
@@ -54,7 +70,7 @@ class Sources:
 
     def aside(self) -> Mapping[str, str]:
         """Why a source is not asked any more: here, or in another process of late."""
-        every = [*self, *self.mailers.values()]
+        every = [*self, *self.senders]
         here = {each.provides.name: each.aside for each in every if each.aside is not None}
         names = [each.provides.name for each in every]
         there = self.told.told(names) if self.told is not None and names else {}
@@ -113,11 +129,13 @@ class PluginList:
         aside: Mapping[str, str],
         resting: Mapping[str, str],
     ) -> SourceState:
-        every = (*self.sources.mailers.values(), *self.sources)
+        every = (*self.sources.senders, *self.sources)
         made = {each.provides.name: each for each in every}.get(declared.name)
         # Of one that the data provider asks, the credentials are there.
         fields = () if isinstance(made, RemoteSource) else declared.credentials
-        given = made.http.credentials if isinstance(made, Guarded) else {}
+        given: Collection[str] = self.sources.fields.get(declared.name, ())
+        if isinstance(made, Guarded):
+            given = made.http.credentials
         unset = tuple(each.field for each in fields if each.field not in given)
         # The kit imports what it tries.
         tries = self.tiers and plugin.works and not plugin.confined
@@ -133,6 +151,8 @@ class PluginList:
 
         found = []
         for kind in declared.kinds:
+            if kind not in REACHING:
+                return None
             subject = subject_of(
                 kind, self.plugins.sources[kind][declared.name].provider, recordings=()
             )
@@ -150,11 +170,15 @@ def sources_of(
     asker: "Asker | None" = None,
     record: Callable[[Exchange], None] | None = None,
 ) -> Sources:
-    """Those of the data provider, where the settings name one; mailers are asked from here always.
+    """Those of the data provider, where the settings name one; what sends is asked from here.
     With Redis, processes share limits and cost; without it each keeps its own. Empty where the HTTP
     library is not installed."""
+    fields = {
+        name: tuple(credentials_of(storage.provides, settings.plugin_settings))
+        for name, storage in plugins.storages.items()
+    }
     if find_spec("httpx2") is None:
-        return Sources({kind: {} for kind in KINDS})
+        return Sources({kind: {} for kind in KINDS}, fields=fields)
     limiter: Limiter = LocalLimiter()
     told: Told | None = None
     if asker is not None:
@@ -166,7 +190,7 @@ def sources_of(
     most_micros = int(settings.upstream_hourly_cost * 10**6)
     cost = HourlyCost(most_micros, clock.now, asker)
     made: dict[str, Guarded] = {}
-    for kind in REACHING if settings.data_url is None else ("mailers",):
+    for kind in REACHING if settings.data_url is None else SENDING:
         for name, source in plugins.sources[kind].items():
             provides = source.provides
             url = settings.plugin_settings.get(f"{name}_url".upper())
@@ -185,13 +209,13 @@ def sources_of(
             guarded.providers[kind] = source.provider
             if told is not None:
                 guarded.told, guarded.rested = told.tell, told.rest
-    mailers = {name: made[name] for name in plugins.sources["mailers"]}
+    sending = {kind: {name: made[name] for name in plugins.sources[kind]} for kind in SENDING}
     if settings.data_url is not None:
         key = settings.data_key.get_secret_value() if settings.data_key else ""
         there = DataProvider(settings.data_url, key, clock)
-        return Sources(_remote(plugins, there), told, mailers)
+        return Sources(_remote(plugins, there), told, sending, fields)
     by_kind = {kind: {name: made[name] for name in plugins.sources[kind]} for kind in KINDS}
-    return Sources(by_kind, told, mailers)
+    return Sources(by_kind, told, sending, fields)
 
 
 def _remote(plugins: Plugins, there: DataProvider) -> Mapping[str, Mapping[str, DataSource]]:

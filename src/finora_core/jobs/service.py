@@ -287,10 +287,15 @@ def failure_of(
     # pause is shorter than the one before.
     pause_s = pauses.get(job.name, PAUSE_S)
     least = min(_LONGEST_RETRY_S // 2, pause_s * 2 ** (job.attempts - 1))
+    retry_in_s = random.randint(least, 2 * least)
+    asked = error.facts.get("retry_after") if isinstance(error, Refusal) else None
+    if isinstance(asked, int):
+        # Whoever was asked too often says itself when it may be asked again.
+        retry_in_s = min(max(retry_in_s, asked), _LONGEST_RETRY_S)
     return Failure(
         state=JobState.WAITING,
         reason=reason,
         message=message,
         error=said,
-        retry_in_s=random.randint(least, 2 * least),
+        retry_in_s=retry_in_s,
     )

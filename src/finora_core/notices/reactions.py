@@ -1,6 +1,8 @@
 """Which events people are written about."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import attrs
 
 from finora_core.identity.people.model import ChallengeMade, LetterAsked, PersonChanged
 from finora_core.identity.sessions.model import SessionEnded, SessionOpened, SignInFailed
@@ -41,6 +43,37 @@ SUBSCRIPTIONS = (
         for kind, (event, only) in _NOTICES.items()
     ),
 )
+
+
+NOTIFIED = ("locked", "new_sign_in", "session_reused", "password_changed", "failed", "fault",
+            "budget_reached")  # fmt: skip
+"""What notifiers are given too. Not what holds a link or a code that opens a door: that goes to an
+address that was proven to be somebody's, and nowhere else."""
+NOTIFIED_QUEUE, _ATTEMPTS = "notices", 6
+
+
+def notified(name: str, subscriptions: Iterable[Subscription]) -> Sequence[Subscription]:
+    """Of these the ones that a notifier has a job for: each its own, so that one that is down
+    delays neither letters nor another notifier."""
+    return [
+        attrs.evolve(
+            each,
+            job=_job(name, each.job.removeprefix("mail.")),
+            queue=NOTIFIED_QUEUE,
+            attempts=_ATTEMPTS,
+        )
+        for each in subscriptions
+        if each.job.startswith("mail.") and each.job.removeprefix("mail.") in NOTIFIED
+    ]
+
+
+def notifying(name: str, handlers: Mapping[str, Handler]) -> dict[str, Handler]:
+    """Of handlers of letters, made with that notifier as their way, its own."""
+    return {_job(name, kind): handlers[f"mail.{kind}"] for kind in NOTIFIED}
+
+
+def _job(name: str, kind: str) -> str:
+    return f"notices.{name}.{kind}"
 
 
 def handlers(notices: Callable[[], NoticeService]) -> dict[str, Handler]:

@@ -18,7 +18,7 @@ from finora_core.kernel.ids import derived_id
 from finora_core.kernel.scope import Scope
 from finora_core.kernel.work import Begin
 from finora_core.mail.model import Letter, MailAddress
-from finora_core.mail.ports import Letters, Mailer
+from finora_core.notices.ports import Way
 
 _NEW = timedelta(hours=1)
 _PAGES = {Purpose.VERIFY: "verify", Purpose.RESET: "reset", Purpose.MAGIC: "enter"}
@@ -27,8 +27,7 @@ _PAGES = {Purpose.VERIFY: "verify", Purpose.RESET: "reset", Purpose.MAGIC: "ente
 @attrs.frozen
 class NoticeService:
     begin: Begin[IdentityWork]
-    mailer: Mailer
-    letters: Letters
+    way: Way
     links: SentLinks
     invitations: InviteLinks
     site: str
@@ -63,7 +62,7 @@ class NoticeService:
         if to is None or person.home_id is None:
             return self._done(scope, sent=False)
         values = self._values(person, made)
-        return self._send(scope, made.purpose.value, person, to, values, made.id)
+        return self._send(scope, made.purpose.value, person, to.label, values, made.id)
 
     def notice(self, kind: str, scope: Scope, payload: Mapping[str, Plain]) -> object:
         """Tell somebody what happened to the account."""
@@ -75,7 +74,7 @@ class NoticeService:
             session = payload.get("session")
             row = None if session is None else work.sessions.get(UUID(str(session)))
             first = len(work.sessions.list()) <= 1
-        if found is None or found[1] is None:
+        if found is None or (to := self._to(found[1])) is None:
             return self._done(scope, sent=False)
         # Whoever just signed up knows of the first sign-in.
         if kind == "new_sign_in" and first and _is_new(found[0], row):
@@ -95,21 +94,19 @@ class NoticeService:
         }[kind]
         values = {name: said[name] for name in names}
         about = derived_id("notice", kind, str(payload["job"]))
-        return self._send(scope, kind, found[0], found[1], values, about)
+        return self._send(scope, kind, found[0], to, values, about)
 
     def tell(
         self, scope: Scope, kind: str, user_id: UUID, values: Mapping[str, str], about: str
     ) -> object:
         """Tell a person what another slice has to say; it gives the words. None are no letter, and
-        neither is there one for a person without an address."""
+        neither is there one for a person without an address, where the way needs one."""
         scope = scope.at(scope.tenant_id, user_id)
         with self.begin(scope) as work:
             found = _who(work)
-        if not values or found is None or found[1] is None:
+        if not values or found is None or (to := self._to(found[1])) is None:
             return self._done(scope, sent=False)
-        return self._send(
-            scope, kind, found[0], found[1], values, derived_id("notice", kind, about)
-        )
+        return self._send(scope, kind, found[0], to, values, derived_id("notice", kind, about))
 
     def failed(self, scope: Scope, payload: Mapping[str, Plain]) -> object:
         """Tell somebody that a job has failed for good."""
@@ -125,15 +122,16 @@ class NoticeService:
 
     def fault(self, scope: Scope, payload: Mapping[str, Plain]) -> object:
         """Tell the operator what should be looked at, where one is named."""
-        if self.operator is None:
+        to = self.operator or self.way.nobody
+        if to is None:
             return self._done(scope, sent=False)
         letter = Letter(
             kind="fault",
-            to=self.operator,
+            to=to,
             values={"said": str(payload["said"]), "link": f"{self.site}/health/deep"},
             about=derived_id("fault", str(payload["fault"])),
         )
-        self.mailer.send(self.letters.write(letter))
+        self.way.deliver(scope, letter)
         return self._done(scope, sent=True)
 
     def invite(self, scope: Scope, payload: Mapping[str, Plain], progress: Progress) -> object:
@@ -155,8 +153,11 @@ class NoticeService:
             },
             about=invite.id,
         )
-        self.mailer.send(self.letters.write(letter))
+        self.way.deliver(scope, letter)
         return self._done(scope, sent=True)
+
+    def _to(self, identity: Identity | None) -> str | MailAddress | None:
+        return self.way.nobody if identity is None else identity.label
 
     def _values(self, person: Person, made: Challenge) -> Mapping[str, str]:
         assert person.home_id is not None
@@ -176,12 +177,12 @@ class NoticeService:
         scope: Scope,
         kind: str,
         person: Person,
-        to: Identity,
+        to: str | MailAddress,
         values: Mapping[str, str],
         about: UUID,
     ) -> object:
-        letter = Letter(kind=kind, to=to.label, values=values, locale=person.locale, about=about)
-        self.mailer.send(self.letters.write(letter))
+        letter = Letter(kind=kind, to=to, values=values, locale=person.locale, about=about)
+        self.way.deliver(scope, letter)
         return self._done(scope, sent=True)
 
     def _done(self, scope: Scope, *, sent: bool) -> object:

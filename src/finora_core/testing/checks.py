@@ -6,6 +6,7 @@ gold, that every digit is kept, every capability was seen, and no limit is asked
 
 import ast
 import importlib
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -28,10 +29,13 @@ from finora_core.kernel.outcome import (
 )
 from finora_core.manifest import Manifest, find_manifest, read_manifest
 from finora_core.plugins import (
+    SENDING,
     Access,
     AssetRef,
     Day,
+    Mail,
     NoAnswer,
+    Notice,
     Picture,
     Provider,
     Provides,
@@ -70,6 +74,21 @@ class Asked:
     outcome: Any
     requests: Sequence[Exchange]
     lines: Sequence[str]
+    headers: Sequence[Mapping[str, str]] = ()
+    """Of each request."""
+
+
+def module_of(provider: Any) -> str:
+    return str(getattr(provider, "__module__", type(provider).__module__))
+
+
+def declared(provider: Any) -> Provides:
+    """What its manifest says of it."""
+    found = [
+        each for each in _manifest_of(module_of(provider)).provides if each.name == provider.name
+    ]
+    assert found, f"its manifest declares no {provider.name}"
+    return found[0]
 
 
 @attrs.frozen(kw_only=True)
@@ -84,22 +103,15 @@ class Subject:
 
     @property
     def provides(self) -> Provides:
-        name = self.provider.name
-        found = [each for each in _manifest_of(self._module).provides if each.name == name]
-        assert found, f"its manifest declares no {name}"
-        return found[0]
+        return declared(self.provider)
 
     @property
     def credentials(self) -> Mapping[str, str]:
         return {each.field: f"s3cret/{each.field}+1" for each in self.provides.credentials}
 
     @property
-    def _module(self) -> str:
-        return str(getattr(self.provider, "__module__", type(self.provider).__module__))
-
-    @property
     def source(self) -> Path:
-        return Path(str(importlib.import_module(self._module).__file__))
+        return Path(str(importlib.import_module(module_of(self.provider)).__file__))
 
     def ask(
         self,
@@ -121,7 +133,7 @@ class Subject:
         )
         outcome = answer_of(lambda: getattr(made, ask.method)(*ask.given))
         lines.append(repr(made))
-        return Asked(outcome, http.asked, lines)
+        return Asked(outcome, http.asked, lines, http.headers)
 
     def judged(self, ask: Ask, outcome: Any, *, now: datetime | None = None) -> tuple[Any, int]:
         """What the host believes of it; fails where it is no outcome, or a lie."""
@@ -162,7 +174,7 @@ def answers_what_was_recorded(subject: Subject) -> None:
         assert isinstance(outcome, Ok), f"{ask.method} answers {outcome}"
         value, odd = subject.judged(ask, outcome)
         assert odd == 0, f"{ask.method} answers {odd} values that are none: {outcome.value}"
-        assert value, f"{ask.method} answers nothing"
+        assert value or subject.kind in SENDING, f"{ask.method} answers nothing"
 
 
 def unknown_is_left_out(subject: Subject) -> None:
@@ -231,6 +243,9 @@ def told_when_it_is_not_there(subject: Subject) -> None:
 
 
 def a_cut_page_is_no_answer(subject: Subject) -> None:
+    if subject.kind in SENDING:
+        # That it was taken is said before the page begins.
+        return
     for ask, number in _requests(subject):
         if subject.ask(ask).requests[number].json is None:
             continue
@@ -313,9 +328,37 @@ def keeps_its_secrets(subject: Subject) -> None:
             asked = subject.ask(ask, {0: fault}, otherwise=b"{}")
             said = "\n".join((*asked.lines, repr(asked.outcome)))
             assert not any(secret in said for secret in secrets), f"{ask.method} tells a secret"
+            # Not of its object: the Http of the test is in that, and knows what was sent.
+            said = "\n".join((*asked.lines[:-1], repr(asked.outcome)))
+            private = _private(ask)
+            assert not any(each in said for each in private), f"{ask.method} tells what it sends"
     for exchange in subject.exchanges:
         said = exchange.url + dumped(exchange.sent)
         assert not any(word in said for word in ("Bearer ", "s3cret")), "a secret is recorded"
+
+
+def hands_on_what_it_is_given(subject: Subject) -> None:
+    """To whom, and what: in another letter other words."""
+    for ask in _sendings(subject):
+        for each in (ask, _strange(ask)):
+            asked = subject.ask(each, otherwise=b"{}")
+            said = "".join(f"{found.url} {dumped(found.sent)}" for found in asked.requests)
+            for wanted in _addressed(each):
+                assert json.dumps(wanted)[1:-1] in said, f"{ask.method} leaves out {wanted!r}"
+
+
+def sends_once_in_one_go(subject: Subject) -> None:
+    """What was not answered may have been taken: the host sends it again, with the same id."""
+    for ask, number in _requests(subject):
+        if subject.kind not in SENDING:
+            return
+        for outcome in (Down("did not answer in time"), RateLimited(17)):
+            fault = NoAnswer(outcome)
+            asked = subject.ask(ask, {number: lambda _, fault=fault: fault}, otherwise=b"{}")  # type: ignore[misc]  # mypy knows no default of a lambda
+            posts = [
+                dumped([each.url, each.sent]) for each in asked.requests if each.method == "POST"
+            ]
+            assert len(set(posts)) == len(posts), f"{ask.method} sends again by itself"
 
 
 # --- gold ----------------------------------------------------------------------------------------
@@ -365,6 +408,15 @@ def shows_all_that_it_declares(subject: Subject) -> None:
     for ask in subject.asks:
         if ask.method == "history" and provides.since is not None:
             assert ask.given[2] >= provides.since, "it is asked for more history than it declares"
+
+
+def gives_the_id_along(subject: Subject) -> None:
+    """So that the other side knows what was sent twice."""
+    for ask in _sendings(subject):
+        asked = subject.ask(ask)
+        said = "".join(f"{each.url} {dumped(each.sent)}" for each in asked.requests)
+        said += "".join(value for each in asked.headers for value in each.values())
+        assert ask.given[0].id in said, f"{ask.method} gives no id along"
 
 
 def asks_no_more_than_it_may(subject: Subject) -> None:
@@ -474,6 +526,29 @@ def _assets(ask: Ask) -> Sequence[AssetRef]:
     return [ask.given[0]] if ask.method == "history" else []
 
 
+def _sendings(subject: Subject) -> Sequence[Ask]:
+    return subject.asks if subject.kind in SENDING else ()
+
+
+def _addressed(ask: Ask) -> Sequence[str]:
+    """What of a letter or a notice must be in what goes out."""
+    match ask.given:
+        case (Mail() as mail,):
+            return (mail.to,)
+        case (Notice() as notice,):
+            return (notice.title,)
+    return ()
+
+
+def _private(ask: Ask) -> Sequence[str]:
+    match ask.given:
+        case (Mail() as mail,):
+            return (mail.to, mail.content.decode())
+        case (Notice() as notice,):
+            return (notice.text,)
+    return ()
+
+
 def _strange(ask: Ask) -> Ask:
     """The same question about what nobody has."""
     nobody = AssetRef(id="own:nobody", kind="crypto", symbol="NOBODY", names={})
@@ -486,6 +561,13 @@ def _strange(ask: Ask) -> Ask:
             return Ask("rates", (base, ["XXX"], since, until))
         case "find", _:
             return Ask("find", ("nobody of that name",))
+        case "send", _:
+            letter = b"Subject: other\r\n\r\nOther words."
+            return Ask("send", (Mail(id="2@nobody.example", sender="post@nobody.example",
+                                     to="other@nobody.example", content=letter),))  # fmt: skip
+        case "notify", _:
+            other = {"title": "Something other", "text": "Other words."}
+            return Ask("notify", (Notice(id="2", kind="fault", tenant="2", user=None, **other),))
         case "picture", _:
             return Ask("picture", (Picture(b"\x89PNG\r\n\x1a\n of nobody"),))
         case method, (_, *rest):
@@ -496,7 +578,8 @@ def _strange(ask: Ask) -> Ask:
 @attrs.frozen
 class Check:
     tier: Tier
-    run: Callable[[Subject], None]
+    run: Callable[[Any], None]
+    """Given the subject."""
 
     @property
     def name(self) -> str:
@@ -513,19 +596,20 @@ CHECKS = (
         told_when_the_server_fails, told_when_the_key_is_revoked, told_when_it_is_not_there,
         a_cut_page_is_no_answer, another_shape_is_no_number, unheard_of_words_do_no_harm,
         strange_numbers_do_no_harm, a_page_that_comes_twice_counts_once,
-        another_clock_changes_no_number, keeps_its_secrets,
+        another_clock_changes_no_number, keeps_its_secrets, hands_on_what_it_is_given,
+        sends_once_in_one_go,
     )),
     *(Check(Tier.GOLD, run) for run in (
         keeps_every_digit, answers_the_same_twice, shows_all_that_it_declares,
-        asks_no_more_than_it_may,
+        gives_the_id_along, asks_no_more_than_it_may,
     )),
 )  # fmt: skip
 
 
-def failures(subject: Subject) -> Mapping[str, tuple[Tier, str]]:
+def failures(subject: Any, checks: Sequence[Check] = CHECKS) -> Mapping[str, tuple[Tier, str]]:
     """Every check that fails, with its tier and what it says; what crashes fails too."""
     found = {}
-    for check in CHECKS:
+    for check in checks:
         try:
             check.run(subject)
         except Exception as error:

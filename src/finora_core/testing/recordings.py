@@ -1,6 +1,7 @@
 """What sources answered once, played to a provider again: no network, and faults where wanted."""
 
 import json
+from base64 import b64decode
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
@@ -10,7 +11,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 import attrs
 
-from finora_core.plugins import AssetRef, NoAnswer, Reply
+from finora_core.plugins import AssetRef, Mail, NoAnswer, Notice, Picture, Reply
 
 
 @attrs.frozen(kw_only=True)
@@ -80,8 +81,14 @@ def _ask(said: dict[str, Any]) -> Ask:
         said["asset"] = AssetRef(**said["asset"])
     for day in {"since", "until"} & said.keys():
         said[day] = date.fromisoformat(said[day])
+    if "mail" in said:
+        said["mail"] = Mail(**{**said["mail"], "content": said["mail"]["content"].encode()})
+    if "notice" in said:
+        said["notice"] = Notice(**said["notice"])
+    if "picture" in said:
+        said["picture"] = Picture(b64decode(said["picture"]))
     order = ("asset", "assets", "base", "quote", "quotes", "since", "until", "text", "account",
-             "cursor")  # fmt: skip
+             "cursor", "mail", "notice", "picture")  # fmt: skip
     return Ask(method, tuple(said[name] for name in order if name in said))
 
 
@@ -114,16 +121,25 @@ class Replay:
     otherwise: bytes | None = None
     """What is answered to what was not recorded."""
     asked: list[Exchange] = attrs.field(factory=list)
+    headers: list[Mapping[str, str]] = attrs.field(factory=list, repr=False)
+    """Of each request; there may be a credential in them."""
 
     def get(self, url: str, /, headers: Mapping[str, str] | None = None, **query: str) -> Reply:
-        return self._answer("GET", url, query, None)
+        return self._answer("GET", url, query, None, headers)
 
     def post(
         self, url: str, body: object, /, headers: Mapping[str, str] | None = None, **query: str
     ) -> Reply:
-        return self._answer("POST", url, query, json.loads(json.dumps(body)))
+        return self._answer("POST", url, query, json.loads(json.dumps(body)), headers)
 
-    def _answer(self, method: str, url: str, query: Mapping[str, str], sent: Any) -> Reply:
+    def _answer(
+        self,
+        method: str,
+        url: str,
+        query: Mapping[str, str],
+        sent: Any,
+        headers: Mapping[str, str] | None,
+    ) -> Reply:
         url = f"https://{self.hosts[0]}{url}" if url.startswith("/") else url
         host = urlsplit(url).hostname
         assert host in self.hosts, f"it asks {host}, which its manifest does not name"
@@ -138,6 +154,7 @@ class Replay:
             found = Exchange(method=method, url=url, sent=sent, body=self.otherwise)
         number = len(self.asked)
         self.asked.append(found)
+        self.headers.append(dict(headers or {}))
         if number in self.faults:
             changed = self.faults[number](found)
             if isinstance(changed, NoAnswer):

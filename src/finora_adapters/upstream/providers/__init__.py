@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from finora_adapters.upstream.providers.bitcoin import Bitcoin
+from finora_adapters.upstream.providers.chains import CHAINS
 from finora_adapters.upstream.providers.coingecko import CoinGecko
 from finora_adapters.upstream.providers.defillama import DefiLlama
 from finora_adapters.upstream.providers.ecb import Ecb
@@ -13,7 +14,7 @@ from finora_adapters.upstream.providers.helius import Helius
 from finora_adapters.upstream.providers.openai import OpenAi
 from finora_adapters.upstream.providers.sheets import Sheets
 from finora_adapters.upstream.providers.yahoo import Yahoo
-from finora_core.plugins import Provider, hookimpl
+from finora_core.plugins import Chain, Provider, hookimpl
 
 Register = Callable[[Provider], None]
 
@@ -51,3 +52,9 @@ def register_transactions(register: Register) -> None:
 @hookimpl
 def register_pictures(register: Register) -> None:
     register(OpenAi)
+
+
+@hookimpl
+def register_chains(register: Callable[[Chain], None]) -> None:
+    for each in CHAINS:
+        register(each)

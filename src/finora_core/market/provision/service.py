@@ -9,7 +9,7 @@ from uuid import UUID
 import attrs
 
 from finora_core.identity.model import Token
-from finora_core.kernel.errors import Limited, Refusal, Unavailable
+from finora_core.kernel.errors import Invalid, Limited, Refusal, Unavailable
 from finora_core.kernel.outcome import OverBudget, RateLimited
 from finora_core.kernel.page import DEFAULT_LIMIT, Page, checked_limit
 from finora_core.kernel.scope import Scope, TokenCredential
@@ -30,12 +30,20 @@ from finora_core.market.provision.model import (
     Usage,
 )
 from finora_core.market.provision.ports import DataSource, DataWork, Meter, Taken, Unwritten
+from finora_core.plugins import Chain
 
 log = logging.getLogger(__name__)
 
 ASK = "data:ask"
+_OF_ADDRESSES = ("balances", "transactions")
 _NOBODY = UUID(int=0)
 _SHOWN = timedelta(days=31)
+
+
+class BadChainAddress(Invalid):
+    """The account names a chain, and what follows is no address on it: a checksum may be wrong."""
+
+    code = "BAD_CHAIN_ADDRESS"
 
 
 class UpstreamLimited(Limited):
@@ -79,6 +87,8 @@ class DataService:
     meter: Meter
     usual: Quota = attrs.field(factory=Quota)
     """Of keys about which the operator decided nothing."""
+    chains: Callable[[], Mapping[str, Chain]] = dict
+    """By id. An account on one that is not known is the source's own affair."""
     counted: Callable[[], None] = lambda: None
     """Told when there is something to flush."""
 
@@ -92,8 +102,10 @@ class DataService:
 
     def ask(self, scope: Scope, name: str, question: str, *given: Any) -> Answered:
         """The source's outcome, as `told` says it. No transaction is open while it is asked.
-        Raises KeyBlocked; UnknownSource, SourceCannot, CredentialsMissing, SourceAside; QuotaUsed;
-        UpstreamLimited and CostCapReached where it is to be asked later."""
+        Raises BadChainAddress; KeyBlocked; UnknownSource, SourceCannot, CredentialsMissing,
+        SourceAside; QuotaUsed; UpstreamLimited and CostCapReached where it is to be asked later."""
+        if question in _OF_ADDRESSES:
+            given = (self._account(str(given[0])), *given[1:])
         key_id = _key_of(scope)
         with self.begin(scope) as work:
             plan = None if key_id is None else work.data_plans.get(key_id)
@@ -119,6 +131,17 @@ class DataService:
                 facts = {"retry_after": seconds, "left": left}
                 raise CostCapReached("sources have cost what they may this hour", facts=facts)
         return Answered(told(outcome), left)
+
+    def _account(self, account: str) -> str:
+        """As it is usually written, where its chain is known: nobody pays to ask for a slip."""
+        chain_id, _, address = account.rpartition(":")
+        chain = self.chains().get(chain_id) if chain_id else None
+        if chain is None:
+            return account
+        written = chain.address(address)
+        if written is None:
+            raise BadChainAddress(f"there is no such address on {chain.title}")
+        return f"{chain_id}:{written}"
 
     def _take(
         self, account: Account, source: str, quota: Quota, now: datetime
