@@ -1,7 +1,9 @@
 """`finora holdings` and `finora activity`: what is held, its worth, and how it came there."""
 
+import re
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
+from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -99,6 +101,9 @@ def add_activity(
     ] = None,
     fee: Annotated[str | None, typer.Option(help="Paid on top.")] = None,
     at: Day = None,
+    ratio: Annotated[
+        str | None, typer.Option(help="Of a split, new ones for old ones: 4:1.")
+    ] = None,
     account: Annotated[str, typer.Option(help="Name or id; opened where there is none.")] = "Main",
     note: Annotated[str, typer.Option(help="In your words.")] = "",
     data: Data = None,
@@ -108,6 +113,7 @@ def add_activity(
 
     \b
     Example: finora activity add buy isin:IE00BK5BQT80 4 --price 98.25 --fee 1
+    finora activity add split ticker:AAPL --ratio 4:1 --at 2020-08-31
     """
     from finora_core.portfolio.model import ActivityKind, bad
     from finora_core.portfolio.service import NewActivity
@@ -128,6 +134,7 @@ def add_activity(
             counter=None if amount is None else _amount(amount, quote),
             fee=None if fee is None else _amount(fee, quote),
             note=note,
+            ratio=None if ratio is None else _ratio(ratio),
         )
         made = finora.portfolio.add(scope, new)
     _show([made], as_json)
@@ -215,6 +222,14 @@ def _amount(text: str, asset: "Asset") -> "Amount":
     from finora import Amount
 
     return Amount.parse(text, asset)
+
+
+def _ratio(text: str) -> Fraction:
+    from finora_core.portfolio.model import bad
+
+    if not re.fullmatch(r"[1-9]\d{0,11}:[1-9]\d{0,11}", text, re.ASCII):
+        raise bad("ratio", f"{text[:40]!r} is not new ones for old ones, as 4:1 is")
+    return Fraction(text.replace(":", "/"))
 
 
 def _price(text: str) -> Decimal:

@@ -135,6 +135,7 @@ class ActivityKind(StrEnum):
     DIVIDEND = "dividend"
     AIRDROP = "airdrop"
     OPENING_BALANCE = "opening_balance"
+    SPLIT = "split"
     UNKNOWN = "unknown"
 
 
@@ -201,6 +202,10 @@ class Activity:
             raise bad("quantity", f"of a {self.kind.value} it has the other sign")
         if self.kind is ActivityKind.DIVIDEND and (self.counter is None or units):
             raise bad("counter", "a dividend moves money, and none of what it is paid on")
+        if self.kind is ActivityKind.SPLIT and is_currency(self.quantity.asset.id):
+            raise bad("asset", "money is not split")
+        if self.kind is ActivityKind.SPLIT and self.price is not None:
+            raise bad("price", "nothing is paid for a split")
         if self.kind in _SWAPS and self.counter is None:
             raise bad("counter", "a swap says what it was against")
         if self.counter is not None:
@@ -291,6 +296,22 @@ def is_price(price: Decimal) -> bool:
 
 def zero_of(asset: Asset) -> Amount:
     return Amount(0, asset)
+
+
+def split_of(held: Amount, ratio: Fraction) -> Amount:
+    """What a split into so many new ones for an old one adds to what was held, or takes. Raises
+    BadActivity where that is not whole: brokers pay for the rest, each in a way of their own."""
+    after = held.units * ratio
+    if not held.units:
+        raise bad("ratio", f"no {held.asset} was held then")
+    if after.denominator != 1:
+        raise bad(
+            "ratio",
+            f"{held} by {ratio.numerator} for {ratio.denominator} does not divide into units of "
+            f"10**-{held.asset.scale}: say the quantity that it added or took, and enter a sale "
+            "where the rest was paid for",
+        )
+    return Amount(int(after) - held.units, held.asset)
 
 
 def with_money(activity: Activity) -> Activity:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from fractions import Fraction
 from uuid import UUID
 
 import attrs
@@ -45,6 +46,7 @@ from finora_core.portfolio.model import (
     is_price,
     own_asset_of,
     short,
+    split_of,
     with_money,
     zero_of,
 )
@@ -69,6 +71,8 @@ class NewActivity:
     settled: bool = False
     note: str = ""
     external_id: str | None = None
+    ratio: Fraction | None = None
+    """Of a split, instead of its quantity: so many new ones for an old one."""
 
 
 @attrs.frozen
@@ -124,8 +128,9 @@ class PortfolioService:
             if new.account_id != old.account_id:
                 work.portfolio_accounts.get(new.account_id)  # First: another's is not there.
                 raise bad("account_id", "an activity stays in its account: delete and enter anew")
-            activity = told(work, scope, new)
-            _reverse(work, scope, old, activity.id)
+            new_one = new_id()
+            _reverse(work, scope, old, new_one)
+            activity = told(work, scope, new, new_one)
             enter(work, activity)
             _check_none_below_zero(work, old)
             return work.done(activity)
@@ -279,14 +284,18 @@ class PortfolioService:
             work.done(None)
 
 
-def told(work: PortfolioWork, scope: Scope, new: NewActivity) -> Activity:
+def told(
+    work: PortfolioWork, scope: Scope, new: NewActivity, activity_id: UUID | None = None
+) -> Activity:
     """What a person entered, as an activity. Raises BadActivity, UnknownAsset."""
     asset = work.assets.get(new.asset)
     quantity = new.quantity or zero_of(asset)
+    if new.ratio is not None:
+        quantity = _split(work, new, asset)
     if quantity.asset != asset:
         raise bad("quantity", f"it is of {asset}")
     activity = Activity(
-        id=new_id(),
+        id=activity_id or new_id(),
         account_id=new.account_id,
         kind=new.kind,
         quantity=quantity,
@@ -303,6 +312,15 @@ def told(work: PortfolioWork, scope: Scope, new: NewActivity) -> Activity:
         recorded_at=work.now,
     )
     return with_money(activity)
+
+
+def _split(work: PortfolioWork, new: NewActivity, asset: Asset) -> Amount:
+    """Of what was held then."""
+    if new.kind is not ActivityKind.SPLIT or new.quantity or new.ratio is None or new.ratio <= 0:
+        raise bad("ratio", "only a split has one, above zero, and no quantity beside it")
+    moved = work.activities.moved(new.account_id, [asset.id]).get(asset.id, ())
+    held = sum(units for at, units in moved if at <= new.at)
+    return split_of(Amount(held, asset), new.ratio)
 
 
 def enter(work: PortfolioWork, activity: Activity) -> None:

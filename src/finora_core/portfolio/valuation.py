@@ -92,6 +92,12 @@ class Position:
         if not self.units:
             self.cost = Fraction(0)
 
+    def split(self, units: int) -> None:
+        """So many more of the same, or fewer: what they cost stays. What closes the old ones may
+        stand before what opens the new ones; new ones of nothing came from nobody knows where."""
+        self.unpriced |= units > 0 and self.units <= 0 and not self.cost
+        self.units += units
+
 
 class Ledger:
     """Positions, as activities happen; given in the order of time."""
@@ -123,7 +129,9 @@ class Ledger:
     def _move(
         self, position: Position, units: int, worth: Fraction | None, kind: ActivityKind
     ) -> None:
-        if units > 0:
+        if kind is ActivityKind.SPLIT:
+            position.split(units)
+        elif units > 0:
             position.come(units, worth)
         elif units:
             position.leave(-units, worth, sold=kind in TRADES)

@@ -2,6 +2,7 @@
 
 from datetime import date, datetime
 from decimal import Decimal as Number
+from fractions import Fraction
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -51,6 +52,9 @@ Price = Annotated[
     str,
     Field(pattern=r"^(0|[1-9][0-9]{0,39})(\.[0-9]{1,40})?$", max_length=60, examples=["98.25"]),
 ]
+
+
+Ratio = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,11}:[1-9][0-9]{0,11}$", examples=["4:1"])]
 
 
 class InstitutionOut(Out):
@@ -116,6 +120,9 @@ class ActivityIn(In):
     settled: bool = Field(False, description="Whether its money is the account's own.")
     note: Annotated[Text, Field(max_length=1_000)] = ""
     external_id: Name | None = None
+    ratio: Ratio | None = Field(
+        None, description="Of a split, instead of its quantity: new ones for old ones."
+    )
 
 
 class ActivityQuery(Paged):
@@ -487,5 +494,6 @@ def _new(app: Services, scope: Scope, body: ActivityIn) -> NewActivity:
         settled=body.settled,
         note=body.note,
         external_id=body.external_id,
+        ratio=None if body.ratio is None else Fraction(body.ratio.replace(":", "/")),
         **legs,
     )
