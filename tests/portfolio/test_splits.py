@@ -28,9 +28,7 @@ def split(desk: Desk, asset: Asset, ratio: str, at: datetime, **given: Any) -> N
 
 
 def quantities(finora: Finora, scope: Scope) -> dict[str, str]:
-    return {
-        each.quantity.asset.id: each.quantity.text for each in finora.portfolio.holdings(scope)
-    }
+    return {each.quantity.asset.id: each.quantity.text for each in finora.portfolio.holdings(scope)}
 
 
 @pytest.mark.spec("S0-46", partial=True)
@@ -85,7 +83,7 @@ def test_its_days_go_on_through_a_split(desk: Desk, finora: Finora) -> None:
 def test_what_does_not_divide_is_told_and_not_rounded(desk: Desk, finora: Finora) -> None:
     one = thing(f"THIRD-{desk.account.id.hex[:8]}")
     desk.trade(one, "10", "9", START)
-    with pytest.raises(Refusal, match="10.00000000.* by 1 for 3 does not divide") as caught:
+    with pytest.raises(Refusal, match=r"10\.0+.* by 1 for 3 does not divide") as caught:
         split(desk, one, "1:3", START + DAY)
     assert caught.value.code == "BAD_ACTIVITY"
     # As the broker did it: three, and what the rest was paid for.
@@ -141,8 +139,8 @@ _HEAD = (
 
 
 def _row(action: str, second: int, shares: str, number: int) -> str:
-    return (f'{action},2025-03-24 07:24:{second:02},CA46500E8678,ISOU,"IsoEnergy",{shares},2.00,USD,'
-            f'1.03,,"EUR",59.68,"EUR",,,,EOF2995077285{number},,\n')  # fmt: skip
+    return (f"{action},2025-03-24 07:24:{second:02},CA46500E8678,ISOU,IsoEnergy,{shares},2.00,USD,"
+            f"1.03,,EUR,59.68,EUR,,,,EOF2995077285{number},,\n")  # fmt: skip
 
 
 def test_two_lines_of_a_broker_are_one_split(finora: Finora, scope: Scope) -> None:

@@ -14,7 +14,7 @@ from finora_core.portfolio.valuation import HoldingValue, Valuation, told
 _KINDS = {"isin": AssetKind.SECURITY, "ticker": AssetKind.SECURITY, "crypto": AssetKind.CRYPTO}
 
 
-class By(StrEnum):
+class Spread(StrEnum):
     ASSET = "asset"
     TYPE = "type"
     ACCOUNT = "account"
@@ -61,14 +61,14 @@ class Part:
 
 @attrs.frozen
 class Allocation:
-    by: By
+    by: Spread
     of: Valuation
     parts: Sequence[Part]
     """Largest first; after them those of which nothing is known."""
 
 
 def allocation(
-    found: Valuation, by: By, identities: Mapping[str, Identity], names: Mapping[str, str]
+    found: Valuation, by: Spread, identities: Mapping[str, Identity], names: Mapping[str, str]
 ) -> Allocation:
     """Of what counts in the total. `names` are those of things of one's own."""
     key = _key(by, identities, names)
@@ -93,7 +93,7 @@ def kind_of(asset_id: str, identity: Identity | None = None) -> AssetKind:
 
 
 def _key(
-    by: By, identities: Mapping[str, Identity], names: Mapping[str, str]
+    by: Spread, identities: Mapping[str, Identity], names: Mapping[str, str]
 ) -> Callable[[HoldingValue], tuple[str, str]]:
     """Key and name of the part that a holding is of."""
 
@@ -107,8 +107,11 @@ def _key(
         return kind, kind
 
     return {
-        By.ASSET: of_asset,
-        By.TYPE: of_type,
-        By.ACCOUNT: lambda each: (str(each.account.id), each.account.ledger_name),
-        By.INSTITUTION: lambda each: (each.account.institution.id, each.account.institution.name),
+        Spread.ASSET: of_asset,
+        Spread.TYPE: of_type,
+        Spread.ACCOUNT: lambda each: (str(each.account.id), each.account.ledger_name),
+        Spread.INSTITUTION: lambda each: (
+            each.account.institution.id,
+            each.account.institution.name,
+        ),
     }[by]

@@ -9,6 +9,7 @@ from finora_core.ledger.model import Account, AccountKind, AccountOpened
 from finora_core.portfolio.model import (
     AccountType,
     Activity,
+    ActivityWasEnded,
     Institution,
     PortfolioAccount,
     PortfolioAccountOpened,
@@ -60,6 +61,17 @@ def books_of(work: PortfolioWork) -> Books:
         fees=named("Investment fees", AccountKind.EXPENSE),
         taxes=named("Withheld taxes", AccountKind.EXPENSE),
     )
+
+
+def take_back(work: PortfolioWork, scope: Scope, old: Activity, by: UUID | None) -> None:
+    """End an activity, and reverse its entry; `by` is the one in its place."""
+    reversal_id = None
+    if old.entry_id is not None:
+        reversal = work.journal.get(old.entry_id).reversal(new_id())
+        work.journal.add((reversal,))
+        reversal_id = reversal.id
+    work.activities.end(old.id, by, reversal_id, scope.user_id)
+    work.events.record(ActivityWasEnded(activity_id=old.id, replaced_by=by, since=old.at))
 
 
 def book(

@@ -29,6 +29,8 @@ MAX_PRICE_DIGITS = 60
 MANUAL = "manual"
 RECONCILED = "reconciliation"
 """The source of opening balances that observations ask for."""
+DERIVED = "derived"
+"""The source of those that stand for what no file has shown yet: see openings.py."""
 OWN_SCALE = 8
 
 
@@ -388,6 +390,7 @@ class ActivityFilter:
     account_id: UUID | None = None
     asset: str | None = None
     kind: ActivityKind | None = None
+    source: str | None = None
     since: datetime | None = None
     until: datetime | None = None
     ended: bool = False

@@ -16,7 +16,8 @@ from finora_core.kernel.scope import Scope
 from finora_core.kernel.work import Begin, retried
 from finora_core.ledger.model import check_range
 from finora_core.market.prices.model import Price, PriceTable
-from finora_core.portfolio.booking import book, books_of, open_account
+from finora_core.portfolio.allocation import Allocation, Spread, allocation
+from finora_core.portfolio.booking import book, books_of, open_account, take_back
 from finora_core.portfolio.institutions import CATALOGUE, MANUAL, institution
 from finora_core.portfolio.model import (
     RECONCILED,
@@ -26,7 +27,6 @@ from finora_core.portfolio.model import (
     ActivityEnded,
     ActivityFilter,
     ActivityKind,
-    ActivityWasEnded,
     Holding,
     HoldingIncluded,
     HoldingObserved,
@@ -50,6 +50,7 @@ from finora_core.portfolio.model import (
     with_money,
     zero_of,
 )
+from finora_core.portfolio.openings import derive
 from finora_core.portfolio.ports import PortfolioWork
 from finora_core.portfolio.valuation import Valuation, valued, wanted_of
 
@@ -80,7 +81,7 @@ class PortfolioService:
     begin: Begin[PortfolioWork]
 
     def institutions(self, scope: Scope) -> Sequence[Institution]:
-        """By type and name; the tenant's own is `manual`."""
+        """Spread type and name; the tenant's own is `manual`."""
         return sorted(CATALOGUE.values(), key=lambda each: (each.type, each.name))
 
     @retried
@@ -117,6 +118,7 @@ class PortfolioService:
             work.portfolio_accounts.get(new.account_id, lock=True)
             activity = told(work, scope, new)
             enter(work, activity)
+            _open_less(work, scope, activity)
             return work.done(activity)
 
     @retried
@@ -129,10 +131,11 @@ class PortfolioService:
                 work.portfolio_accounts.get(new.account_id)  # First: another's is not there.
                 raise bad("account_id", "an activity stays in its account: delete and enter anew")
             new_one = new_id()
-            _reverse(work, scope, old, new_one)
+            take_back(work, scope, old, new_one)
             activity = told(work, scope, new, new_one)
             enter(work, activity)
             _check_none_below_zero(work, old)
+            _open_less(work, scope, old, activity)
             return work.done(activity)
 
     @retried
@@ -141,8 +144,9 @@ class PortfolioService:
         it back. Raises ActivityNotFound, ActivityEnded, InsufficientHolding."""
         with self.begin(scope) as work:
             old = _open(work, activity_id)
-            _reverse(work, scope, old, None)
+            take_back(work, scope, old, None)
             _check_none_below_zero(work, old)
+            _open_less(work, scope, old)
             work.done(None)
 
     def get(self, scope: Scope, activity_id: UUID) -> Activity:
@@ -184,6 +188,25 @@ class PortfolioService:
             if account_id is not None:
                 work.portfolio_accounts.get(account_id)
             return valuation_of(work, at or work.now, to or work.holdings.base(), account_id)
+
+    def allocation(
+        self,
+        scope: Scope,
+        by: Spread = Spread.ASSET,
+        at: datetime | None = None,
+        *,
+        to: str | None = None,
+    ) -> Allocation:
+        """How what is held at a time is spread over assets, types of them, accounts or
+        institutions: shares of the value that is known. Raises UnknownAsset."""
+        return self.spread(scope, self.valuation(scope, at, to=to), by)
+
+    def spread(self, scope: Scope, found: Valuation, by: Spread) -> Allocation:
+        """The same of a valuation that is there."""
+        assets = [each.quantity.asset.id for each in found.counted] if by is Spread.TYPE else []
+        with self.begin(scope) as work:
+            identities, names = work.identities.of(assets), work.own_assets.names()
+        return allocation(found, by, identities, names)
 
     def balance_at(self, scope: Scope, account_id: UUID, asset: str, at: datetime) -> Amount | None:
         """How much of an asset an account had; None where nothing is known of it. Raises
@@ -342,6 +365,12 @@ def enter(work: PortfolioWork, activity: Activity) -> None:
     )
 
 
+def _open_less(work: PortfolioWork, scope: Scope, *changed: Activity) -> None:
+    """Who says by hand what had come needs no derived opening for it any more."""
+    assets = {amount.asset for each in changed for amount in each.amounts}
+    derive(work, scope, changed[0].account_id, assets)
+
+
 def valuation_of(
     work: PortfolioWork, at: datetime, base_id: str, account_id: UUID | None = None
 ) -> Valuation:
@@ -413,7 +442,7 @@ def _reconcile(
     first = min((at for at, _ in moved), default=latest.at)
     for each in openings:
         first = min(each.at, first)
-        _reverse(work, scope, each, None)
+        take_back(work, scope, each, None)
     if not missing + was:
         return None
     opening = Activity(
@@ -443,16 +472,6 @@ def _open(work: PortfolioWork, activity_id: UUID) -> Activity:
     if found.ended_at is not None:
         raise ActivityEnded(f"activity {activity_id} was corrected or deleted before")
     return found
-
-
-def _reverse(work: PortfolioWork, scope: Scope, old: Activity, by: UUID | None) -> None:
-    reversal_id = None
-    if old.entry_id is not None:
-        reversal = work.journal.get(old.entry_id).reversal(new_id())
-        work.journal.add((reversal,))
-        reversal_id = reversal.id
-    work.activities.end(old.id, by, reversal_id, scope.user_id)
-    work.events.record(ActivityWasEnded(activity_id=old.id, replaced_by=by, since=old.at))
 
 
 def _check_none_below_zero(work: PortfolioWork, old: Activity) -> None:

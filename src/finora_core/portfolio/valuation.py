@@ -296,15 +296,13 @@ class Valuation:
     @property
     def total(self) -> Ok[Amount] | Partial[Amount]:
         """Exact, and rounded once: the same as the day's in the history."""
-        gaps = [each.unpriced for each in self.counted if each.unpriced]
-        gaps += [
-            f"the price of {each.quantity.asset} is of {each.factor.effective_at:%Y-%m-%d}"
-            for each in self.counted
-            if isinstance(each.factor, Factor) and each.factor.stale
-        ]
-        exact = sum((each.exact_value or Fraction(0) for each in self.counted), Fraction(0))
-        total = Amount(round(exact * 10**self.base.scale), self.base)
-        return Partial(total, "; ".join(dict.fromkeys(gaps))) if gaps else Ok(total)
+        gap = told(self.counted)
+        total = Amount(round(self.exact_total * 10**self.base.scale), self.base)
+        return Partial(total, gap) if gap else Ok(total)
+
+    @property
+    def exact_total(self) -> Fraction:
+        return sum((each.exact_value or Fraction(0) for each in self.counted), Fraction(0))
 
     @property
     def invested(self) -> Ok[Amount] | Partial[Amount]:
@@ -365,6 +363,18 @@ class Valuation:
     ) -> Ok[Amount] | Partial[Amount]:
         total = sum((each for each in amounts if each is not None), Amount(0, self.base))
         return Partial(total, "; ".join(dict.fromkeys(gaps))) if gaps else Ok(total)
+
+
+def told(holdings: Iterable[HoldingValue]) -> str | None:
+    """What the sum of their values lacks, or rests on though it is old; None: nothing."""
+    counted = list(holdings)
+    gaps = [each.unpriced for each in counted if each.unpriced]
+    gaps += [
+        f"the price of {each.quantity.asset} is of {each.factor.effective_at:%Y-%m-%d}"
+        for each in counted
+        if isinstance(each.factor, Factor) and each.factor.stale
+    ]
+    return "; ".join(dict.fromkeys(gaps)) or None
 
 
 def wanted_of(activities: Iterable[Activity]) -> set[tuple[str, datetime]]:

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field
 
 from finora_core.kernel.scope import Scope
 from finora_core.market.prices.model import Factor, NoPrice
+from finora_core.portfolio.allocation import Allocation, Spread
 from finora_core.portfolio.history import DayValue
 from finora_core.portfolio.model import (
     AccountType,
@@ -183,6 +184,45 @@ class ValuationOut(Out):
     holdings: list[HoldingOut]
 
 
+class AllocationQuery(In):
+    by: Spread = Spread.ASSET
+    at: Instant | None = Field(None, description="Now, if not given.")
+    to: Code | None = Field(None, description="The tenant's base, if not given.")
+
+
+class PartOut(Out):
+    key: str = Field(description="The asset, its type, or the id of the account or institution.")
+    name: str
+    value: MoneyOut | None = Field(description="Of what has a price; null where nothing has.")
+    share_bp: int | None = Field(
+        description="Of the value that is known, in basis points; below zero for what is owed. "
+        "Null where it is not known, or where more is owed than there is."
+    )
+    holdings: int
+    unpriced: int = Field(description="Holdings without a price: they are in no share.")
+    gap: str | None = Field(description="What of it has no price, or an old one. Null: nothing.")
+
+
+class AllocationOut(Out):
+    at: datetime
+    base: str
+    by: Spread
+    total: Total
+    coverage: Coverage
+    asked: int
+    priced: int
+    stale: int
+    parts: list[PartOut]
+
+
+class HoldingHistoryQuery(In):
+    account_id: Id
+    asset: Code
+    to: Code | None = Field(None, description="The tenant's base, if not given.")
+    since: Day | None = None
+    until: Day | None = None
+
+
 class HistoryQuery(In):
     account_id: Id | None = Field(None, description="Of one account.")
     institution: Code | None = Field(None, description="Of one institution.")
@@ -205,6 +245,12 @@ class DayOut(Out):
     gap: str | None = Field(
         description="Of how many holdings its figures lack something; null: of none."
     )
+
+
+class HoldingDayOut(DayOut):
+    """The same of one holding, as if there were no other."""
+
+    quantity: MoneyOut
 
 
 class InclusionIn(In):
@@ -393,6 +439,37 @@ def list_holdings(app: Services, scope: Scope, query: ValueQuery) -> object:
     """What is held at a time, with price, value, cost and gain, and the totals of what is known."""
     found = app.portfolio.valuation(scope, query.at, to=query.to, account_id=query.account_id)
     return found, dict(app.portfolio.own_assets(scope))
+
+
+@routes.get("/portfolio/allocation", "books:read", Single[AllocationOut],
+            shape=lambda found: {"data": _allocation(found)})  # fmt: skip
+def get_allocation(app: Services, scope: Scope, query: AllocationQuery) -> object:
+    """How it is spread over assets, types, accounts or institutions: shares of the value that is
+    known, with what has no price beside them."""
+    return app.portfolio.allocation(scope, query.by, query.at, to=query.to)
+
+
+def _allocation(found: Allocation) -> dict[str, Any]:
+    all_ = found.of
+    figures = ("at", "total", "coverage", "asked", "priced", "stale")
+    parts = [
+        {name: getattr(each, name) for name in ("key", "name", "value", "share_bp", "gap")}
+        | {"holdings": len(each.holdings), "unpriced": len(each.unpriced)}
+        for each in found.parts
+    ]
+    told = {name: getattr(all_, name) for name in figures}
+    return told | {"base": all_.base.id, "by": found.by, "parts": parts}
+
+
+@routes.get("/holdings/history", "books:read", Listed[HoldingDayOut],
+            shape=lambda days: whole([_day(each.figures) | {"quantity": each.quantity}
+                                      for each in days]))  # fmt: skip
+def list_holding_days(app: Services, scope: Scope, query: HoldingHistoryQuery) -> object:
+    """How much of it there was at the end of each day, what that was worth and what it cost,
+    whether it counts in totals or not."""
+    return app.portfolio_history.of_holding(
+        scope, query.account_id, query.asset, to=query.to, since=query.since, until=query.until
+    )
 
 
 @routes.get("/portfolio/history", "books:read", Listed[DayOut],
