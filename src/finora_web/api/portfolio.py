@@ -190,7 +190,7 @@ class AllocationQuery(In):
     to: Code | None = Field(None, description="The tenant's base, if not given.")
 
 
-class PartOut(Out):
+class AllocationPartOut(Out):
     key: str = Field(description="The asset, its type, or the id of the account or institution.")
     name: str
     value: MoneyOut | None = Field(description="Of what has a price; null where nothing has.")
@@ -212,7 +212,7 @@ class AllocationOut(Out):
     asked: int
     priced: int
     stale: int
-    parts: list[PartOut]
+    parts: list[AllocationPartOut]
 
 
 class HoldingHistoryQuery(In):
