@@ -27,7 +27,7 @@ def desk(served: Served, own: Scope) -> Desk:
 
 def held(desk: Desk) -> None:
     """A year: two shares, of which one has no price for a while, and a thing of one's own."""
-    tag = desk.account.id.hex[:8]
+    tag = desk.account.id.hex[-8:]
     one, late = thing(f"WORLD-{tag}"), thing(f"LATE-{tag}")
     start = datetime.now(UTC) - timedelta(days=360)
     desk.trade(one, "10", "100", start, fee="2.00")

@@ -20,7 +20,7 @@ def test_the_page_shows_what_is_known_and_what_is_not(
     assert "Nothing is held yet" in empty
     account = finora.portfolio.open_account(scope, "Main")
     desk = Desk(finora, scope, account, database)
-    tag = desk.account.id.hex[:8]
+    tag = desk.account.id.hex[-8:]
     one, other = thing(f"SEEN-{tag}"), thing(f"UNSEEN-{tag}")
     at = datetime.now(UTC) - timedelta(days=40)
     desk.trade(one, "2", "100", at)

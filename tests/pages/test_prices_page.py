@@ -82,7 +82,7 @@ def test_it_begins_with_what_one_holds(
 ) -> None:
     assert "Nothing is held" in client.get("/prices").text
     desk = Desk(finora, scope, finora.portfolio.open_account(scope, "Main"), database)
-    tag = desk.account.id.hex[:8]
+    tag = desk.account.id.hex[-8:]
     at = datetime.now(UTC) - timedelta(days=60)
     for name in ("OLD", "UNSEEN"):
         desk.trade(Asset(f"ticker:{name}-{tag}", 8), "2", "100", at, EUR)

@@ -50,7 +50,7 @@ def same_as_valuations(finora: Finora, scope: Scope, since: date, step: int = 1)
 @pytest.mark.spec("S0-54")
 @pytest.mark.spec("S0-53")
 def test_every_day_is_what_a_valuation_at_its_end_says(desk: Desk, finora: Finora) -> None:
-    tag = desk.account.id.hex[:8]
+    tag = desk.account.id.hex[-8:]
     one, two, gap, coin = (thing(f"{name}-{tag}") for name in ("ONE", "TWO", "GAP", "OUT"))
     start = datetime(2026, 8, 3, 15, 30, tzinfo=UTC)
     desk.trade(one, "10", "10.01", start, fee="1.00")
@@ -87,7 +87,7 @@ def test_every_day_is_what_a_valuation_at_its_end_says(desk: Desk, finora: Finor
 
 @pytest.mark.spec("S0-54", partial=True)
 def test_a_change_makes_the_days_from_its_own_anew(desk: Desk, finora: Finora) -> None:
-    asset = thing(f"CH-{desk.account.id.hex[:8]}")
+    asset = thing(f"CH-{desk.account.id.hex[-8:]}")
     start = end_of(TODAY - timedelta(days=12)) - timedelta(hours=3)
     desk.trade(asset, "1", "10", start)
     desk.price(asset, "10", start)
@@ -113,7 +113,7 @@ def test_a_change_makes_the_days_from_its_own_anew(desk: Desk, finora: Finora) -
 def test_the_clock_adds_a_day_to_everybodys(
     desk: Desk, finora: Finora, admin: Engine, upkeep_runs: Callable[[], None]
 ) -> None:
-    asset = thing(f"NI-{desk.account.id.hex[:8]}")
+    asset = thing(f"NI-{desk.account.id.hex[-8:]}")
     start = end_of(TODAY - timedelta(days=5))
     desk.trade(asset, "2", "10", start, fee="0.50")
     desk.price(asset, "10.005", start)
@@ -143,7 +143,7 @@ def upkeep_runs(finora: Finora, database: Postgres) -> Callable[[], None]:
 
 
 def test_what_has_no_price_is_in_no_day_and_none_is_nothing(desk: Desk, finora: Finora) -> None:
-    asset = thing(f"NO-{desk.account.id.hex[:8]}")
+    asset = thing(f"NO-{desk.account.id.hex[-8:]}")
     at = end_of(TODAY - timedelta(days=2))
     desk.trade(asset, "1", "10", at)
     finora.run_jobs()
@@ -162,7 +162,7 @@ def test_what_has_no_price_is_in_no_day_and_none_is_nothing(desk: Desk, finora: 
 
 
 def test_two_that_make_the_days_at_once_make_them_once(desk: Desk, finora: Finora) -> None:
-    asset = thing(f"TW-{desk.account.id.hex[:8]}")
+    asset = thing(f"TW-{desk.account.id.hex[-8:]}")
     at = end_of(TODAY - timedelta(days=30))
     desk.trade(asset, "1", "10", at)
     desk.price(asset, "10", at)
@@ -172,7 +172,7 @@ def test_two_that_make_the_days_at_once_make_them_once(desk: Desk, finora: Finor
 
 
 def test_another_base_is_kept_beside(desk: Desk, finora: Finora) -> None:
-    asset = thing(f"FR-{desk.account.id.hex[:8]}")
+    asset = thing(f"FR-{desk.account.id.hex[-8:]}")
     at = end_of(TODAY - timedelta(days=2))
     desk.trade(asset, "1", "10", at)
     desk.price(asset, "10", at)
@@ -265,7 +265,7 @@ def test_days_are_what_valuations_say_whatever_happened(
 
 
 def test_prices_finer_and_larger_than_most_are_exact_too(desk: Desk, finora: Finora) -> None:
-    tag = desk.account.id.hex[:8]
+    tag = desk.account.id.hex[-8:]
     at = end_of(TODAY - timedelta(days=6))
     for number, values in enumerate((
         ("0.000000000000000000000123", "0.00000000000000000000000000000000000456"),
@@ -285,7 +285,7 @@ def test_who_stops_asking_for_prices_has_the_connection_back(
     desk: Desk, finora: Finora, database: Postgres
 ) -> None:
     """What was not asked yet is not asked any more; what fails, fails there."""
-    asset = thing(f"ST-{desk.account.id.hex[:8]}")
+    asset = thing(f"ST-{desk.account.id.hex[-8:]}")
     desk.price(asset, "10", end_of(TODAY - timedelta(days=3)))
     assets = [asset.id, *(f"ticker:none{number}" for number in range(1_000))]
     span = Days(TODAY - timedelta(days=2), TODAY)
@@ -308,7 +308,7 @@ def test_what_is_quoted_in_another_currency_only_is_worth_it_by_the_rates(
 ) -> None:
     """In days as in valuations: of the market, and of one's own; before there is a rate it is a
     gap. No other test has rates of ngultrum."""
-    far, tag = currency("BTN"), desk.account.id.hex[:8]
+    far, tag = currency("BTN"), desk.account.id.hex[-8:]
     at = end_of(TODAY - timedelta(days=8))
     share = thing(f"BT-{tag}")
     desk.trade(share, "2", "100", at, far)

@@ -63,7 +63,7 @@ def test_ghostfolios_cases_exactly(desk: Desk, name: str) -> None:
     if "input_file" in case:
         activities = _of_file(case["input_file"], name)
     base = base or ("CHF" if name.startswith("novn") else "USD")
-    tag = f"{name}-{desk.account.id.hex[:8]}"
+    tag = f"{name}-{desk.account.id.hex[-8:]}"
     for each in activities:
         _enter(desk, each, tag)
         for on, value in prices.get(each["assetProfile"]["symbol"], {}).items():
@@ -93,7 +93,7 @@ def test_ghostfolios_case_of_thirds_sells_a_bit_more_than_there_is(desk: Desk) -
     the sale of one is refused. Of all that is there it leaves nothing, and nothing invested."""
     case = json.loads((FOLDER / "calculator-cases.json").read_text())["msft-buy-and-sell"]
     [first] = case["cases"]
-    share = Asset(f"ticker:MSFT.{desk.account.id.hex[:8]}", 16)
+    share = Asset(f"ticker:MSFT.{desk.account.id.hex[-8:]}", 16)
     *buys, sale = first["activities"]
     for each in buys:
         desk.trade(share, each["quantity"], str(each["unitPriceInAssetProfileCurrency"]),
@@ -156,7 +156,7 @@ def _enter(desk: Desk, each: dict[str, Any], tag: str) -> None:
 
 @pytest.mark.spec("S0-56", partial=True)
 def test_a_missing_price_is_a_gap_and_nowhere_nothing(desk: Desk) -> None:
-    one, other = (thing(f"{name}-{desk.account.id.hex[:8]}") for name in ("ONE", "TWO"))
+    one, other = (thing(f"{name}-{desk.account.id.hex[-8:]}") for name in ("ONE", "TWO"))
     desk.trade(one, "2", "10", START)
     desk.trade(other, "3", "10", START)
     desk.price(one, "12.50", START)
@@ -179,7 +179,7 @@ def test_a_missing_price_is_a_gap_and_nowhere_nothing(desk: Desk) -> None:
 
 
 def test_what_came_without_a_price_has_no_known_cost(desk: Desk) -> None:
-    asset = thing(f"FREE-{desk.account.id.hex[:8]}")
+    asset = thing(f"FREE-{desk.account.id.hex[-8:]}")
     desk.trade(asset, "1", "10", START)
     desk.add(kind=ActivityKind.TRANSFER_IN, asset=asset.id, at=START + timedelta(days=1),
              quantity=Amount.parse("1", asset))  # fmt: skip
@@ -194,7 +194,7 @@ def test_what_came_without_a_price_has_no_known_cost(desk: Desk) -> None:
 
 @pytest.mark.spec("S2-35")
 def test_investments_are_listed_with_price_value_and_gain(desk: Desk) -> None:
-    asset = thing(f"VWCE-{desk.account.id.hex[:8]}")
+    asset = thing(f"VWCE-{desk.account.id.hex[-8:]}")
     desk.trade(asset, "2", "100", START, fee="1.00")
     desk.trade(asset, "2", "120", START + timedelta(days=1))
     desk.add(kind=ActivityKind.DIVIDEND, asset=asset.id, at=START + timedelta(days=2),
@@ -218,7 +218,7 @@ def test_investments_are_listed_with_price_value_and_gain(desk: Desk) -> None:
 
 @pytest.mark.spec("S0-53", partial=True)
 def test_what_is_hidden_or_a_scam_is_in_no_total(desk: Desk, admin: Engine) -> None:
-    kept, left, scam = (thing(f"{name}-{desk.account.id.hex[:8]}") for name in ("A", "B", "C"))
+    kept, left, scam = (thing(f"{name}-{desk.account.id.hex[-8:]}") for name in ("A", "B", "C"))
     for asset in (kept, left, scam):
         desk.trade(asset, "1", "10", START)
         desk.price(asset, "10", START)
@@ -287,7 +287,7 @@ def seen(desk: Desk, asset: Asset, quantity: str, at: datetime,
 @pytest.mark.spec("S0-50")
 @pytest.mark.spec("S0-51")
 def test_an_observation_asks_for_an_opening_balance(desk: Desk, finora: Finora) -> None:
-    asset, service = thing(f"OB-{desk.account.id.hex[:8]}"), finora.portfolio
+    asset, service = thing(f"OB-{desk.account.id.hex[-8:]}"), finora.portfolio
     desk.trade(asset, "3", "10", START)
     later = START + timedelta(days=5)
     opening = service.observe(desk.scope, seen(desk, asset, "5", later))
@@ -312,7 +312,7 @@ def test_an_observation_asks_for_an_opening_balance(desk: Desk, finora: Finora) 
 
 @pytest.mark.spec("S0-52")
 def test_the_balance_at_a_time(desk: Desk, finora: Finora) -> None:
-    asset, service = thing(f"BA-{desk.account.id.hex[:8]}"), finora.portfolio
+    asset, service = thing(f"BA-{desk.account.id.hex[-8:]}"), finora.portfolio
 
     def at(days: int) -> str | None:
         found = service.balance_at(
@@ -373,7 +373,7 @@ def test_gain_is_what_came_out_and_is_there_less_what_went_in(
 @pytest.mark.spec("S0-53", partial=True)
 def test_what_is_in_no_total_asks_for_no_price(desk: Desk, finora: Finora) -> None:
     """Nor does what is in an account that is hidden; shown again, it does again."""
-    kept, left, hidden = (thing(f"{name}-{desk.account.id.hex[:8]}") for name in ("K", "L", "H"))
+    kept, left, hidden = (thing(f"{name}-{desk.account.id.hex[-8:]}") for name in ("K", "L", "H"))
     away = attrs.evolve(desk, account=finora.portfolio.open_account(desk.scope, "Away"))
     for holder, asset in ((desk, kept), (desk, left), (away, hidden), (away, kept)):
         holder.trade(asset, "1", "10", START)

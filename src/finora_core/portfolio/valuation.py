@@ -155,13 +155,14 @@ class Ledger:
 
     def _worth(self, activity: Activity) -> Fraction | None:
         """In the base, when it happened. What is earned is worth its price of then; a deposit came
-        without one, unless it says which."""
+        without one, unless it says which. A price that was old then is none: what something is
+        worth now is shown with an old price's date, but what it cost stays in every gain after."""
         said = activity.worth
         if said is not None:
             if said[1] == self.base:
                 return said[0]
-            factor = self.prices.factor(said[1], self.base, activity.at)
-            return said[0] * factor.value if isinstance(factor, Factor) else None
+            factor = self._factor(said[1], activity.at)
+            return None if factor is None else said[0] * factor
         if activity.kind is ActivityKind.BUY:
             return Fraction(0)
         if activity.kind in _EARNED:
@@ -169,10 +170,12 @@ class Ledger:
         return None
 
     def _value(self, amount: Amount, at: datetime) -> Fraction | None:
-        factor = self.prices.factor(amount.asset.id, self.base, at)
-        if isinstance(factor, NoPrice):
-            return None
-        return Fraction(amount.units, 10**amount.asset.scale) * factor.value
+        factor = self._factor(amount.asset.id, at)
+        return None if factor is None else Fraction(amount.units, 10**amount.asset.scale) * factor
+
+    def _factor(self, asset: str, at: datetime) -> Fraction | None:
+        found = self.prices.factor(asset, self.base, at)
+        return found.value if isinstance(found, Factor) and not found.stale else None
 
     def _taken(self, position: Position, amount: Amount | None, at: datetime) -> Fraction:
         if not amount:
