@@ -34,7 +34,7 @@ def quantities(finora: Finora, scope: Scope) -> dict[str, str]:
 @pytest.mark.spec("S0-46", partial=True)
 def test_a_split_moves_the_quantity_and_neither_cost_nor_gain(desk: Desk, finora: Finora) -> None:
     """4 for 1, half of it sold, then 1 for 8: the money of it is what it was."""
-    one = thing(f"SPLIT-{desk.account.id.hex[:8]}")
+    one = thing(f"SPLIT-{desk.account.id.hex[-8:]}")
     desk.trade(one, "10", "400", START)
     desk.price(one, "400", START)
     before = desk.worth(START)
@@ -62,7 +62,7 @@ def test_a_split_moves_the_quantity_and_neither_cost_nor_gain(desk: Desk, finora
 
 @pytest.mark.spec("S0-54", partial=True)
 def test_its_days_go_on_through_a_split(desk: Desk, finora: Finora) -> None:
-    one = thing(f"DAYS-{desk.account.id.hex[:8]}")
+    one = thing(f"DAYS-{desk.account.id.hex[-8:]}")
     at = end_of(datetime.now(UTC).date() - 4 * DAY) - timedelta(hours=6)
     desk.trade(one, "3", "90", at)
     desk.price(one, "90", at)
@@ -81,7 +81,7 @@ def test_its_days_go_on_through_a_split(desk: Desk, finora: Finora) -> None:
 
 
 def test_what_does_not_divide_is_told_and_not_rounded(desk: Desk, finora: Finora) -> None:
-    one = thing(f"THIRD-{desk.account.id.hex[:8]}")
+    one = thing(f"THIRD-{desk.account.id.hex[-8:]}")
     desk.trade(one, "10", "9", START)
     with pytest.raises(Refusal, match=r"10\.0+.* by 1 for 3 does not divide") as caught:
         split(desk, one, "1:3", START + DAY)
@@ -106,7 +106,7 @@ def test_what_does_not_divide_is_told_and_not_rounded(desk: Desk, finora: Finora
     ],
 )
 def test_what_is_no_split_is_refused(desk: Desk, given: dict[str, Any], part: str) -> None:
-    one = thing(f"BAD-{desk.account.id.hex[:8]}")
+    one = thing(f"BAD-{desk.account.id.hex[-8:]}")
     desk.trade(one, "1", "9", START)
     asset = given.pop("asset", one)
     quantity = Amount.parse(given.pop("quantity"), asset) if "quantity" in given else None
@@ -119,7 +119,7 @@ def test_what_is_no_split_is_refused(desk: Desk, given: dict[str, Any], part: st
 def test_a_split_is_corrected_by_what_was_held_before_it(desk: Desk, finora: Finora) -> None:
     from finora_core.portfolio.service import NewActivity
 
-    one = thing(f"FIX-{desk.account.id.hex[:8]}")
+    one = thing(f"FIX-{desk.account.id.hex[-8:]}")
     desk.trade(one, "10", "9", START)
     split(desk, one, "5:1", START + DAY)
     [wrong] = finora.portfolio.list(desk.scope, ActivityFilter(kind=ActivityKind.SPLIT)).items
