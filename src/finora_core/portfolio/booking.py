@@ -65,13 +65,24 @@ def books_of(work: PortfolioWork) -> Books:
 
 def take_back(work: PortfolioWork, scope: Scope, old: Activity, by: UUID | None) -> None:
     """End an activity, and reverse its entry; `by` is the one in its place."""
-    reversal_id = None
-    if old.entry_id is not None:
-        reversal = work.journal.get(old.entry_id).reversal(new_id())
-        work.journal.add((reversal,))
-        reversal_id = reversal.id
-    work.activities.end(old.id, by, reversal_id, scope.user_id)
+    end_all(work, scope, [(old, by)])
     work.events.record(ActivityWasEnded(activity_id=old.id, replaced_by=by, since=old.at))
+
+
+def end_all(
+    work: PortfolioWork, scope: Scope, ended: Sequence[tuple[Activity, UUID | None]]
+) -> None:
+    """The same of several, of which the caller tells."""
+    reversals = {
+        old.id: work.journal.get(old.entry_id).reversal(new_id())
+        for old, _ in ended
+        if old.entry_id is not None
+    }
+    if reversals:
+        work.journal.add(list(reversals.values()))
+    for old, by in ended:
+        reversal = reversals.get(old.id)
+        work.activities.end(old.id, by, reversal.id if reversal else None, scope.user_id)
 
 
 def book(

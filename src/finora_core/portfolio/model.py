@@ -572,6 +572,26 @@ class ActivityWasEnded:
         }
 
 
+@attrs.frozen(kw_only=True)
+class OpeningsDerived:
+    """What files had not shown was opened anew. Of hundreds of holdings it is one event."""
+
+    type: ClassVar[str] = "openings.derived"
+
+    account_id: UUID
+    opened: int
+    ended: int
+    since: datetime
+
+    def payload(self) -> Mapping[str, Plain]:
+        return {
+            "account": str(self.account_id),
+            "opened": self.opened,
+            "ended": self.ended,
+            "since": self.since.date().isoformat(),
+        }
+
+
 @attrs.frozen
 class HoldingIncluded:
     type: ClassVar[str] = "holding.included"

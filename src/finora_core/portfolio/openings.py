@@ -7,6 +7,7 @@ unknown cost, and replaced by reversal as soon as earlier activities say what it
 in which files come in changes nothing.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import accumulate
@@ -19,13 +20,13 @@ from finora_core.kernel.asset import Asset
 from finora_core.kernel.ids import new_id
 from finora_core.kernel.page import MAX_LIMIT
 from finora_core.kernel.scope import Scope
-from finora_core.portfolio.booking import book, books_of, take_back
+from finora_core.portfolio.booking import book, books_of, end_all
 from finora_core.portfolio.model import (
     DERIVED,
-    ActivitiesAdded,
     Activity,
     ActivityFilter,
     ActivityKind,
+    OpeningsDerived,
     is_currency,
 )
 from finora_core.portfolio.ports import PortfolioWork
@@ -77,23 +78,38 @@ def derive(
     if not coming and not any(standing.values()):
         return {}
     moved = work.activities.moved(account_id, [asset.id for asset in counted])
+    more: dict[str, list[Step]] = defaultdict(list)
+    for each in coming:
+        for asset_id, units in each.moved.items():
+            more[asset_id].append((each.at, units))
     found: dict[Asset, Missing] = {}
     openings: list[Activity] = []
+    ended: list[tuple[Activity, UUID | None]] = []
     for asset in sorted(counted, key=lambda each: each.id):
-        steps = list(moved.get(asset.id, ()))
+        steps = [*moved.get(asset.id, ()), *more[asset.id]]
         was = [(each.at, each.quantity.units) for each in standing[asset]]
         for step in was:
             steps.remove(step)
-        steps += [(each.at, each.moved[asset.id]) for each in coming if asset.id in each.moved]
         lacks = missing(steps, closed)
         if was == ([(lacks.since, lacks.units)] if lacks else []):
             continue
         if lacks is not None:
             found[asset] = lacks
             openings.append(_opening(work, scope, account_id, asset, lacks))
-        for each in standing[asset]:
-            take_back(work, scope, each, openings[-1].id if lacks else None)
-    _enter(work, openings)
+        ended += [(each, openings[-1].id if lacks else None) for each in standing[asset]]
+    if openings:
+        entries = book(work, openings, books_of(work))
+        work.activities.add([attrs.evolve(each, entry_id=entries[each.id]) for each in openings])
+    end_all(work, scope, ended)
+    if openings or ended:
+        work.events.record(
+            OpeningsDerived(
+                account_id=account_id,
+                opened=len(openings),
+                ended=len(ended),
+                since=min(each.at for each in (*openings, *(old for old, _ in ended))),
+            )
+        )
     return found
 
 
@@ -121,15 +137,4 @@ def _opening(
         note=f"derived: more had left by {lacks.short.date()} than is known to have come",
         created_by=scope.user_id,
         recorded_at=work.now,
-    )
-
-
-def _enter(work: PortfolioWork, openings: Sequence[Activity]) -> None:
-    if not openings:
-        return
-    entries = book(work, openings, books_of(work))
-    work.activities.add([attrs.evolve(each, entry_id=entries[each.id]) for each in openings])
-    first = min(openings, key=lambda each: each.at)
-    work.events.record(
-        ActivitiesAdded(first=first.id, count=len(openings), source=DERIVED, since=first.at)
     )
