@@ -169,7 +169,7 @@ class Jobs:
     def give_back(self, runner: Runner) -> None:
         """A stop that does not wait for the job: its thread goes on, and must meet the fence."""
         held = runner.held
-        if held is None or self.store.rows[held.id].locked:
+        if held is None:
             return
         if self.queue._mine(held) is not None:
             self.starts[held.id] -= 1

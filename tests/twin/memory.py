@@ -17,7 +17,7 @@ LIVE = ("waiting", "running")
 
 @attrs.define(eq=False)
 class Row:
-    """A row of the job table. `locked` while a transaction that ended it has not committed."""
+    """A row of the job table."""
 
     tenant_id: Any
     id: Any
@@ -34,7 +34,6 @@ class Row:
     all_parts: int | None = None
     result: object = None
     reason: str | None = None
-    locked: bool = False
 
 
 @attrs.define(eq=False)
@@ -94,7 +93,6 @@ class Transaction:
     effects: list[tuple[Hashable, int]] = attrs.field(factory=list)
     closed: bool = False
     over: bool = False
-    _row: Row | None = None
     _result: object = None
 
     def write(self) -> None:
@@ -105,24 +103,25 @@ class Transaction:
         )
 
     def done(self, result: object) -> object:
-        """Close the cause. The row is locked from here on."""
+        """Close the cause, when this commits: a job's completion goes with the commit."""
         self.closed, self._result = True, result
-        if isinstance(self.cause, Claim):
-            self._row = self.store.check(self.cause)
-            self._row.locked = True
         return result
+
+    def claimed(self, claim: Claim) -> Row:
+        """The row of its job, as it is at the commit. Raises StaleClaim."""
+        return self.store.check(claim)
 
     def commit(self) -> None:
         store, cause = self.store, self.cause
-        if isinstance(cause, Claim) and not self.closed:
+        row = None
+        if isinstance(cause, Claim):
             try:
-                store.check(cause)
+                row = self.claimed(cause)
             except StaleClaim:
                 self.rollback()
                 raise
         store.effects += self.effects
-        if self._row is not None:
-            row = self._row
+        if row is not None and self.closed:
             row.state, row.finished_at, row.result = "done", store.now, self._result
             row.done_parts = row.done_parts if row.all_parts is None else row.all_parts
         if isinstance(cause, Command) and self.closed:
@@ -134,8 +133,6 @@ class Transaction:
         if self.over:
             return
         self.over = True
-        if self._row is not None:
-            self._row.locked = False
         if isinstance(self.cause, Command):
             self.store.keys_held.discard(self.cause.key)
 
@@ -166,7 +163,7 @@ class MemoryQueue:
         renewed = set()
         for job in jobs:
             row = self._mine(job)
-            if row is not None and not row.locked:
+            if row is not None:
                 row.lease_until = self.store.now + LEASE_S
                 renewed.add(row.id)
         return renewed
@@ -231,7 +228,6 @@ class MemoryQueue:
         now = self.store.now
         return (
             (row.state == "waiting" or (row.state == "running" and row.lease_until < now))
-            and not row.locked
             and row.run_at <= now
             and row.attempts < row.max_attempts
             and row.queue not in self.store.paused
@@ -271,7 +267,6 @@ class MemoryQueue:
                 row.state == "running"
                 and row.lease_until < self.store.now
                 and row.attempts >= row.max_attempts
-                and not row.locked
             ):
                 row.state, row.finished_at, row.epoch = "dead", self.store.now, row.epoch + 1
                 row.reason = row.reason or "LOST"

@@ -105,9 +105,8 @@ class NoFence(Store):
 class CheckedOnce(Transaction):
     """The claim is looked at when the work begins, and not when it commits."""
 
-    def done(self, result: object) -> object:
-        self.closed, self._row = True, self.store.rows[self.cause.job_id]
-        return result
+    def claimed(self, claim: Claim) -> Row:
+        return self.store.rows[claim.job_id]
 
 
 class KeyAfterwards(Store):

@@ -64,7 +64,7 @@ NONE = Told(since=date.max)
 # Older than a week at the end of its month, and than a month and a half today.
 OLD = Told(until=(TODAY - timedelta(days=75)).replace(day=20))
 ANCIENT = Told(5, since=date.max, before=(TODAY - timedelta(days=420),))
-"""Otherwise, long before anything happened; and of no day on which a thing of one's own is valued."""
+"""Otherwise, long before anything happened; of a thing of one's own on no day."""
 LATE = Told(since=TODAY.replace(day=1))
 """Nothing of the months before."""
 

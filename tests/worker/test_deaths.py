@@ -93,7 +93,7 @@ def test_a_worker_that_stood_still_meets_the_fence_and_works_on(load: Load, star
     load.ask("add", 2)
     load.await_states(done=2)
     assert noted(load.folder / "past-inside")[-1] == stalled.pid
-    assert stalled.pid not in noted(load.folder / "past-finished")
+    assert stalled.pid not in noted(load.folder / "past-after")
     assert load.effects() == once([1, 2])
     assert stalled.lives
 

@@ -29,12 +29,19 @@ def run(
 Statement = tuple[LiteralString, Mapping[str, object]]
 
 
-def run_all(connection: Connection, statements: Sequence[Statement]) -> list[Any]:
-    """Run them one after another in a single round trip; the first row of each, or None."""
+def run_all(
+    connection: Connection, statements: Sequence[Statement], *, commit: bool = False
+) -> list[Any]:
+    """Run them one after another in a single round trip; the first row of each, or None. With
+    `commit` the transaction ends there too, unless it is within another, or a statement fails: what
+    comes after that one is not done."""
     driver = cast("psycopg.Connection[tuple[Any, ...]]", connection.connection.driver_connection)
-    with driver.pipeline():
+    with driver.pipeline() as pipeline:
         cursors = [driver.execute(statement, values) for statement, values in statements]
-        return [cursor.fetchone() for cursor in cursors]
+        if commit and not connection.in_nested_transaction():
+            driver.execute("COMMIT", prepare=False)
+        pipeline.sync()
+        return [cursor.fetchone() if cursor.description else None for cursor in cursors]
 
 
 def check_when_idle(engine: Engine) -> None:

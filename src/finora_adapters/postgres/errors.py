@@ -152,6 +152,8 @@ def refusal_of(error: BaseException | None) -> Refusal | None:
         return TooSlow("the time limit ran out; nothing was changed")
     if not isinstance(error, psycopg.Error):
         return None
+    if isinstance(error, pg.NotNullViolation) and error.diag.table_name == "version":
+        return TenantGone("this tenant was erased a moment ago")
     name = error.diag.constraint_name or ""
     if (error.sqlstate or "").startswith("FN"):
         name = error.diag.message_primary or ""

@@ -56,7 +56,7 @@ from finora_adapters.postgres.secrets import PgDataKeys, PgSecrets
 from finora_adapters.postgres.sessions import PgSessions
 from finora_adapters.postgres.statements import PgImports, PgStaging
 from finora_adapters.postgres.tokens import PgTokens
-from finora_adapters.postgres.versions import raise_version
+from finora_adapters.postgres.versions import RAISE
 from finora_adapters.postgres.wallet import PgTotals
 from finora_adapters.postgres.warrants import Warrants
 from finora_core.identity.model import ProofStale
@@ -127,10 +127,13 @@ _CLAIM_HOLDS = (
     "select 1 from finora.job where tenant_id = %(tenant)s and id = %(job)s and epoch = %(epoch)s "
     "and state = 'running'"
 )
-_FINISH = (
-    "update finora.job set state = 'done', finished_at = clock_timestamp(), "
+# Of a job that was claimed again there is no such row, and a division by zero: so it can be sent
+# together with the commit, which then does not happen.
+_FINISH: LiteralString = (
+    "with ended as (update finora.job set state = 'done', finished_at = clock_timestamp(), "
     "result = cast(%(result)s as jsonb), done_parts = coalesce(all_parts, done_parts) "
-    "where tenant_id = %(tenant)s and id = %(job)s and epoch = %(epoch)s and state = 'running'"
+    "where tenant_id = %(tenant)s and id = %(job)s and epoch = %(epoch)s and state = 'running' "
+    "returning 1) select 1 / count(*) from ended"
 )
 
 
@@ -165,7 +168,8 @@ class PgWork:
     now: datetime
     subscriptions: Mapping[str, tuple[Subscription, ...]]
     warrants: Warrants
-    closed: bool = False
+    closing: Statement | None = None
+    """By which the cause ends: the command's reply, or the job's completion."""
     raised: dict[UUID, int] = attrs.field(factory=dict)
     """Of other tenants that it wrote in, the new versions."""
 
@@ -335,13 +339,21 @@ class PgWork:
         mine = {"tenant": self.scope.tenant_id}
         return int(self.connection.scalar(_VERSION, mine) or 0)
 
-    def raise_version(self) -> int | None:
-        """The tenant's new version, if this transaction wrote an event. The last thing it does: the
-        row is locked until commit, and every writer of the tenant passes here. Raises
-        TenantGone."""
-        if not self.events.recorded:
+    def end(self) -> int | None:
+        """End the cause and commit, in one round trip; the tenant's new version, if an event was
+        written. It is raised last of all: its row is locked until the commit is done, and every
+        writer of the tenant passes here. Raises TenantGone, StaleClaim."""
+        raising = self.events.recorded > 0
+        last = [] if self.closing is None else [self.closing]
+        if raising:
+            last.append((RAISE, {"tenant": self.scope.tenant_id}))
+        if not last:
             return None
-        return raise_version(self.connection, self.scope.tenant_id)
+        try:
+            rows = run_all(self.connection, last, commit=True)
+        except psycopg.errors.DivisionByZero as error:
+            raise StaleClaim("this job was claimed again") from error
+        return int(rows[-1][0]) if raising else None
 
     @cached_property
     def tokens(self) -> PgTokens:
@@ -408,15 +420,12 @@ class PgWork:
         return PgDataUses(self.connection, self.scope.tenant_id)
 
     def done(self, result: Result) -> Result:
-        self.closed = True
         match self.scope.cause:
             case Command(encode=encode) as cause:
                 reply = {"fingerprint": cause.fingerprint, "reply": encode(result)}
-                run(self.connection, _ADD_COMMAND, _key(self.scope, cause) | reply)
+                self.closing = _ADD_COMMAND, _key(self.scope, cause) | reply
             case Claim() as claim:
-                finished = _claim(self.scope, claim) | {"result": dump(result)}
-                if run(self.connection, _FINISH, finished).rowcount != 1:
-                    raise StaleClaim(f"job {claim.job_id} was claimed again")
+                self.closing = _FINISH, _claim(self.scope, claim) | {"result": dump(result)}
             case None:
                 pass
         return result
@@ -455,9 +464,9 @@ class Postgres:
             _take(scope, found[len(moves) :])
             work = PgWork(connection, scope, now, self.subscriptions, self.warrants)
             yield work
-            if isinstance(scope.cause, Claim) and not work.closed:
+            if isinstance(scope.cause, Claim) and work.closing is None:
                 _fence(connection, scope, scope.cause)
-            version = work.raise_version()
+            version = work.end()
         if version is not None:
             self.committed(scope.tenant_id, version)
         for tenant_id, number in work.raised.items():
@@ -476,19 +485,24 @@ class Postgres:
             yield connection
 
     def control_row(self, statement: LiteralString, values: Mapping[str, object]) -> Any:
-        """The first row of one statement in a transaction of the control role, or None."""
+        """The first row of one statement in a transaction of the control role, or None: in one
+        round trip, which is all that a worker waits for between two jobs. It is run again where the
+        connection broke, so it must be one that may be."""
         first = [self._as_control(), (statement, values)]
-        with translated(), self._transaction(first) as (_, rows):
+        with translated(), self._transaction(first, commit=True) as (_, rows):
             return rows[1]
 
     @contextmanager
-    def _transaction(self, first: Sequence[Statement]) -> Iterator[tuple[Connection, list[Any]]]:
-        """A transaction, and the first row of each of the statements that open it."""
+    def _transaction(
+        self, first: Sequence[Statement], *, commit: bool = False
+    ) -> Iterator[tuple[Connection, list[Any]]]:
+        """A transaction, and the first row of each of the statements that open it; with `commit`
+        they are all of it."""
         with ExitStack() as stack:
             for attempt in range(1, _CONNECTIONS + 1):
                 connection = stack.enter_context(self.connect())
                 try:
-                    rows = run_all(connection, first)
+                    rows = run_all(connection, first, commit=commit)
                     break
                 except psycopg.OperationalError as error:
                     # It died in the pool, and nothing was done on it yet: another one will do.
