@@ -313,7 +313,8 @@ class Valuation:
 
     @property
     def gain(self) -> Ok[Amount] | Partial[Amount]:
-        gaps = self._costless + [each.unpriced for each in self._owned if each.unpriced]
+        """It rests on what they are worth now: an old price is told, as in the total."""
+        gaps = [*self._costless, *filter(None, (told(self._owned),))]
         return self._told((each.gain for each in self._owned), gaps)
 
     @property
