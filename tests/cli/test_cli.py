@@ -181,6 +181,20 @@ def test_a_refused_file_does_not_stop_the_others(run: Run, tmp_path: Path) -> No
     assert good["refused"] is None and good["read"] == 20
 
 
+@pytest.mark.parametrize(
+    "command", ["picture", "prices import", "rates import", "rules import firefly"]
+)
+def test_a_file_that_cannot_be_read_is_told_by_its_name(
+    run: Run, tmp_path: Path, command: str
+) -> None:
+    for file, why in ((tmp_path / "none", "No such file"), (tmp_path, "Is a directory")):
+        done = run(*command.split(), str(file), "--json")
+        assert done.returncode == 1
+        error = answer(done)["error"]
+        assert error["code"] == "FILE_UNREADABLE"
+        assert error["message"].startswith(f"{file}: {why}")
+
+
 def test_an_open_question_shows_both_readings(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "a.csv"
     file.write_text("Date,Amount,Currency,Text\n03/04/2026,-1.50,EUR,x\n")

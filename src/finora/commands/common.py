@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, NoReturn
 
 import typer
 
@@ -66,6 +66,16 @@ def refusals(as_json: bool) -> Iterator[None]:
         yield
     except Refusal as refusal:
         tell(refusal.code, refusal.message, refusal.details, as_json)
+
+
+@contextmanager
+def opened(file: Path, as_json: bool) -> Iterator[BinaryIO]:
+    """A file that was named, to be read. One that cannot be is told as a refusal is."""
+    try:
+        with file.open("rb") as content:
+            yield content
+    except OSError as error:
+        tell("FILE_UNREADABLE", f"{file}: {error.strerror}", (), as_json)
 
 
 def tell(code: str, message: str, details: tuple[tuple[str, str], ...], as_json: bool) -> NoReturn:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from finora_core.portfolio.model import Activity, PortfolioAccount
     from finora_core.portfolio.valuation import HoldingValue
 
-activity = typer.Typer(no_args_is_help=True)
+activity = typer.Typer(no_args_is_help=True, help="What was bought, sold, earned and moved.")
 _MOST_GAPS = 2
 _FIGURES = ("total", "invested", "gain", "fees", "taxes", "income")
 _OF_PART = ("key", "name", "value", "share_bp", "gap")

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from finora.commands.common import AsJson, Data, books, put, refusals, say, tell
+from finora.commands.common import AsJson, Data, books, opened, put, refusals, say, tell
 
 
 def picture(
@@ -31,8 +31,8 @@ def picture(
     """
     from finora_core.plugins import Picture
 
-    with refusals(as_json):
-        seen = Picture(file.read_bytes())
+    with refusals(as_json), opened(file, as_json) as content:
+        seen = Picture(content.read())
         with books(data) as (finora, scope):
             said = finora.data.ask(scope, source, "picture", seen).told
     if said["outcome"] not in ("ok", "partial", "missing"):

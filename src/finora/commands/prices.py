@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from finora.commands.books import Day, table
-from finora.commands.common import AsJson, Data, books, put, refusals, say, tell
+from finora.commands.common import AsJson, Data, books, opened, put, refusals, say, tell
 
 prices = typer.Typer(
     no_args_is_help=True,
@@ -39,14 +39,10 @@ def import_(
     \b
     Example: finora prices import vwce.csv --asset ticker:VWCE.DE --quote EUR --repair
     """
-    with refusals(as_json), books(data) as (finora, scope):
-        try:
-            with file.open("rb") as opened:
-                found = finora.prices.import_file(
-                    scope, opened, source=source, asset=asset, quote=quote, repair=repair
-                )
-        except OSError as error:
-            tell("FILE_UNREADABLE", f"{file}: {error.strerror}", (), as_json)
+    with refusals(as_json), books(data) as (finora, scope), opened(file, as_json) as content:
+        found = finora.prices.import_file(
+            scope, content, source=source, asset=asset, quote=quote, repair=repair
+        )
     taken = found.prices
     if as_json:
         shown = {

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from finora.commands.books import Day, account_named, table
-from finora.commands.common import AsJson, Data, books, put, refusals, say, tell
+from finora.commands.common import AsJson, Data, books, opened, put, refusals, say, tell
 
 if TYPE_CHECKING:
     from finora_core.ledger.closing.model import Closing
@@ -125,12 +125,8 @@ def import_rates(file: Path, data: Data = None, as_json: AsJson = False) -> None
     """
     from finora_core.kernel.plain import to_plain
 
-    with refusals(as_json), books(data) as (finora, scope):
-        try:
-            with file.open("rb") as opened:
-                result = finora.rates.import_ecb(scope, opened)
-        except OSError as error:
-            tell("FILE_UNREADABLE", f"{file}: {error.strerror}", (), as_json)
+    with refusals(as_json), books(data) as (finora, scope), opened(file, as_json) as content:
+        result = finora.rates.import_ecb(scope, content)
     if as_json:
         put(to_plain(result))
     else:

@@ -7,7 +7,7 @@ from uuid import UUID
 import typer
 
 from finora.commands.books import Day, table
-from finora.commands.common import AsJson, Data, books, put, refusals, say, tell
+from finora.commands.common import AsJson, Data, books, opened, put, refusals, say, tell
 
 if TYPE_CHECKING:
     from finora import Job
@@ -48,12 +48,8 @@ def import_(
     from finora_core.categories.rules.importers import read_rules
     from finora_core.kernel.plain import to_plain
 
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        tell("FILE_UNREADABLE", f"{file}: {error.strerror}", (), as_json)
-    with refusals(as_json), books(data) as (finora, scope):
-        taken = finora.rules.take(scope, read_rules(program, content))
+    with refusals(as_json), books(data) as (finora, scope), opened(file, as_json) as content:
+        taken = finora.rules.take(scope, read_rules(program, content.read()))
     if as_json:
         put({"rules": [_shown(rule) for rule in taken.rules], "left": to_plain(taken.left)})
         return
