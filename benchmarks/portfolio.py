@@ -143,13 +143,17 @@ def main() -> None:
             assert found.total.value == days[place].value
         one = timed(lambda: history.rebuild(scope, since=today), 5) * 1000
         assert history.read(scope) == days
+        account = finora.portfolio.accounts(scope)[0].id
+        alone = timed(lambda: history.of_holding(scope, account, assets[0].id), 11) * 1000
         show(("what", "figure", "at most"), [
             ("prices loaded", f"{loading:.1f} s", ""),
             ("days made anew", f"{rebuild:.2f} s", f"{REBUILD_S} s"),
             ("days read", f"{read:.1f} ms", f"{READ_MS} ms"),
             ("one day more", f"{one:.1f} ms", f"{DAY_MS} ms"),
+            ("days of one holding", f"{alone:.1f} ms", ""),
         ])  # fmt: skip
-        finish(load_s=loading, rebuild_s=rebuild, read_ms=read, day_ms=one)
+        finish(load_s=loading, rebuild_s=rebuild, read_ms=read, day_ms=one,
+               holding_ms=alone)  # fmt: skip
 
 
 if __name__ == "__main__":

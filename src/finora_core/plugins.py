@@ -178,7 +178,8 @@ def register_statement_formats(register: Callable[[StatementFormat], None]) -> N
 
 ActivityName = Literal[
         "buy", "sell", "deposit", "withdraw", "transfer_in", "transfer_out", "swap_in", "swap_out",
-        "fee", "tax", "reward", "interest", "dividend", "airdrop", "opening_balance", "unknown",
+        "fee", "tax", "reward", "interest", "dividend", "airdrop", "opening_balance", "split",
+        "unknown",
     ]  # fmt: skip
 """What an activity is."""
 

@@ -69,6 +69,13 @@ def test_the_course_is_drawn_and_told(
             table.click()
             expect(page.get_by_role("region", name="Value by day")).to_contain_text("no price")
             table.click()
+            if width == 1280 and scheme == "light":
+                one = page.get_by_role("region", name="Every holding").get_by_role("link").first
+                one.click()
+                expect(page.locator("#course-of-one [data-course] canvas")).to_be_visible()
+                expect(page.locator("#course-of-one .legend.course")).to_contain_text("EUR")
+                page.get_by_role("navigation", name="By").get_by_text("Type").click()
+                expect(page.get_by_role("list", name="What is where")).to_contain_text("Securities")
             assert page.evaluate(FAINT) == []
             assert page.evaluate(NAMELESS) == []
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

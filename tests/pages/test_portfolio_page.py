@@ -1,6 +1,7 @@
 """The page of the portfolio."""
 
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import pytest
 from flask.testing import FlaskClient
@@ -33,3 +34,13 @@ def test_the_page_shows_what_is_known_and_what_is_not(
         assert said in shown, said
     assert "None" not in shown
     assert client.get("/portfolio?span=2").status_code == 400
+    by_type = client.get("/portfolio?by=type").text
+    assert "Securities" in by_type and "1 without a price" in by_type
+    assert client.get("/portfolio?by=colour").status_code == 400
+    for asset, quantity, said in ((one.id, "2.00", "246.90"), (other.id, "1.00", "no price")):
+        course = client.get(f"/portfolio?account={account.id}&asset={asset}").text
+        row = course.partition('id="course-of-one"')[2]
+        assert said in row and quantity in row
+        assert "None" not in course
+    assert client.get(f"/portfolio?account={account.id}&asset=ticker:NOBODY").status_code == 400
+    assert client.get(f"/portfolio?account={uuid4()}&asset={one.id}").status_code == 404

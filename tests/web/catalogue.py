@@ -709,6 +709,9 @@ REQUESTS: dict[str, Callable[[World], dict[str, Any]]] = {
     "get_balance_at": lambda w: {"query": w.holding("EUR", at=f"{DAY}T00:00:00Z")},
     "list_portfolio_days": lambda w: {"query": {
         **_DAYS, "account_id": w.portfolio_account_id, "institution": "manual"}},
+    "get_allocation": lambda w: {"query": {
+        "by": "type", "at": "2099-01-31T00:00:00Z", "to": "EUR"}},
+    "list_holding_days": lambda w: {"query": w.holding("EUR", to="EUR", **_DAYS)},
     "list_observations": lambda w: {"query": w.holding("EUR")},
     "add_observation": lambda w: {"body": {
         "account_id": w.portfolio_account_id, "quantity": euros("99.00"),
@@ -815,6 +818,7 @@ SAMPLES: dict[tuple[str, str], str] = {
     **{(name, "account_id"): "portfolio_account_id" for name in (
         "list_activities", "add_activity", "correct_activity", "list_holdings", "include_holding",
         "get_balance_at", "list_portfolio_days", "list_observations", "add_observation",
+        "list_holding_days",
     )},
     ("", "account"): "account_id",
     ("", "budgetId"): "budget_id",

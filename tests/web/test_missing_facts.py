@@ -86,6 +86,9 @@ WORDS: Mapping[str, tuple[str, ...]] = {
     "HoldingOut": ("gap", "stale"),
     "ValuationOut": ("total.gap", "invested.gap", "gain.gap", "fees.gap"),
     "DayOut": ("gap",),
+    "HoldingDayOut": ("gap",),
+    # Of a part too: each share changes with the whole.
+    "AllocationOut": ("total.gap",),
 }
 
 Ask = Callable[["World"], dict[str, Any]]
@@ -148,6 +151,13 @@ ASKED: Mapping[str, tuple[Ask, ...]] = {
         lambda world: {"since": f"{TODAY - timedelta(days=40)}"},
         lambda world: {"account_id": world.ids["left"], "since": f"{TODAY - timedelta(days=60)}",
                        "until": f"{TODAY - timedelta(days=51)}"},
+    ),
+    "get_allocation": tuple(
+        lambda world, by=by: {"by": by} for by in ("asset", "type", "account", "institution")
+    ),
+    "list_holding_days": tuple(
+        lambda world, asset=asset: {"account_id": world.desk, "asset": getattr(world, asset).id}
+        for asset in ("share", "coin", "foreign")
     ),
     "get_balance_at": (
         lambda world: {"account_id": world.desk, "asset": world.share.id,
@@ -360,9 +370,13 @@ _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # When it was made, and not what was made.
 _APART = {"generated_at", "created_at", "recorded_at", "decided_at", "next"}
 # What a holding lacks leaves all of the holding out.
-_WHOLE = re.compile(r"list_holdings 0\.(invested|gain)\.value")
+# And parts stand in the order of their size: which one is where changes with what they lack.
+_WHOLE = re.compile(r"list_holdings 0\.(invested|gain)\.value|get_allocation \d\.parts.*")
 _UNIT = Decimal("0.01")
-_NOW = re.compile(r"list_holdings 0\.(at|holdings\[\d+\]\.price_at)|explain_entry 0\.labels.*\.at")
+_NOW = re.compile(
+    r"(list_holdings|get_allocation) \d\.(at|holdings\[\d+\]\.price_at)"
+    r"|explain_entry 0\.labels.*\.at"
+)
 
 
 @attrs.frozen

@@ -1,7 +1,10 @@
-"""`finora holdings` and `finora activity`: what is held, its worth, and how it came there."""
+"""`finora holdings`, `holding`, `allocation` and `activity`: what is held, how it came there
+and what it is worth, today and on other days."""
 
+import re
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
+from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,13 +14,18 @@ from finora.commands.common import AsJson, Data, books, put, refusals, say
 from finora_core.kernel.plain import to_plain
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from finora import Amount, Asset, Finora, Scope
+    from finora_core.portfolio.history import HoldingDay
     from finora_core.portfolio.model import Activity, PortfolioAccount
     from finora_core.portfolio.valuation import HoldingValue
 
 activity = typer.Typer(no_args_is_help=True, help="What was bought, sold, earned and moved.")
 _MOST_GAPS = 2
 _FIGURES = ("total", "invested", "gain", "fees", "taxes", "income")
+_OF_PART = ("key", "name", "value", "share_bp", "gap")
+_OF_DAY = ("value", "cost", "realised", "unrealised", "coverage", "gap")
 _OF_HOLDING = ("quantity", "value", "invested", "gain", "realised", "fees", "income", "stale")
 
 
@@ -35,8 +43,7 @@ def holdings(
     Example: finora holdings --to USD
     """
     with refusals(as_json), books(data) as (finora, scope):
-        when = None if at is None else at.replace(tzinfo=UTC, hour=23, minute=59, second=59)
-        found = finora.portfolio.valuation(scope, when, to=to)
+        found = finora.portfolio.valuation(scope, _end(at), to=to)
         names = finora.portfolio.own_assets(scope)
     shown = [each for each in found.holdings if each.quantity]
     if as_json:
@@ -65,6 +72,121 @@ def holdings(
         told = _known(getattr(found, name))
         gap = f" (without: {_some(told['gap'])})" if told["gap"] else ""
         say(f"{name}: {told['value']['amount']} {found.base}{gap}")
+
+
+def allocation(
+    by: Annotated[str, typer.Option(help="asset, type, account or institution.")] = "asset",
+    at: Day = None,
+    to: Annotated[str | None, typer.Option(help="Asset to tell it in; the base, if not.")] = None,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """How what you hold is spread: shares of the value that is known.
+
+    What has no price is named beside it, and is in no share.
+
+    \b
+    Example: finora allocation --by type
+    """
+    from finora_core.portfolio.allocation import Spread
+    from finora_core.portfolio.model import bad
+
+    with refusals(as_json), books(data) as (finora, scope):
+        if by not in set(Spread):
+            raise bad("by", f"one of {', '.join(Spread)}")
+        found = finora.portfolio.allocation(scope, Spread(by), _end(at), to=to)
+    if as_json:
+        put({
+            "at": found.of.at.isoformat(),
+            "base": found.of.base.id,
+            "by": found.by.value,
+            "total": _known(found.of.total),
+            "coverage": found.of.coverage.value,
+            "parts": [
+                {name: to_plain(getattr(each, name)) for name in _OF_PART}
+                | {"holdings": len(each.holdings), "unpriced": len(each.unpriced)}
+                for each in found.parts
+            ],
+        })  # fmt: skip
+        return
+    rows = [
+        (
+            each.name,
+            "no price" if each.value is None else each.value.text,
+            "-" if each.share_bp is None else f"{Decimal(each.share_bp).scaleb(-2):.2f} %",
+            str(len(each.unpriced) or ""),
+        )
+        for each in found.parts
+    ]
+    table((by, f"value {found.of.base}", "share", "without a price"), rows, {1, 2, 3})
+
+
+def holding(
+    asset: Annotated[str, typer.Argument(help="isin:IE00BK5BQT80, ticker:AAPL, crypto:BTC, EUR.")],
+    account: Annotated[
+        str | None, typer.Option(help="Name or id, where several have had some.")
+    ] = None,
+    since: Day = None,
+    until: Day = None,
+    to: Annotated[str | None, typer.Option(help="Asset to tell it in; the base, if not.")] = None,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """One holding day by day: how much there was, what it was worth, what it cost.
+
+    \b
+    Example: finora holding ticker:AAPL --since 2026-01-01
+    """
+    with refusals(as_json), books(data) as (finora, scope):
+        days = finora.portfolio_history.of_holding(
+            scope,
+            _holder(finora, scope, asset, account),
+            asset,
+            to=to,
+            since=since.date() if since else None,
+            until=until.date() if until else None,
+        )
+    if as_json:
+        put({"days": [_day(each) for each in days]})
+        return
+    rows = [
+        (
+            f"{each.figures.day}",
+            each.quantity.text,
+            each.figures.value.text,
+            each.figures.cost.text,
+            each.figures.gap or "",
+        )
+        for each in days
+    ]
+    base = days[0].figures.base.id if days else ""
+    table(("day", "quantity", f"value {base}", "cost", "lacks"), rows, {1, 2, 3})
+
+
+def _holder(finora: "Finora", scope: "Scope", asset: str, account: str | None) -> "UUID":
+    """The account that is named, or the only one that had any."""
+    from finora_core.portfolio.model import ActivityFilter, bad
+
+    if account is not None:
+        for each in finora.portfolio.accounts(scope):
+            if account in (str(each.id), each.name, each.ledger_name):
+                return each.id
+        raise bad("account", f"there is no {account[:40]!r}")
+    finora.ledger.asset(scope, asset)
+    wanted = ActivityFilter(asset=asset)
+    found = {each.account_id for each in finora.portfolio.list(scope, wanted, limit=1_000).items}
+    if len(found) != 1:
+        raise bad("account", f"{len(found)} accounts have had some: say which with --account")
+    return found.pop()
+
+
+def _day(each: "HoldingDay") -> dict[str, Any]:
+    figures = {name: to_plain(getattr(each.figures, name)) for name in _OF_DAY}
+    return {"day": each.figures.day.isoformat(), "quantity": to_plain(each.quantity)} | figures
+
+
+def _end(day: datetime | None) -> datetime | None:
+    return None if day is None else day.replace(tzinfo=UTC, hour=23, minute=59, second=59)
 
 
 def _some(gap: str) -> str:
@@ -99,6 +221,9 @@ def add_activity(
     ] = None,
     fee: Annotated[str | None, typer.Option(help="Paid on top.")] = None,
     at: Day = None,
+    ratio: Annotated[
+        str | None, typer.Option(help="Of a split, new ones for old ones: 4:1.")
+    ] = None,
     account: Annotated[str, typer.Option(help="Name or id; opened where there is none.")] = "Main",
     note: Annotated[str, typer.Option(help="In your words.")] = "",
     data: Data = None,
@@ -108,6 +233,7 @@ def add_activity(
 
     \b
     Example: finora activity add buy isin:IE00BK5BQT80 4 --price 98.25 --fee 1
+    finora activity add split ticker:AAPL --ratio 4:1 --at 2020-08-31
     """
     from finora_core.portfolio.model import ActivityKind, bad
     from finora_core.portfolio.service import NewActivity
@@ -128,6 +254,7 @@ def add_activity(
             counter=None if amount is None else _amount(amount, quote),
             fee=None if fee is None else _amount(fee, quote),
             note=note,
+            ratio=None if ratio is None else _ratio(ratio),
         )
         made = finora.portfolio.add(scope, new)
     _show([made], as_json)
@@ -215,6 +342,14 @@ def _amount(text: str, asset: "Asset") -> "Amount":
     from finora import Amount
 
     return Amount.parse(text, asset)
+
+
+def _ratio(text: str) -> Fraction:
+    from finora_core.portfolio.model import bad
+
+    if not re.fullmatch(r"[1-9]\d{0,11}:[1-9]\d{0,11}", text, re.ASCII):
+        raise bad("ratio", f"{text[:40]!r} is not new ones for old ones, as 4:1 is")
+    return Fraction(text.replace(":", "/"))
 
 
 def _price(text: str) -> Decimal:

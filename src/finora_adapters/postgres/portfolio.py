@@ -119,6 +119,7 @@ _LIST = text(f"""{_SELECT}
 and (cast(:account as uuid) is null or a.account_id = :account)
 and (cast(:asset as text) is null or :asset in (a.asset, a.counter_asset))
 and (cast(:kind as text) is null or a.kind = :kind)
+and (cast(:source as text) is null or a.source = :source)
 and a.at >= coalesce(:since, '-infinity'::timestamptz)
 and a.at <= coalesce(:until, 'infinity'::timestamptz)
 and (:ended or x.activity_id is null)
@@ -134,9 +135,11 @@ select a.id, a.account_id, a.kind, a.asset, a.units::text, a.at, a.price, a.quot
   a.tax_asset, a.settled
 from finora.activity a
 where a.tenant_id = %(tenant)s and a.at <= coalesce(%(until)s, 'infinity'::timestamptz)
+  and (%(asset)s::text is null
+    or %(asset)s in (a.asset, a.counter_asset, a.fee_asset, a.tax_asset))
   and not exists (select from finora.activity_end x
     where x.tenant_id = a.tenant_id and x.activity_id = a.id)
-order by a.at, a.units < 0, a.id
+order by a.at, a.kind <> 'opening_balance', a.units < 0, a.id
 """
 _ASSETS = itemgetter(3, 7, 9, 11, 13)
 _KINDS = {kind.value: kind for kind in ActivityKind}
@@ -214,6 +217,7 @@ class PgActivities:
             account=wanted.account_id,
             asset=wanted.asset,
             kind=wanted.kind.value if wanted.kind else None,
+            source=wanted.source,
             since=wanted.since,
             until=wanted.until,
             ended=wanted.ended,
@@ -227,8 +231,10 @@ class PgActivities:
             return Page(items)
         return Page(items, encode_cursor(rows[limit - 1].at.isoformat(), str(rows[limit - 1].id)))
 
-    def standing(self, until: datetime | None = None) -> Sequence[Activity]:
-        rows = run(self.connection, _STANDING, self._mine(until=until)).fetchall()
+    def standing(
+        self, until: datetime | None = None, asset: str | None = None
+    ) -> Sequence[Activity]:
+        rows = run(self.connection, _STANDING, self._mine(until=until, asset=asset)).fetchall()
         get = self.assets.among({asset for row in rows for asset in _ASSETS(row) if asset})
         # One object for each account: who looks it up compares no two that are equal.
         accounts: dict[UUID, UUID] = {}

@@ -1641,7 +1641,7 @@ activity = Table(
     _to("entry", "entry_id"),
     _one_of("kind", "buy", "sell", "deposit", "withdraw", "transfer_in", "transfer_out", "swap_in",
             "swap_out", "fee", "tax", "reward", "interest", "dividend", "airdrop",
-            "opening_balance", "unknown"),
+            "opening_balance", "split", "unknown"),
     CheckConstraint("(price is null) = (quote is null)", name="quote"),
     CheckConstraint("(counter_units is null) = (counter_asset is null)", name="counter"),
     CheckConstraint("(fee_units is null) = (fee_asset is null)", name="fee"),

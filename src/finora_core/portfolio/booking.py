@@ -9,6 +9,7 @@ from finora_core.ledger.model import Account, AccountKind, AccountOpened
 from finora_core.portfolio.model import (
     AccountType,
     Activity,
+    ActivityWasEnded,
     Institution,
     PortfolioAccount,
     PortfolioAccountOpened,
@@ -60,6 +61,28 @@ def books_of(work: PortfolioWork) -> Books:
         fees=named("Investment fees", AccountKind.EXPENSE),
         taxes=named("Withheld taxes", AccountKind.EXPENSE),
     )
+
+
+def take_back(work: PortfolioWork, scope: Scope, old: Activity, by: UUID | None) -> None:
+    """End an activity, and reverse its entry; `by` is the one in its place."""
+    end_all(work, scope, [(old, by)])
+    work.events.record(ActivityWasEnded(activity_id=old.id, replaced_by=by, since=old.at))
+
+
+def end_all(
+    work: PortfolioWork, scope: Scope, ended: Sequence[tuple[Activity, UUID | None]]
+) -> None:
+    """The same of several, of which the caller tells."""
+    reversals = {
+        old.id: work.journal.get(old.entry_id).reversal(new_id())
+        for old, _ in ended
+        if old.entry_id is not None
+    }
+    if reversals:
+        work.journal.add(list(reversals.values()))
+    for old, by in ended:
+        reversal = reversals.get(old.id)
+        work.activities.end(old.id, by, reversal.id if reversal else None, scope.user_id)
 
 
 def book(

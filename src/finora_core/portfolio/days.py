@@ -3,19 +3,29 @@
 import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from uuid import UUID
 
 import attrs
 
 from finora_core.jobs.model import Progress
+from finora_core.kernel.amount import Amount
+from finora_core.kernel.asset import Asset
 from finora_core.kernel.events import Plain
 from finora_core.kernel.scope import Scope
 from finora_core.kernel.work import Begin, retried
 from finora_core.market.prices.model import PriceTable
 from finora_core.portfolio.columns import Days
-from finora_core.portfolio.history import DAY, Course, DayValue, Scoped, end_of
-from finora_core.portfolio.model import is_currency
+from finora_core.portfolio.history import (
+    ACCOUNT,
+    DAY,
+    Course,
+    DayValue,
+    HoldingDay,
+    Scoped,
+    end_of,
+)
+from finora_core.portfolio.model import Activity, is_currency
 from finora_core.portfolio.ports import PortfolioWork
 from finora_core.portfolio.valuation import Key, Ledger, wanted_of
 
@@ -40,6 +50,42 @@ class HistoryService:
         with self.begin(scope) as work:
             base = to or work.holdings.base()
             return work.history.read(of, work.assets.get(base).id, since, until)
+
+    def of_holding(
+        self,
+        scope: Scope,
+        account_id: UUID,
+        asset: str,
+        *,
+        to: str | None = None,
+        since: date | None = None,
+        until: date | None = None,
+    ) -> Sequence[HoldingDay]:
+        """The days of one holding, from its first on, whether it counts in totals or not: made for
+        who asks, of the same facts as those of the whole. Raises AccountNotFound, UnknownAsset."""
+        with self.begin(scope) as work:
+            base = work.assets.get(to or work.holdings.base())
+            account = work.portfolio_accounts.get(account_id)
+            counted = work.assets.get(asset)
+            last = min(until or work.now.date(), work.now.date())
+            activities = [each for each in work.activities.standing(end_of(last), asset)
+                          if each.account_id == account_id]  # fmt: skip
+            # Money of a trade that came from outside never was a holding.
+            own = (each.at for each in activities
+                   if asset in each.in_account or each.quantity.asset == counted)  # fmt: skip
+            begun = next(own, None)
+            first = date.max if begun is None else begun.astimezone(UTC).date()
+            days = Days(max(since or first, first), last)
+            if days.first > last:
+                return ()
+            key = (account_id, asset)
+            course = Course(days, {key}.__contains__)
+            _walk(work, course, activities, [] if is_currency(asset) else [asset], base.id)
+            rows = [value for of, value in _rows(work, course, base, {})
+                    if of == (ACCOUNT, str(account.id))]  # fmt: skip
+            held = course.held(key)
+        return [HoldingDay(Amount(units, counted), row)
+                for units, row in zip(held, rows, strict=True)]  # fmt: skip
 
     @retried
     def rebuild(
@@ -94,17 +140,26 @@ def _rebuild(work: PortfolioWork, base_id: str, since: date | None) -> Mapping[s
 def _anew(work: PortfolioWork, base_id: str, since: date, through: date) -> int:
     with _uncollected():
         activities = work.activities.standing(end_of(through))
-        wanted = {each for each in wanted_of(activities) if each[0] != base_id}
-        ledger = Ledger(base_id, _table(work, wanted, base_id))
         course = Course(Days(since, through), _counts(work))
         assets = {amount.asset.id for each in activities for amount in each.amounts}
-        with work.history.columns(
-            [asset for asset in sorted(assets) if not is_currency(asset)], course.days, base_id
-        ) as columns:
-            # Prices are looked for meanwhile.
-            course.walk(activities, ledger)
-            course.price(columns)
+        priced = [asset for asset in sorted(assets) if not is_currency(asset)]
+        _walk(work, course, activities, priced, base_id)
         return _store(work, course, base_id, {})
+
+
+def _walk(
+    work: PortfolioWork,
+    course: Course,
+    activities: Sequence[Activity],
+    priced: Sequence[str],
+    base_id: str,
+) -> None:
+    wanted = {each for each in wanted_of(activities) if each[0] != base_id}
+    ledger = Ledger(base_id, _table(work, wanted, base_id))
+    with work.history.columns(priced, course.days, base_id) as columns:
+        # Prices are looked for meanwhile.
+        course.walk(activities, ledger)
+        course.price(columns)
 
 
 @contextmanager
@@ -138,12 +193,18 @@ def _today(work: PortfolioWork, base_id: str, today: date) -> int:
 def _store(
     work: PortfolioWork, course: Course, base_id: str, before: Mapping[Scoped, DayValue]
 ) -> int:
-    base, days = work.assets.get(base_id), course.days
-    quotes = course.quotes - {base_id}
-    wanted = {(quote, end_of(day)) for quote in quotes for day in days}
-    prices = _table(work, wanted, base_id)
-    rows = course.course(work.portfolio_accounts.all(), prices, base, before)
+    days = course.days
+    rows = _rows(work, course, work.assets.get(base_id), before)
     return work.history.store(base_id, days.first, days.last, rows)
+
+
+def _rows(
+    work: PortfolioWork, course: Course, base: Asset, before: Mapping[Scoped, DayValue]
+) -> Iterator[tuple[Scoped, DayValue]]:
+    quotes = course.quotes - {base.id}
+    wanted = {(quote, end_of(day)) for quote in quotes for day in course.days}
+    prices = _table(work, wanted, base.id)
+    return course.course(work.portfolio_accounts.all(), prices, base, before)
 
 
 def _table(work: PortfolioWork, wanted: set[tuple[str, datetime]], base_id: str) -> PriceTable:

@@ -101,6 +101,14 @@ class DayValue(NamedTuple):
         return "; ".join(f"{count} {said}" for count, said in counts if count) or None
 
 
+@attrs.frozen
+class HoldingDay:
+    """One holding at the end of one day: as if there were no other."""
+
+    quantity: Amount
+    figures: DayValue
+
+
 class _Steps(list[int]):
     """Changes by day, that add up to what holds on each."""
 
@@ -233,7 +241,7 @@ class Course:
         self.counts = counts
         """Whether a holding is in totals."""
         self.spans: dict[str, dict[UUID, list[tuple[Run, int]]]] = {}
-        """How many there were and when, by asset and account; of money there is nothing here."""
+        """How many there were and when, by asset and account."""
         self._scales: dict[str, int] = {}
         self.books: dict[UUID, _Book] = {}
         self._lines: dict[Key, _Line] = {}
@@ -292,9 +300,8 @@ class Course:
         if is_currency(asset.id):
             book.value(run[0], [units] * days, [1] * days, (asset.id, asset.scale))
             book.priced[asset.id].over(run, 1)
-        else:
-            self.spans.setdefault(asset.id, {}).setdefault(account, []).append((run, units))
-            self._scales[asset.id] = asset.scale
+        self.spans.setdefault(asset.id, {}).setdefault(account, []).append((run, units))
+        self._scales[asset.id] = asset.scale
 
     def _book(self, account: UUID) -> _Book:
         if account not in self.books:
@@ -322,14 +329,19 @@ class Course:
         scale = column.scale + self._scales[column.asset]
         for account, spans in self.spans[column.asset].items():
             book = self.books[account]
-            held = [0] * len(self.days)
-            for (since, until), units in spans:
-                held[since:until] = [units] * (until - since)
+            held = self.held((account, column.asset))
             book.value(column.since, held[column.since :], column.values, (column.quote, scale))
             for run, _ in spans:
                 _overlap(book.priced[column.quote], run, (column.since, len(self.days)))
                 for old in column.old:
                     _overlap(book.stale[column.quote], run, old)
+
+    def held(self, key: Key) -> list[int]:
+        """How many there were, by day."""
+        found = [0] * len(self.days)
+        for (since, until), units in self.spans.get(key[1], {}).get(key[0], ()):
+            found[since:until] = [units] * (until - since)
+        return found
 
     @property
     def quotes(self) -> frozenset[str]:

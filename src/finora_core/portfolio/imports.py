@@ -3,7 +3,6 @@
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import BinaryIO
 from uuid import UUID
@@ -31,20 +30,19 @@ from finora_core.portfolio.model import (
     ActivitiesAdded,
     Activity,
     ActivityKind,
-    InsufficientHolding,
     PortfolioAccount,
-    Running,
     bad,
     is_currency,
     own_asset_of,
-    short,
     with_money,
 )
+from finora_core.portfolio.openings import Missing, derive
 from finora_core.portfolio.ports import PortfolioWork
 from finora_core.records.model import (
     AccountCounts,
     AccountNeeded,
     CurrencyNeeded,
+    Difference,
     ImportRequest,
     ImportResult,
     Preview,
@@ -114,7 +112,9 @@ class BrokerFiles:
             read = list(gate.through(lines, account.id, aside))
             gate.register(work)
             fresh, existing = _fresh(work, account.id, source, read)
-            taken = list(_affordable(work, account.id, fresh, aside))
+            taken = list(_open_days(work, fresh, aside))
+            moved = {amount.asset for each in taken for amount in each.amounts}
+            lacked = derive(work, scope, account.id, moved, taken)
             _book(work, taken, import_id)
             result = ImportResult(
                 file=name,
@@ -130,6 +130,7 @@ class BrokerFiles:
                 claimed=0,
                 set_aside_count=len(aside),
                 set_aside=tuple(sorted(aside, key=lambda each: each.place)[:MAX_SHOWN]),
+                differences=tuple(_lacking(account, lacked)),
             )
             work.imports.finish(import_id, result)
             if taken:
@@ -341,42 +342,28 @@ def _fresh(
     return fresh, len(read) - len(fresh)
 
 
-def _affordable(
-    work: PortfolioWork, account_id: UUID, fresh: Iterable[_Read], aside: list[SetAside]
+def _open_days(
+    work: PortfolioWork, fresh: Iterable[_Read], aside: list[SetAside]
 ) -> Iterator[Activity]:
-    """In the order of time, those that leave nothing below zero and are of an open day."""
-    ordered = sorted(fresh, key=lambda pair: (pair[1].at, _leaves(pair[1]), pair[0]))
-    assets = {asset for _, each in ordered for asset in each.moved}
-    booked = work.activities.moved(account_id, assets)
-    running = {asset: Running(booked.get(asset, ())) for asset in assets}
+    """In the order of time, those that are of no closed period."""
     closed = work.activities.closed_through()
-    for place, each in ordered:
-        reason = _closed(each, closed) or _short(each, running)
-        if reason is not None:
+    for place, each in sorted(fresh, key=lambda pair: (pair[1].at, pair[0])):
+        if closed is None or each.at.date() > closed:
+            yield each
+        else:
+            reason = f"the books are closed through {closed}"
             aside.append(SetAside(place=place, reason=reason))
-            continue
-        for asset, units in each.moved.items():
-            running[asset].add(units)
-        yield each
 
 
-def _leaves(activity: Activity) -> bool:
-    return any(units < 0 for units in activity.moved.values())
-
-
-def _closed(activity: Activity, through: date | None) -> str | None:
-    if through is None or activity.at.date() > through:
-        return None
-    return f"the books are closed through {through}"
-
-
-def _short(activity: Activity, running: Mapping[str, Running]) -> str | None:
-    for asset, units in activity.moved.items():
-        there = running[asset].available(activity.at)
-        if units < 0 and there + units < 0:
-            refusal: InsufficientHolding = short(activity, asset, there)
-            return refusal.message[:500]
-    return None
+def _lacking(account: PortfolioAccount, lacked: Mapping[Asset, Missing]) -> Iterator[Difference]:
+    """What was derived: so much had to be there, of which no file has shown any."""
+    for asset, each in lacked.items():
+        yield Difference(
+            account=account.ledger_name,
+            on_date=each.short.date(),
+            stated=Amount(each.units, asset),
+            booked=Amount(0, asset),
+        )
 
 
 def _book(work: PortfolioWork, activities: Sequence[Activity], import_id: UUID) -> None:

@@ -29,6 +29,8 @@ MAX_PRICE_DIGITS = 60
 MANUAL = "manual"
 RECONCILED = "reconciliation"
 """The source of opening balances that observations ask for."""
+DERIVED = "derived"
+"""The source of those that stand for what no file has shown yet: see openings.py."""
 OWN_SCALE = 8
 
 
@@ -135,6 +137,7 @@ class ActivityKind(StrEnum):
     DIVIDEND = "dividend"
     AIRDROP = "airdrop"
     OPENING_BALANCE = "opening_balance"
+    SPLIT = "split"
     UNKNOWN = "unknown"
 
 
@@ -201,6 +204,10 @@ class Activity:
             raise bad("quantity", f"of a {self.kind.value} it has the other sign")
         if self.kind is ActivityKind.DIVIDEND and (self.counter is None or units):
             raise bad("counter", "a dividend moves money, and none of what it is paid on")
+        if self.kind is ActivityKind.SPLIT and is_currency(self.quantity.asset.id):
+            raise bad("asset", "money is not split")
+        if self.kind is ActivityKind.SPLIT and self.price is not None:
+            raise bad("price", "nothing is paid for a split")
         if self.kind in _SWAPS and self.counter is None:
             raise bad("counter", "a swap says what it was against")
         if self.counter is not None:
@@ -293,6 +300,22 @@ def zero_of(asset: Asset) -> Amount:
     return Amount(0, asset)
 
 
+def split_of(held: Amount, ratio: Fraction) -> Amount:
+    """What a split into so many new ones for an old one adds to what was held, or takes. Raises
+    BadActivity where that is not whole: brokers pay for the rest, each in a way of their own."""
+    after = held.units * ratio
+    if not held.units:
+        raise bad("ratio", f"no {held.asset} was held then")
+    if after.denominator != 1:
+        raise bad(
+            "ratio",
+            f"{held} by {ratio.numerator} for {ratio.denominator} does not divide into units of "
+            f"10**-{held.asset.scale}: say the quantity that it added or took, and enter a sale "
+            "where the rest was paid for",
+        )
+    return Amount(int(after) - held.units, held.asset)
+
+
 def with_money(activity: Activity) -> Activity:
     """A trade that says a price and no money moved as much as it was worth, rounded once to a unit
     of that money, half to even."""
@@ -367,6 +390,7 @@ class ActivityFilter:
     account_id: UUID | None = None
     asset: str | None = None
     kind: ActivityKind | None = None
+    source: str | None = None
     since: datetime | None = None
     until: datetime | None = None
     ended: bool = False
@@ -544,6 +568,26 @@ class ActivityWasEnded:
         return {
             "activity": str(self.activity_id),
             "replaced_by": replaced,
+            "since": self.since.date().isoformat(),
+        }
+
+
+@attrs.frozen(kw_only=True)
+class OpeningsDerived:
+    """What files had not shown was opened anew. Of hundreds of holdings it is one event."""
+
+    type: ClassVar[str] = "openings.derived"
+
+    account_id: UUID
+    opened: int
+    ended: int
+    since: datetime
+
+    def payload(self) -> Mapping[str, Plain]:
+        return {
+            "account": str(self.account_id),
+            "opened": self.opened,
+            "ended": self.ended,
             "since": self.since.date().isoformat(),
         }
 

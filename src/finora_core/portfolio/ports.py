@@ -10,6 +10,7 @@ from uuid import UUID
 from finora_core.kernel.asset import Asset
 from finora_core.kernel.page import Page
 from finora_core.ledger.ports import LedgerWork
+from finora_core.market.assets.ports import Identities
 from finora_core.market.prices.model import Price
 from finora_core.market.prices.ports import Prices
 from finora_core.portfolio.columns import Column, Days
@@ -57,9 +58,12 @@ class Activities(Protocol):
     def list(self, wanted: ActivityFilter, cursor: str | None, limit: int) -> Page[Activity]:
         """Latest first."""
 
-    def standing(self, until: datetime | None = None) -> Sequence[Activity]:
-        """Every one that is not ended, oldest first; of one moment what came in comes first. Each
-        with what moved, and nothing of how it came to be known."""
+    def standing(
+        self, until: datetime | None = None, asset: str | None = None
+    ) -> Sequence[Activity]:
+        """Every one that is not ended, or those that concern an asset, oldest first; of one moment
+        openings come first, then what came in. Each with what moved, and nothing of how it came to
+        be known."""
 
     def end(
         self, activity_id: UUID, replaced_by: UUID | None, entry_id: UUID | None, by: UUID
@@ -168,6 +172,8 @@ class PortfolioWork(LedgerWork, Protocol):
     def observations(self) -> Observations: ...
     @property
     def prices(self) -> Prices: ...
+    @property
+    def identities(self) -> Identities: ...
     @property
     def portfolio_accounts(self) -> PortfolioAccounts: ...
     @property

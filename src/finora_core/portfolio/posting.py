@@ -1,7 +1,8 @@
 """From an activity to the one entry that it posts.
 
-A trade is two balanced legs through the conversion account, as an exchange is; a fee is a leg of
-its own; dividends, interest and rewards are income; an opening balance is against equity.
+A trade is two balanced legs through the conversion account, as an exchange is, and so is a split,
+old ones against new; a fee is a leg of its own; dividends, interest and rewards are income; an
+opening balance is against equity.
 """
 
 from collections import defaultdict
@@ -80,7 +81,7 @@ def entry_of(activity: Activity, entry_id: UUID, books: Books) -> Entry | None:
 
 
 def _against(kind: ActivityKind, books: Books) -> UUID:
-    if kind in TRADES:
+    if kind in TRADES or kind is ActivityKind.SPLIT:
         return books.conversion
     if kind in EARNED:
         return books.income

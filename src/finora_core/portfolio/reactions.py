@@ -6,6 +6,7 @@ from finora_core.portfolio.model import (
     ActivitiesAdded,
     ActivityWasEnded,
     HoldingIncluded,
+    OpeningsDerived,
     OwnPriceSet,
     PortfolioAccountChanged,
 )
@@ -15,6 +16,7 @@ CHANGES = (
     ActivitiesAdded.type,
     ActivityWasEnded.type,
     HoldingIncluded.type,
+    OpeningsDerived.type,
     OwnPriceSet.type,
     PortfolioAccountChanged.type,
 )

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from fractions import Fraction
 from uuid import UUID
 
 import attrs
@@ -15,7 +16,8 @@ from finora_core.kernel.scope import Scope
 from finora_core.kernel.work import Begin, retried
 from finora_core.ledger.model import check_range
 from finora_core.market.prices.model import Price, PriceTable
-from finora_core.portfolio.booking import book, books_of, open_account
+from finora_core.portfolio.allocation import Allocation, Spread, allocation
+from finora_core.portfolio.booking import book, books_of, open_account, take_back
 from finora_core.portfolio.institutions import CATALOGUE, MANUAL, institution
 from finora_core.portfolio.model import (
     RECONCILED,
@@ -25,7 +27,6 @@ from finora_core.portfolio.model import (
     ActivityEnded,
     ActivityFilter,
     ActivityKind,
-    ActivityWasEnded,
     Holding,
     HoldingIncluded,
     HoldingObserved,
@@ -45,9 +46,11 @@ from finora_core.portfolio.model import (
     is_price,
     own_asset_of,
     short,
+    split_of,
     with_money,
     zero_of,
 )
+from finora_core.portfolio.openings import derive
 from finora_core.portfolio.ports import PortfolioWork
 from finora_core.portfolio.valuation import Valuation, valued, wanted_of
 
@@ -69,6 +72,8 @@ class NewActivity:
     settled: bool = False
     note: str = ""
     external_id: str | None = None
+    ratio: Fraction | None = None
+    """Of a split, instead of its quantity: so many new ones for an old one."""
 
 
 @attrs.frozen
@@ -76,7 +81,7 @@ class PortfolioService:
     begin: Begin[PortfolioWork]
 
     def institutions(self, scope: Scope) -> Sequence[Institution]:
-        """By type and name; the tenant's own is `manual`."""
+        """Spread type and name; the tenant's own is `manual`."""
         return sorted(CATALOGUE.values(), key=lambda each: (each.type, each.name))
 
     @retried
@@ -113,6 +118,7 @@ class PortfolioService:
             work.portfolio_accounts.get(new.account_id, lock=True)
             activity = told(work, scope, new)
             enter(work, activity)
+            _open_less(work, scope, activity)
             return work.done(activity)
 
     @retried
@@ -124,10 +130,12 @@ class PortfolioService:
             if new.account_id != old.account_id:
                 work.portfolio_accounts.get(new.account_id)  # First: another's is not there.
                 raise bad("account_id", "an activity stays in its account: delete and enter anew")
-            activity = told(work, scope, new)
-            _reverse(work, scope, old, activity.id)
+            new_one = new_id()
+            take_back(work, scope, old, new_one)
+            activity = told(work, scope, new, new_one)
             enter(work, activity)
             _check_none_below_zero(work, old)
+            _open_less(work, scope, old, activity)
             return work.done(activity)
 
     @retried
@@ -136,8 +144,9 @@ class PortfolioService:
         it back. Raises ActivityNotFound, ActivityEnded, InsufficientHolding."""
         with self.begin(scope) as work:
             old = _open(work, activity_id)
-            _reverse(work, scope, old, None)
+            take_back(work, scope, old, None)
             _check_none_below_zero(work, old)
+            _open_less(work, scope, old)
             work.done(None)
 
     def get(self, scope: Scope, activity_id: UUID) -> Activity:
@@ -179,6 +188,25 @@ class PortfolioService:
             if account_id is not None:
                 work.portfolio_accounts.get(account_id)
             return valuation_of(work, at or work.now, to or work.holdings.base(), account_id)
+
+    def allocation(
+        self,
+        scope: Scope,
+        by: Spread = Spread.ASSET,
+        at: datetime | None = None,
+        *,
+        to: str | None = None,
+    ) -> Allocation:
+        """How what is held at a time is spread over assets, types of them, accounts or
+        institutions: shares of the value that is known. Raises UnknownAsset."""
+        return self.spread(scope, self.valuation(scope, at, to=to), by)
+
+    def spread(self, scope: Scope, found: Valuation, by: Spread) -> Allocation:
+        """The same of a valuation that is there."""
+        assets = [each.quantity.asset.id for each in found.counted] if by is Spread.TYPE else []
+        with self.begin(scope) as work:
+            identities, names = work.identities.of(assets), work.own_assets.names()
+        return allocation(found, by, identities, names)
 
     def balance_at(self, scope: Scope, account_id: UUID, asset: str, at: datetime) -> Amount | None:
         """How much of an asset an account had; None where nothing is known of it. Raises
@@ -279,14 +307,18 @@ class PortfolioService:
             work.done(None)
 
 
-def told(work: PortfolioWork, scope: Scope, new: NewActivity) -> Activity:
+def told(
+    work: PortfolioWork, scope: Scope, new: NewActivity, activity_id: UUID | None = None
+) -> Activity:
     """What a person entered, as an activity. Raises BadActivity, UnknownAsset."""
     asset = work.assets.get(new.asset)
     quantity = new.quantity or zero_of(asset)
+    if new.ratio is not None:
+        quantity = _split(work, new, asset)
     if quantity.asset != asset:
         raise bad("quantity", f"it is of {asset}")
     activity = Activity(
-        id=new_id(),
+        id=activity_id or new_id(),
         account_id=new.account_id,
         kind=new.kind,
         quantity=quantity,
@@ -303,6 +335,15 @@ def told(work: PortfolioWork, scope: Scope, new: NewActivity) -> Activity:
         recorded_at=work.now,
     )
     return with_money(activity)
+
+
+def _split(work: PortfolioWork, new: NewActivity, asset: Asset) -> Amount:
+    """Of what was held then."""
+    if new.kind is not ActivityKind.SPLIT or new.quantity or new.ratio is None or new.ratio <= 0:
+        raise bad("ratio", "only a split has one, above zero, and no quantity beside it")
+    moved = work.activities.moved(new.account_id, [asset.id]).get(asset.id, ())
+    held = sum(units for at, units in moved if at <= new.at)
+    return split_of(Amount(held, asset), new.ratio)
 
 
 def enter(work: PortfolioWork, activity: Activity) -> None:
@@ -322,6 +363,12 @@ def enter(work: PortfolioWork, activity: Activity) -> None:
     work.events.record(
         ActivitiesAdded(first=activity.id, count=1, source=activity.source, since=activity.at)
     )
+
+
+def _open_less(work: PortfolioWork, scope: Scope, *changed: Activity) -> None:
+    """Who says by hand what had come needs no derived opening for it any more."""
+    assets = {amount.asset for each in changed for amount in each.amounts}
+    derive(work, scope, changed[0].account_id, assets)
 
 
 def valuation_of(
@@ -395,7 +442,7 @@ def _reconcile(
     first = min((at for at, _ in moved), default=latest.at)
     for each in openings:
         first = min(each.at, first)
-        _reverse(work, scope, each, None)
+        take_back(work, scope, each, None)
     if not missing + was:
         return None
     opening = Activity(
@@ -425,16 +472,6 @@ def _open(work: PortfolioWork, activity_id: UUID) -> Activity:
     if found.ended_at is not None:
         raise ActivityEnded(f"activity {activity_id} was corrected or deleted before")
     return found
-
-
-def _reverse(work: PortfolioWork, scope: Scope, old: Activity, by: UUID | None) -> None:
-    reversal_id = None
-    if old.entry_id is not None:
-        reversal = work.journal.get(old.entry_id).reversal(new_id())
-        work.journal.add((reversal,))
-        reversal_id = reversal.id
-    work.activities.end(old.id, by, reversal_id, scope.user_id)
-    work.events.record(ActivityWasEnded(activity_id=old.id, replaced_by=by, since=old.at))
 
 
 def _check_none_below_zero(work: PortfolioWork, old: Activity) -> None:

@@ -92,6 +92,12 @@ class Position:
         if not self.units:
             self.cost = Fraction(0)
 
+    def split(self, units: int) -> None:
+        """So many more of the same, or fewer: what they cost stays. What closes the old ones may
+        stand before what opens the new ones; new ones of nothing came from nobody knows where."""
+        self.unpriced |= units > 0 and self.units <= 0 and not self.cost
+        self.units += units
+
 
 class Ledger:
     """Positions, as activities happen; given in the order of time."""
@@ -123,7 +129,9 @@ class Ledger:
     def _move(
         self, position: Position, units: int, worth: Fraction | None, kind: ActivityKind
     ) -> None:
-        if units > 0:
+        if kind is ActivityKind.SPLIT:
+            position.split(units)
+        elif units > 0:
             position.come(units, worth)
         elif units:
             position.leave(-units, worth, sold=kind in TRADES)
@@ -291,15 +299,13 @@ class Valuation:
     @property
     def total(self) -> Ok[Amount] | Partial[Amount]:
         """Exact, and rounded once: the same as the day's in the history."""
-        gaps = [each.unpriced for each in self.counted if each.unpriced]
-        gaps += [
-            f"the price of {each.quantity.asset} is of {each.factor.effective_at:%Y-%m-%d}"
-            for each in self.counted
-            if isinstance(each.factor, Factor) and each.factor.stale
-        ]
-        exact = sum((each.exact_value or Fraction(0) for each in self.counted), Fraction(0))
-        total = Amount(round(exact * 10**self.base.scale), self.base)
-        return Partial(total, "; ".join(dict.fromkeys(gaps))) if gaps else Ok(total)
+        gap = told(self.counted)
+        total = Amount(round(self.exact_total * 10**self.base.scale), self.base)
+        return Partial(total, gap) if gap else Ok(total)
+
+    @property
+    def exact_total(self) -> Fraction:
+        return sum((each.exact_value or Fraction(0) for each in self.counted), Fraction(0))
 
     @property
     def invested(self) -> Ok[Amount] | Partial[Amount]:
@@ -307,7 +313,8 @@ class Valuation:
 
     @property
     def gain(self) -> Ok[Amount] | Partial[Amount]:
-        gaps = self._costless + [each.unpriced for each in self._owned if each.unpriced]
+        """It rests on what they are worth now: an old price is told, as in the total."""
+        gaps = [*self._costless, *filter(None, (told(self._owned),))]
         return self._told((each.gain for each in self._owned), gaps)
 
     @property
@@ -360,6 +367,18 @@ class Valuation:
     ) -> Ok[Amount] | Partial[Amount]:
         total = sum((each for each in amounts if each is not None), Amount(0, self.base))
         return Partial(total, "; ".join(dict.fromkeys(gaps))) if gaps else Ok(total)
+
+
+def told(holdings: Iterable[HoldingValue]) -> str | None:
+    """What the sum of their values lacks, or rests on though it is old; None: nothing."""
+    counted = list(holdings)
+    gaps = [each.unpriced for each in counted if each.unpriced]
+    gaps += [
+        f"the price of {each.quantity.asset} is of {each.factor.effective_at:%Y-%m-%d}"
+        for each in counted
+        if isinstance(each.factor, Factor) and each.factor.stale
+    ]
+    return "; ".join(dict.fromkeys(gaps)) or None
 
 
 def wanted_of(activities: Iterable[Activity]) -> set[tuple[str, datetime]]:

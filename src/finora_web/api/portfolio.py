@@ -2,6 +2,7 @@
 
 from datetime import date, datetime
 from decimal import Decimal as Number
+from fractions import Fraction
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -9,6 +10,7 @@ from pydantic import BeforeValidator, Field
 
 from finora_core.kernel.scope import Scope
 from finora_core.market.prices.model import Factor, NoPrice
+from finora_core.portfolio.allocation import Allocation, Spread
 from finora_core.portfolio.history import DayValue
 from finora_core.portfolio.model import (
     AccountType,
@@ -51,6 +53,9 @@ Price = Annotated[
     str,
     Field(pattern=r"^(0|[1-9][0-9]{0,39})(\.[0-9]{1,40})?$", max_length=60, examples=["98.25"]),
 ]
+
+
+Ratio = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,11}:[1-9][0-9]{0,11}$", examples=["4:1"])]
 
 
 class InstitutionOut(Out):
@@ -116,6 +121,9 @@ class ActivityIn(In):
     settled: bool = Field(False, description="Whether its money is the account's own.")
     note: Annotated[Text, Field(max_length=1_000)] = ""
     external_id: Name | None = None
+    ratio: Ratio | None = Field(
+        None, description="Of a split, instead of its quantity: new ones for old ones."
+    )
 
 
 class ActivityQuery(Paged):
@@ -176,6 +184,45 @@ class ValuationOut(Out):
     holdings: list[HoldingOut]
 
 
+class AllocationQuery(In):
+    by: Spread = Spread.ASSET
+    at: Instant | None = Field(None, description="Now, if not given.")
+    to: Code | None = Field(None, description="The tenant's base, if not given.")
+
+
+class AllocationPartOut(Out):
+    key: str = Field(description="The asset, its type, or the id of the account or institution.")
+    name: str
+    value: MoneyOut | None = Field(description="Of what has a price; null where nothing has.")
+    share_bp: int | None = Field(
+        description="Of the value that is known, in basis points; below zero for what is owed. "
+        "Null where it is not known, or where more is owed than there is."
+    )
+    holdings: int
+    unpriced: int = Field(description="Holdings without a price: they are in no share.")
+    gap: str | None = Field(description="What of it has no price, or an old one. Null: nothing.")
+
+
+class AllocationOut(Out):
+    at: datetime
+    base: str
+    by: Spread
+    total: Total
+    coverage: Coverage
+    asked: int
+    priced: int
+    stale: int
+    parts: list[AllocationPartOut]
+
+
+class HoldingHistoryQuery(In):
+    account_id: Id
+    asset: Code
+    to: Code | None = Field(None, description="The tenant's base, if not given.")
+    since: Day | None = None
+    until: Day | None = None
+
+
 class HistoryQuery(In):
     account_id: Id | None = Field(None, description="Of one account.")
     institution: Code | None = Field(None, description="Of one institution.")
@@ -198,6 +245,12 @@ class DayOut(Out):
     gap: str | None = Field(
         description="Of how many holdings its figures lack something; null: of none."
     )
+
+
+class HoldingDayOut(DayOut):
+    """The same of one holding, as if there were no other."""
+
+    quantity: MoneyOut
 
 
 class InclusionIn(In):
@@ -388,6 +441,37 @@ def list_holdings(app: Services, scope: Scope, query: ValueQuery) -> object:
     return found, dict(app.portfolio.own_assets(scope))
 
 
+@routes.get("/portfolio/allocation", "books:read", Single[AllocationOut],
+            shape=lambda found: {"data": _allocation(found)})  # fmt: skip
+def get_allocation(app: Services, scope: Scope, query: AllocationQuery) -> object:
+    """How it is spread over assets, types, accounts or institutions: shares of the value that is
+    known, with what has no price beside them."""
+    return app.portfolio.allocation(scope, query.by, query.at, to=query.to)
+
+
+def _allocation(found: Allocation) -> dict[str, Any]:
+    all_ = found.of
+    figures = ("at", "total", "coverage", "asked", "priced", "stale")
+    parts = [
+        {name: getattr(each, name) for name in ("key", "name", "value", "share_bp", "gap")}
+        | {"holdings": len(each.holdings), "unpriced": len(each.unpriced)}
+        for each in found.parts
+    ]
+    told = {name: getattr(all_, name) for name in figures}
+    return told | {"base": all_.base.id, "by": found.by, "parts": parts}
+
+
+@routes.get("/holdings/history", "books:read", Listed[HoldingDayOut],
+            shape=lambda days: whole([_day(each.figures) | {"quantity": each.quantity}
+                                      for each in days]))  # fmt: skip
+def list_holding_days(app: Services, scope: Scope, query: HoldingHistoryQuery) -> object:
+    """How much of it there was at the end of each day, what that was worth and what it cost,
+    whether it counts in totals or not."""
+    return app.portfolio_history.of_holding(
+        scope, query.account_id, query.asset, to=query.to, since=query.since, until=query.until
+    )
+
+
 @routes.get("/portfolio/history", "books:read", Listed[DayOut],
             shape=lambda days: whole([_day(each) for each in days]))  # fmt: skip
 def list_portfolio_days(app: Services, scope: Scope, query: HistoryQuery) -> object:
@@ -487,5 +571,6 @@ def _new(app: Services, scope: Scope, body: ActivityIn) -> NewActivity:
         settled=body.settled,
         note=body.note,
         external_id=body.external_id,
+        ratio=None if body.ratio is None else Fraction(body.ratio.replace(":", "/")),
         **legs,
     )

@@ -1,6 +1,5 @@
 """The portfolio: value over time and how much of it is known, where it is, every holding."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -10,9 +9,10 @@ from flask import Response
 
 from finora_core.kernel.amount import Amount
 from finora_core.kernel.outcome import Partial
-from finora_core.portfolio.history import DayValue
+from finora_core.portfolio.allocation import Allocation, Spread
+from finora_core.portfolio.history import DayValue, HoldingDay
 from finora_core.portfolio.valuation import Coverage, HoldingValue, Valuation
-from finora_web.contract import In
+from finora_web.contract import Code, Id, In
 from finora_web.gate import Gate
 from finora_web.pages.account.frame import framed
 from finora_web.pages.caller import caller
@@ -28,8 +28,21 @@ KNOWN = {
 }
 
 
+SPREADS = {
+    Spread.ASSET: "Asset",
+    Spread.TYPE: "Type",
+    Spread.ACCOUNT: "Account",
+    Spread.INSTITUTION: "Place",
+}
+TYPES = {"currency": "Money", "crypto": "Coins", "security": "Securities", "other": "Other things"}
+
+
 class Asked(In):
     span: Literal["30", "365", "1826", "all"] = "365"
+    by: Spread = Spread.INSTITUTION
+    account: Id | None = None
+    asset: Code | None = None
+    """Of which holding the course is shown."""
 
 
 @attrs.frozen
@@ -38,13 +51,19 @@ class PortfolioPage:
 
     def page(self) -> Response:
         scope = caller(self.gate, "books:read")
-        span = query(Asked).span
+        asked = query(Asked)
+        span = asked.span
         app = self.gate.services
         today = datetime.now(UTC).date()
         since = None if span == "all" else today - timedelta(days=int(span))
         days = thinned(app.portfolio_history.read(scope, since=since))
         found = app.portfolio.valuation(scope)
         names = app.portfolio.own_assets(scope)
+        one = None
+        if asked.account is not None and asked.asset is not None:
+            one = _one(app.portfolio_history.of_holding(
+                scope, asked.account, asked.asset, since=since
+            ), asked)  # fmt: skip
         return framed(
             app,
             scope,
@@ -53,7 +72,10 @@ class PortfolioPage:
             found=found,
             totals=_totals(found),
             holdings=[_row(each, names) for each in _shown(found)],
-            parts=_parts(found),
+            parts=_parts(app.portfolio.spread(scope, found, asked.by)),
+            by=asked.by,
+            spreads=SPREADS,
+            one=one,
             known=KNOWN[found.coverage],
             days=days,
             chart=course(_points(days), from_zero=True),
@@ -108,23 +130,37 @@ def _percent(basis_points: int) -> str:
     return f"{sign}{whole}.{rest:02} %"
 
 
-def _parts(found: Valuation) -> list[dict[str, Any]]:
-    """What each institution has of the total, largest first."""
-    sums: dict[str, int] = defaultdict(int)
-    for each in found.counted:
-        if each.value is not None:
-            sums[each.account.institution.name] += each.value.units
-    largest = max(map(abs, sums.values()), default=0)
-    whole = sum(sums.values())
+def _parts(found: Allocation) -> list[dict[str, Any]]:
+    """Largest first; what has no price is named, and is in no share."""
+    largest = max((abs(each.value.units) for each in found.parts if each.value), default=0)
     return [
         {
-            "name": name,
-            "amount": Amount(units, found.base),
-            "bar": share(Amount(units, found.base), largest, 100),
-            "percent": units * 100 // whole if whole > 0 else None,
+            "name": TYPES.get(each.name, each.name) if found.by is Spread.TYPE else each.name,
+            "amount": each.value,
+            "bar": None if each.value is None else share(each.value, largest, 100),
+            "percent": None if each.share_bp is None else _percent(each.share_bp).lstrip("+"),
+            "unpriced": len(each.unpriced),
         }
-        for name, units in sorted(sums.items(), key=lambda item: -item[1])
+        for each in found.parts
     ]
+
+
+def _one(days: Sequence[HoldingDay], asked: Asked) -> dict[str, Any]:
+    """The course of one holding, for the line under it."""
+    shown = thinned(days)
+    points = [
+        Point(each.figures.day, each.figures.value.text if each.figures.priced else None,
+              f"{money(each.figures.value)}, {KNOWN[each.figures.coverage]}"
+              if each.figures.priced else "no price",
+              each.figures.coverage.value)
+        for each in shown
+    ]  # fmt: skip
+    return {
+        "account": asked.account,
+        "asset": asked.asset,
+        "days": shown,
+        "chart": course(points, from_zero=True),
+    }
 
 
 def _points(days: Sequence[DayValue]) -> list[Point]:

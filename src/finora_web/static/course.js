@@ -1,11 +1,9 @@
 // A figure over days: a line that breaks where there is none, over bands of how much is known.
 "use strict";
 
-(() => {
-  const place = document.querySelector("[data-course]");
-  if (!place || !window.uPlot) return;
+const course = (place) => {
   const said = JSON.parse(place.dataset.course);
-  const legend = document.querySelector(".legend.course");
+  const legend = place.nextElementSibling;
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   // Numbers serve the picture alone; what is read is the server's text.
   const values = said.values.map((value) => value === null ? null : Number(value));
@@ -68,4 +66,6 @@
     }
   }).observe(place);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
-})();
+};
+
+if (window.uPlot) document.querySelectorAll("[data-course]").forEach(course);

@@ -10,7 +10,6 @@ from finora_core.portfolio.formats.reading import (
     Unreadable,
     currency,
     instant,
-    negated,
     number,
     signed_money,
     sized,
@@ -93,15 +92,8 @@ class RevolutInvest(Table):
             asset = symbol("ticker", row["Ticker"])
             paid = (number(total, "."), code)
             yield ActivityLine(kind="dividend", asset=asset, counter=paid, **line)
-        elif said == "STOCK SPLIT" and not negated(number(row["Quantity"])).startswith("--"):
-            # What a split adds costs nothing: the same money is in more shares.
-            yield ActivityLine(
-                kind="buy",
-                asset=symbol("ticker", row["Ticker"]),
-                quantity=sized(row["Quantity"], 1),
-                price="0",
-                quote=code,
-                **line,
-            )
+        elif said == "STOCK SPLIT":
+            asset = symbol("ticker", row["Ticker"])
+            yield ActivityLine(kind="split", asset=asset, quantity=number(row["Quantity"]), **line)
         else:
             raise Unreadable(f"{said!r} is not known")

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, BinaryIO
 
 import attrs
 
-from finora_core.plugins import ActivityLine, ActivityName
+from finora_core.plugins import ActivityLine, ActivityName, FaultyLine
 from finora_core.portfolio.formats.reading import (
+    Lines,
     Row,
     Table,
     Unreadable,
@@ -24,12 +25,29 @@ from finora_core.portfolio.formats.reading import (
 
 _ID = re.compile(r"[A-Z]{3}\d+")
 _FEES = ("Currency conversion fee", "Stamp duty reserve tax", "Transaction fee", "Finra fee")
+_SPLIT = {"Stock split close": -1, "Stock split open": 1}
 
 
 class Trading212(Table):
     name = "trading212"
     institution = "trading_212"
     header = ("Action", "Time", "ISIN", "Ticker", "Name")
+
+    def read(self, file: BinaryIO) -> Lines:
+        """A split is two lines of one share: what closes the old ones, and what opens the new."""
+        closed: dict[str, ActivityLine] = {}
+        for line in super().read(file):
+            if not isinstance(line, ActivityLine) or line.kind != "split":
+                yield line
+            elif line.quantity.startswith("-"):
+                if line.asset in closed:
+                    yield _half(closed[line.asset])
+                closed[line.asset] = line
+            elif line.asset in closed:
+                yield from (closed.pop(line.asset), line)
+            else:
+                yield _half(line)
+        yield from map(_half, closed.values())
 
     def line(self, row: Row) -> Iterator[ActivityLine]:
         row = _in_place(row)
@@ -76,10 +94,19 @@ class Trading212(Table):
                 quantity=sized(row["No. of shares"], sign, "."),
                 **line,
             )
-        elif said.startswith("Stock split"):
-            raise Unreadable("a split is two lines of one share: enter what came, for nothing")
+        elif said in _SPLIT:
+            yield ActivityLine(
+                kind="split",
+                asset=security(row["ISIN"], row["Ticker"]),
+                quantity=sized(row["No. of shares"], _SPLIT[said], "."),
+                **line,
+            )
         else:
             raise Unreadable(f"{said!r} is not known")
+
+
+def _half(line: ActivityLine) -> FaultyLine:
+    return FaultyLine(place=line.place, reason="half of a split: its other line is not in the file")
 
 
 def _trade(row: Row, code: str, line: dict[str, Any]) -> ActivityLine:
