@@ -86,6 +86,26 @@ def test_every_day_is_what_a_valuation_at_its_end_says(desk: Desk, finora: Finor
 
 
 @pytest.mark.spec("S0-54", partial=True)
+def test_of_several_quotes_the_one_that_holds_on_a_day_is_taken(desk: Desk, finora: Finora) -> None:
+    """The base's own price until it is old, and then what is fresh in another currency."""
+    asset = thing(f"SE-{desk.account.id.hex[-8:]}")
+    start = end_of(TODAY - timedelta(days=60)) - timedelta(hours=3)
+    desk.trade(asset, "2", "10", start)
+    desk.price(asset, "10", start)
+    for number in (0, 30):
+        desk.price(USD, "0.9", start + timedelta(days=number))
+    for number in range(0, 61, 5):
+        desk.price(asset, f"{20 + number}", start + timedelta(days=number), USD)
+    finora.portfolio_history.rebuild(desk.scope)
+    same_as_valuations(finora, desk.scope, start.date())
+    first = days(finora, desk.scope)
+    assert first[start.date() + timedelta(days=10)].value == Amount.parse("20.00", EUR)
+    assert first[TODAY].value.units > 10_000 and first[TODAY].coverage is Coverage.FULL
+    finora.portfolio_history.rebuild(desk.scope, since=TODAY)
+    assert days(finora, desk.scope) == first
+
+
+@pytest.mark.spec("S0-54", partial=True)
 def test_a_change_makes_the_days_from_its_own_anew(desk: Desk, finora: Finora) -> None:
     asset = thing(f"CH-{desk.account.id.hex[-8:]}")
     start = end_of(TODAY - timedelta(days=12)) - timedelta(hours=3)

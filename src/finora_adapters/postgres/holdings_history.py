@@ -20,8 +20,23 @@ from finora_core.market.prices.model import HUBS, midnight
 from finora_core.portfolio.columns import Column, Days, longs
 from finora_core.portfolio.history import DayValue, Scoped, Standing
 
+_SEVERAL = """
+select a.asset from unnest(%(assets)s::text[]) a (asset) where (
+  select count(*) from (
+    select from finora.price_pair p where p.asset = a.asset
+      and (p.quote = any(%(quotes)s) or p.quote ~ '^[A-Z]{3}$')
+    union all
+    select from finora.price_pair p where p.asset = any(%(quotes)s) and p.quote = a.asset
+    union all
+    select from finora.own_price o where o.tenant_id = %(tenant)s and o.asset = a.asset
+      and a.asset like 'own:%%' group by o.quote
+    limit 2
+  ) pair
+) > 1
+"""
+_HELD = "select distinct asset from finora.balance where tenant_id = %(tenant)s and units <> 0"
 # Which pair says what an asset is worth: in the base, else in the first hub that it is priced in,
-# else in another currency.
+# else in another currency. Of what has several see _SEVERAL.
 # From the last fact before the first day on, if there is one. Of its facts the times come as eight
 # bytes each, and the values so too: whole, in units of 10**-places, which hold what is below `top`.
 _PAIRS = """
@@ -77,13 +92,14 @@ select p.asset, p.quote, f.* from (
   ) r
 ) f where f.times is not null
 """
-# What is there now, in one sum for all that is in one unit: money is worth itself.
+# What is there now, in one sum for all that is in one unit. Money is worth itself, and what several
+# pairs say the worth of is valued as money is.
 _STANDING = """
 select h.account_id, f.quote, h.scale, sum(h.units * f.value)::text, count(*),
   count(*) filter (where f.at + case f.granularity when 'daily' then interval '1080 hours'
     else interval '168 hours' end < %(to)s - interval '1 microsecond')
 from (
-  select b.account_id, b.asset, b.units, a.scale, b.asset = any(%(currencies)s) as money
+  select b.account_id, b.asset, b.units, a.scale, b.asset = any(%(themselves)s) as money
   from finora.portfolio_account p
   join finora.balance b on b.tenant_id = p.tenant_id and b.account_id = p.account_id
   join finora.asset a on a.id = b.asset
@@ -112,7 +128,7 @@ from (
     select value, at from finora.own_price
     where tenant_id = %(tenant)s and asset = h.asset and quote = p.quote and at < %(to)s
     order by at desc, revision desc limit 1
-  ) r where h.asset like 'own:%%'
+  ) r where h.asset like 'own:%%' and not h.money
 ) f on true
 group by 1, 2, 3
 """
@@ -177,6 +193,10 @@ class PgHistory:
     def lock(self) -> None:
         self.connection.execute(LOCK, {"what": "portfolio_day", "tenant": self.tenant_id})
 
+    def several(self, assets: Collection[str], base: str) -> frozenset[str]:
+        asked = {"tenant": self.tenant_id, "quotes": _quotes(base), "assets": list(assets)}
+        return frozenset(row[0] for row in run(self.connection, _SEVERAL, asked).fetchall())
+
     @contextmanager
     def columns(self, assets: Collection[str], days: Days, base: str) -> Iterator[Iterator[Column]]:
         own = [asset for asset in assets if asset.startswith("own:")]
@@ -225,8 +245,13 @@ class PgHistory:
                     yield held.column(asset, quote, *_scaled(values.split(",")))
 
     def standing(self, base: str, day: date, scams: Collection[str]) -> Sequence[Standing]:
+        held = [row[0] for row in run(self.connection, _HELD, {"tenant": self.tenant_id})]
         codes = [asset.id for asset in CURRENCIES]
-        asked = {**self._asked(base, day, day), "currencies": codes, "scams": list(scams)}
+        asked = {
+            **self._asked(base, day, day),
+            "themselves": [*codes, *self.several(held, base)],
+            "scams": list(scams),
+        }
         found = []
         for account, quote, scale, worth, count, old in run(self.connection, _STANDING, asked):
             sums, places = _scaled([worth or "0"])
@@ -236,7 +261,7 @@ class PgHistory:
     def _asked(self, base: str, first: date, last: date) -> dict[str, object]:
         return {
             "tenant": self.tenant_id,
-            "quotes": [base, *(hub for hub in HUBS if hub != base)],
+            "quotes": _quotes(base),
             "from": midnight(first),
             "to": midnight(last + timedelta(days=1)),
         }
@@ -288,6 +313,10 @@ class PgHistory:
                  "since": since, "until": until}  # fmt: skip
         asset = self.assets.get(base)
         return [_day(row, asset) for row in run(self.connection, _READ, asked).fetchall()]
+
+
+def _quotes(base: str) -> list[str]:
+    return [base, *(hub for hub in HUBS if hub != base)]
 
 
 def _day(row: Sequence[Any], asset: Asset) -> DayValue:

@@ -156,7 +156,9 @@ def _walk(
 ) -> None:
     wanted = {each for each in wanted_of(activities) if each[0] != base_id}
     ledger = Ledger(base_id, _table(work, wanted, base_id))
-    with work.history.columns(priced, course.days, base_id) as columns:
+    course.several = work.history.several(priced, base_id)
+    lone = [asset for asset in priced if asset not in course.several]
+    with work.history.columns(lone, course.days, base_id) as columns:
         # Prices are looked for meanwhile.
         course.walk(activities, ledger)
         course.price(columns)

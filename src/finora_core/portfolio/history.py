@@ -240,6 +240,9 @@ class Course:
         self.days = days
         self.counts = counts
         """Whether a holding is in totals."""
+        self.several: frozenset[str] = frozenset()
+        """What is valued at each day's end as money is, and not by a column: several pairs say what
+        it is worth."""
         self.spans: dict[str, dict[UUID, list[tuple[Run, int]]]] = {}
         """How many there were and when, by asset and account."""
         self._scales: dict[str, int] = {}
@@ -297,7 +300,7 @@ class Course:
         asset, units = quantity.asset, quantity.units
         book = self._book(account)
         book.holdings.over(run, 1)
-        if is_currency(asset.id):
+        if is_currency(asset.id) or asset.id in self.several:
             book.value(run[0], [units] * days, [1] * days, (asset.id, asset.scale))
             book.priced[asset.id].over(run, 1)
         self.spans.setdefault(asset.id, {}).setdefault(account, []).append((run, units))

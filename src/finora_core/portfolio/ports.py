@@ -133,6 +133,10 @@ class History(Protocol):
     def lock(self) -> None:
         """Until the transaction ends nobody else makes days of the tenant."""
 
+    def several(self, assets: Collection[str], base: str) -> frozenset[str]:
+        """Those of them that more than one pair says the worth of, the base and the hubs either way
+        round, or another currency: which of them holds is another one at another time."""
+
     def columns(
         self, assets: Collection[str], days: Days, base: str
     ) -> AbstractContextManager[Iterable[Column]]:
