@@ -120,7 +120,13 @@ class Finora:
         """
         if settings is None:
             settings = from_environment() if data is None else Settings(data=Path(data))
-        return cls(settings, open_database(settings))
+        opened = open_database(settings)
+        try:
+            return cls(settings, opened)
+        except BaseException:
+            # A setting that names what is not there is seen when the parts are put together.
+            opened.close()
+            raise
 
     @staticmethod
     def migrate(settings: Settings | None = None) -> str:

@@ -22,6 +22,7 @@ from typing import Any, ClassVar
 import psycopg
 import pytest
 
+from finora import Finora, Settings
 from finora_adapters import embedded, supervisor
 from finora_adapters.embedded import (
     Engines,
@@ -32,6 +33,7 @@ from finora_adapters.embedded import (
     open_engines,
     status,
 )
+from finora_adapters.settings import BadSettings
 from finora_adapters.supervisor import Place
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
@@ -214,6 +216,13 @@ def test_closing_stops_everything_and_the_next_start_has_the_data(data: Path) ->
     with open_engines(data) as engines:
         assert kept(engines.postgres_dsn) == [1]
     engines.close()
+
+
+def test_books_that_cannot_be_put_together_hold_nothing(data: Path) -> None:
+    """A setting names what is not there, which is seen once the servers run."""
+    with pytest.raises(BadSettings, match="there is no nobody"):
+        Finora.open(Settings(data=data, storage_plugin="nobody"))
+    eventually(lambda: not processes(data), "the servers still run")
 
 
 def test_two_processes_share_one_server(data: Path) -> None:
