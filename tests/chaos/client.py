@@ -18,6 +18,9 @@ import attrs
 from chaos.targets import TARGETS, WALLETS, Refused, Target, Unsure
 
 _LINES = 3
+_AT_FIRST, _EVERY_S = 8, 8.0
+"""Imports that a thread asks for at once, and how long it then waits for each one more: workers
+that are killed all the time do one or two a second, and what is asked beyond that is a queue."""
 
 
 @attrs.define
@@ -33,9 +36,9 @@ class History:
             self.file.flush()
 
 
-def write(target: Target, random: Random, key: str, history: History) -> None:
-    """One write, until its outcome is known."""
-    bring = random.random() < 0.04
+def write(target: Target, random: Random, key: str, history: History, *, may_bring: bool) -> bool:
+    """One write, until its outcome is known. Whether it was an import."""
+    bring = random.random() < 0.04 and may_bring
     source, other = random.sample(range(WALLETS), 2)
     units = random.randint(1, 3000)
     history.add(key=key, begin=True, kind="bring" if bring else "pay", lines=_LINES if bring else 0)
@@ -47,9 +50,10 @@ def write(target: Target, random: Random, key: str, history: History) -> None:
             continue
         except Refused as refused:
             history.add(key=key, refused=str(refused), tries=tries)
-            return
+            return bring
         history.add(key=key, ok=answer.id, replayed=answer.replayed, tries=tries)
-        return
+        return bring
+    return bring
 
 
 def main() -> None:
@@ -60,10 +64,12 @@ def main() -> None:
 
     def run(number: int, history: History) -> None:
         random = Random(f"{said['seed']} {said['name']} {number}")
-        count = 0
+        count, brought, began = 0, 0, time.monotonic()
         try:
             while not stop.exists():
-                write(target, random, f"{said['name']}-{number}-{count}", history)
+                may_bring = brought < _AT_FIRST + (time.monotonic() - began) / _EVERY_S
+                key = f"{said['name']}-{number}-{count}"
+                brought += write(target, random, key, history, may_bring=may_bring)
                 count += 1
         except Exception:
             failed.append(traceback.format_exc())
