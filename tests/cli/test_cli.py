@@ -111,6 +111,7 @@ def test_a_statement_comes_in_and_is_read_back(run: Run, tmp_path: Path) -> None
         assert not missing, f"docs/cli.md does not name {missing}"
 
 
+@pytest.mark.timeout(400)
 def test_budgets_and_goals_are_made_shown_and_removed(run: Run, tmp_path: Path) -> None:
     """And their shapes are those of docs/cli.md."""
     file = tmp_path / "a.csv"

@@ -342,6 +342,7 @@ def test_an_authorization_that_is_none_is_401(app: Flask, authorization: str) ->
 # Ways beside the one that the catalogue takes.
 WAYS = {("step_up", "ticket"), ("step_up", "response"),
         ("preview_rules", "rule_ids"), ("preview_rules", "cursor"),
+        ("add_activity", "ratio"), ("correct_activity", "ratio"),
         ("request_report", "closing")}  # fmt: skip
 
 
