@@ -2,17 +2,17 @@
 
     python benchmarks/load.py --seconds 60
     python benchmarks/load.py --seconds 120 --faults
-    python benchmarks/load.py --seconds 30 --writes 300 --reads 100
+    python benchmarks/load.py --seconds 30 --writes 300 --reads 100 --job-of 10
 
 Two API and two worker processes, as `finora serve` and `finora worker` run them, with their own
 Postgres and Valkey; the client threads share the same cores. Requests begin at fixed times whatever
 became of the ones before, and are timed from the moment at which they should have begun. Every
-write carries a key of its own and has its event in the audited log; one of ten is a statement of
-one line, which makes a job. In the end is shown where the processors' time went, and what Postgres
-waited for. With `--faults` something is killed every 5 to 10 seconds: Postgres and all of its
-processes, an API process, a worker, or every key in Valkey; clients ask again with the same
-Idempotency-Key. In the end every acknowledged write must be in the books, once, and the books must
-be whole.
+write carries a key of its own and has its event in the audited log; with `--job-of 10` one of ten
+is a statement of one line, which the workers import at once. In the end is shown where the
+processors' time went, and what Postgres waited for. With `--faults` something is killed every 5 to
+10 seconds: Postgres and all of its processes, an API process, a worker, or every key in Valkey;
+clients ask again with the same Idempotency-Key. In the end every acknowledged write must be in the
+books, once, and the books must be whole.
 """
 
 import argparse
@@ -44,7 +44,6 @@ from finora_adapters.postgres.invariants import violations
 
 PORT = 4803
 IMPORTS = 20 / 60
-WITH_JOB = 10  # one of so many writes
 WRITE_LIMIT_MS, READ_LIMIT_MS, BACK_LIMIT_S = 250.0, 100.0, 5.0
 ACCOUNTS = 64
 GIVE_UP_S = 60.0
@@ -121,10 +120,10 @@ class Books:
     accounts: tuple[str, ...]
 
 
-def act(what: str, number: int, client: Client, books: Books) -> None:
+def act(what: str, number: int, client: Client, books: Books, job_of: int) -> None:
     """One request of a kind."""
     chance = random.Random(number)
-    if what == "write" and number % WITH_JOB == 0:
+    if what == "write" and job_of and number % job_of == 0:
         send(client, f"write-{number}", f"2026-03-01,-1.{number % 100:02},shop {number}\n")
     elif what == "write":
         one, other = chance.sample(books.accounts, 2)
@@ -183,7 +182,7 @@ def drive(books: Books, seen: Seen, asked: argparse.Namespace) -> None:
             if what == "write" and at > began + WARM_UP_S:
                 with seen.lock:
                     seen.late.append(max(0.0, (time.perf_counter() - at) * 1000))
-            act(what, number, client, books)
+            act(what, number, client, books, asked.job_of)
             if what in seen.took and at > began + WARM_UP_S:
                 took = (time.perf_counter() - at) * 1000
                 with seen.lock:
@@ -416,6 +415,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=12, help="clients at once (12)")
     parser.add_argument("--writes", type=float, default=150, help="a second (150)")
     parser.add_argument("--reads", type=float, default=300, help="a second (300)")
+    parser.add_argument("--job-of", type=int, default=0, help="one write of so many makes one (0)")
     parser.add_argument("--faults", action="store_true", help="kill something all the time")
     parser.add_argument("--seed", type=int, default=1, help="of the faults (1)")
     asked = parser.parse_args()
