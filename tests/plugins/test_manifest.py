@@ -145,6 +145,7 @@ def test_a_manifest_that_lies_is_set_aside(
     assert loaded.sources["prices"] == {}
 
 
+@pytest.mark.spec("S0-7")
 def test_a_namespace_is_one_plugins(install: Any) -> None:
     """Its limits and settings are kept under it: also where the kinds differ."""
     only = SOURCE.partition("@hookimpl\ndef register_assets")[0].replace("_prices", "_balances")

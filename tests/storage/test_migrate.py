@@ -62,7 +62,7 @@ def catalogue(engine: Engine) -> list[str]:
         return migrate.catalogue(connection)
 
 
-@pytest.mark.spec("S0-12", partial=True)
+@pytest.mark.spec("S0-12")
 def test_an_empty_database_becomes_what_the_code_declares(make_database: MakeDatabase) -> None:
     migrated, declared = make_database(), make_database()
     assert migrate.migrate(migrated, "finora_app") == migrate.head()

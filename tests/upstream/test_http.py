@@ -164,7 +164,7 @@ def test_no_secret_is_in_what_is_recorded_or_said(stub: Stub) -> None:
     assert found[-1]["request_body"] == {"token": "<key>"}
 
 
-@S08
+@pytest.mark.spec("S0-8")
 def test_an_hour_costs_no_more_than_it_may(stub: Stub, caplog: pytest.LogCaptureFixture) -> None:
     stub.script = [says(200)]
     clock = Fixed()

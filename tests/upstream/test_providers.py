@@ -557,7 +557,7 @@ def test_the_limits_are_those_that_the_services_set() -> None:
 
 
 @needs_shared
-@S05
+@pytest.mark.spec("S0-5")
 def test_a_recording_is_served_over_a_socket(httpserver: HTTPServer) -> None:
     """From the settings to the answer, through all that lies between."""
     [recorded] = read_exchanges(RECORDED / "coingecko-simple-price.json")
