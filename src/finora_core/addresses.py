@@ -1,6 +1,8 @@
 """Whether a text is an address of a chain: what a Chain is registered with. Each rule gives the
 address as it is usually written, or None; a checksum that is wrong is no address."""
 
+import base64
+import binascii
 import hashlib
 import re
 from collections.abc import Iterable
@@ -8,6 +10,8 @@ from collections.abc import Iterable
 _EVM = re.compile(r"0x[0-9a-fA-F]{40}")
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _BECH32 = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
+_TON = re.compile(r"[-_+/0-9A-Za-z]{48}")
+_TON_RAW = re.compile(r"(0|-1):([0-9a-fA-F]{64})")
 _MOST = 128
 _MASK = (1 << 64) - 1
 
@@ -29,11 +33,28 @@ def bitcoin_address(text: str) -> str | None:
     """Of Bitcoin's main chain: base58 with a checksum, or a witness by BIP-173 and BIP-350."""
     if text[:3].lower() == "bc1":
         return _witness(text)
-    decoded = _base58(text)
-    if decoded is None or len(decoded) != 25 or decoded[0] not in (0, 5):
-        return None
-    once = hashlib.sha256(decoded[:-4]).digest()
-    return text if hashlib.sha256(once).digest()[:4] == decoded[-4:] else None
+    return text if _checked(text, (0, 5)) else None
+
+
+def tron_address(text: str) -> str | None:
+    """Of Tron: base58 with the checksum of Bitcoin's."""
+    return text if _checked(text, (0x41,)) else None
+
+
+def ton_address(text: str) -> str | None:
+    """Of TON's main net (TEP-2). One account is written raw, or for contracts (`EQ...`), or for
+    people (`UQ...`), which is what money may be sent to before the account is in use: the last."""
+    if raw := _TON_RAW.fullmatch(text):
+        workchain, account = int(raw[1]) & 0xFF, bytes.fromhex(raw[2])
+    else:
+        decoded = base64.b64decode(text, altchars=b"-_") if _TON.fullmatch(text) else b""
+        if len(decoded) != 36 or binascii.crc_hqx(decoded[:-2], 0).to_bytes(2) != decoded[-2:]:
+            return None
+        if decoded[0] not in (0x11, 0x51) or decoded[1] not in (0, 0xFF):
+            return None
+        workchain, account = decoded[1], decoded[2:-2]
+    plain = bytes((0x51, workchain)) + account
+    return base64.urlsafe_b64encode(plain + binascii.crc_hqx(plain, 0).to_bytes(2)).decode()
 
 
 def solana_address(text: str) -> str | None:
@@ -53,6 +74,15 @@ def _base58(text: str) -> bytes | None:
         number = number * 58 + _BASE58.index(sign)
     zeros = len(text) - len(text.lstrip(_BASE58[0]))
     return bytes(zeros) + number.to_bytes((number.bit_length() + 7) // 8, "big")
+
+
+def _checked(text: str, kinds: Iterable[int]) -> bool:
+    """Twenty bytes of one of these kinds, with a checksum."""
+    decoded = _base58(text)
+    if decoded is None or len(decoded) != 25 or decoded[0] not in kinds:
+        return False
+    once = hashlib.sha256(decoded[:-4]).digest()
+    return hashlib.sha256(once).digest()[:4] == decoded[-4:]
 
 
 def _witness(text: str) -> str | None:

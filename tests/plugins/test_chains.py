@@ -16,7 +16,14 @@ from finora_adapters.compose import plugins_of
 from finora_adapters.plugins import load_plugins
 from finora_adapters.settings import Settings
 from finora_adapters.upstream.providers.chains import CHAINS
-from finora_core.addresses import bitcoin_address, evm_address, keccak256, solana_address
+from finora_core.addresses import (
+    bitcoin_address,
+    evm_address,
+    keccak256,
+    solana_address,
+    ton_address,
+    tron_address,
+)
 from finora_core.market.provision.service import BadChainAddress, DataService
 from finora_core.plugins import Chain
 from finora_core.testing import ChainsSuite, Tier, failures, tier_of
@@ -31,6 +38,13 @@ BITCOIN = (
     "bc1p0xlxvlhemja6c4dqv22uapctqupfhlxm9h8z3k2e72q4k9hcz7vqzk5jj0",
 )  # fmt: skip
 SOLANA = ("So11111111111111111111111111111111111111112",)
+# That of the contract of the dollar coin, and that which nobody has a key of.
+TRON = ("TR7NHqjeKQxGTCi8q8ZY4pL8otSzgjLj6t", "T9yD14Nj9j7xAB4dbGeiX9h8unkKHxuWwb")
+TON = (
+    "UQCD39VS5jcptHL8vMjEXrzGaRcCVYto7HUn4bpAOg8xqEBI",
+    "EQCD39VS5jcptHL8vMjEXrzGaRcCVYto7HUn4bpAOg8xqB2N",
+    "0:83dfd552e63729b472fcbcc8c45ebcc6691702558b68ec7527e1ba403a0f31a8",
+)
 BY_NAME = {each.name: each for each in CHAINS}
 
 
@@ -55,6 +69,36 @@ class TestSolana(ChainsSuite):
     provider = BY_NAME["solana"]
     addresses = SOLANA
     least = Tier.SILVER
+
+
+class TestTron(ChainsSuite):
+    provider = BY_NAME["tron"]
+    addresses = TRON
+    least = Tier.GOLD
+
+
+class TestTon(ChainsSuite):
+    provider = BY_NAME["ton"]
+    addresses = TON[:2]
+    least = Tier.GOLD
+
+
+@pytest.mark.parametrize("text", TON)
+def test_an_account_of_ton_is_one_however_it_is_written(text: str) -> None:
+    assert ton_address(text) == TON[0]
+
+
+@pytest.mark.parametrize("text", [
+    "", "0:83dfd552", "2:" + TON[2][2:], TON[0][:-1], TON[0][:-1] + "J", TON[0][:-2] + "==",
+    # Of the test net.
+    "0QCD39VS5jcptHL8vMjEXrzGaRcCVYto7HUn4bpAOg8xqPvC",
+])  # fmt: skip
+def test_what_is_no_account_of_ton(text: str) -> None:
+    assert ton_address(text) is None
+
+
+def test_bitcoin_and_tron_are_told_apart() -> None:
+    assert tron_address(BITCOIN[0]) is None and bitcoin_address(TRON[0]) is None
 
 
 @pytest.mark.parametrize("text", EVM)

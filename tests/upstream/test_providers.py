@@ -26,6 +26,8 @@ from finora_adapters.upstream.providers.finnhub import Finnhub
 from finora_adapters.upstream.providers.frankfurter import Frankfurter
 from finora_adapters.upstream.providers.helius import Helius
 from finora_adapters.upstream.providers.sheets import Sheets
+from finora_adapters.upstream.providers.ton import Ton
+from finora_adapters.upstream.providers.tron import Tron
 from finora_adapters.upstream.providers.yahoo import Yahoo
 from finora_adapters.upstream.sources import sources_of
 from finora_core.kernel.outcome import AuthExpired, Down, Ok, RateLimited, Unsupported
@@ -541,6 +543,49 @@ class TestBitcoinBalances(BalancesSuite):
     asks = (Ask("balances", (BTC,)),)
 
 
+TRON, TON = "TR7NHqjeKQxGTCi8q8ZY4pL8otSzgjLj6t", "UQCD39VS5jcptHL8vMjEXrzGaRcCVYto7HUn4bpAOg8xqEBI"
+GRID = f"https://api.trongrid.io/v1/accounts/{TRON}"
+UNUSED = "T9yD14Nj9j7xAB4dbGeiX9h8unkKHxuWwb"
+
+
+@S06
+class TestTron(BalancesSuite):
+    """In the shape that TronGrid documents."""
+
+    provider = Tron
+    least = Tier.GOLD
+    exchanges = (
+        get(GRID, {"success": True, "data": [{
+            "address": "41a614f803b6fd780986a42c78ec9c7f77e6ded13c", "balance": 2_500_000,
+            "frozenV2": [{"amount": 1_000_000}, {"type": "ENERGY", "amount": 7}, {"type": "TP"}],
+            "unfrozenV2": [{"unfreeze_amount": 30, "unfreeze_expire_time": 1_700_000_000_000}],
+            "trc20": [{TRON: "9000000"}],
+        }], "meta": {"at": 1_700_000_000_000, "page_size": 1}}),
+        get(GRID.replace(TRON, UNUSED), {"success": True, "data": [], "meta": {"page_size": 0}}),
+    )  # fmt: skip
+    asks = (Ask("balances", (TRON,)), Ask("balances", (UNUSED,)))
+
+    def test_what_is_staked_is_held(self) -> None:
+        subject = self.subject()
+        found = [subject.ask(each).outcome.value for each in self.asks]
+        assert [[str(held.quantity) for held in each] for each in found] == [
+            ["3.500037"], ["0.000000"],
+        ]  # fmt: skip
+
+
+@S06
+class TestTon(BalancesSuite):
+    """In the shape that toncenter documents."""
+
+    provider = Ton
+    least = Tier.GOLD
+    exchanges = (
+        get(f"https://toncenter.com/api/v2/getAddressBalance?address={TON}",
+            {"ok": True, "result": "1234567890123", "@extra": "1700000000.1:0:0.2"}),
+    )  # fmt: skip
+    asks = (Ask("balances", (TON,)),)
+
+
 # --- all of them ---------------------------------------------------------------------------------
 
 
@@ -552,7 +597,7 @@ def test_the_limits_are_those_that_the_services_set() -> None:
         "coingecko": Limit(25, 60), "defillama": Limit(5, 1), "finnhub": Limit(50, 60),
         "yahoo": Limit(30, 60), "sheets": Limit(60, 60), "frankfurter": Limit(10, 1),
         "ecb": Limit(5, 1), "etherscan": Limit(5, 1), "helius": Limit(30, 1),
-        "bitcoin": Limit(10, 1), "openai": Limit(20, 60),
+        "bitcoin": Limit(10, 1), "openai": Limit(20, 60), "tron": Limit(3, 1), "ton": Limit(1, 1),
     }  # fmt: skip
 
 

@@ -13,6 +13,8 @@ from finora_adapters.upstream.providers.frankfurter import Frankfurter
 from finora_adapters.upstream.providers.helius import Helius
 from finora_adapters.upstream.providers.openai import OpenAi
 from finora_adapters.upstream.providers.sheets import Sheets
+from finora_adapters.upstream.providers.ton import Ton
+from finora_adapters.upstream.providers.tron import Tron
 from finora_adapters.upstream.providers.yahoo import Yahoo
 from finora_core.plugins import Chain, Provider, hookimpl
 
@@ -39,7 +41,7 @@ def register_assets(register: Register) -> None:
 
 @hookimpl
 def register_balances(register: Register) -> None:
-    for each in (Etherscan, Helius, Bitcoin):
+    for each in (Etherscan, Helius, Bitcoin, Tron, Ton):
         register(each)
 
 

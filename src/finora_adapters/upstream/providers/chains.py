@@ -1,6 +1,12 @@
 """The chains that come with Finora."""
 
-from finora_core.addresses import bitcoin_address, evm_address, solana_address
+from finora_core.addresses import (
+    bitcoin_address,
+    evm_address,
+    solana_address,
+    ton_address,
+    tron_address,
+)
 from finora_core.plugins import Chain
 
 
@@ -31,5 +37,15 @@ CHAINS = (
         name="solana", id="solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp", title="Solana",
         symbol="SOL", scale=9, native="solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp/slip44:501",
         confirmations=32, explorer="https://solscan.io/account/", address=solana_address,
+    ),
+    Chain(
+        name="tron", id="tron:0x2b6653dc", title="Tron", symbol="TRX", scale=6,
+        native="tron:0x2b6653dc/slip44:195", confirmations=19,
+        explorer="https://tronscan.org/#/address/", address=tron_address,
+    ),
+    Chain(
+        name="ton", id="tvm:-239", title="TON", symbol="TON", scale=9,
+        native="tvm:-239/slip44:607", confirmations=1,
+        explorer="https://tonviewer.com/", address=ton_address,
     ),
 )  # fmt: skip
