@@ -6,35 +6,44 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import date, timedelta
+from itertools import repeat
 from typing import Any, LiteralString
 from uuid import UUID
 
 import attrs
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from finora_adapters.postgres.budgets import LOCK
 from finora_adapters.postgres.driver import run
 from finora_adapters.postgres.ledger import PgAssets
 from finora_core.kernel.asset import CURRENCIES, Asset
 from finora_core.market.prices.model import HUBS, midnight
-from finora_core.portfolio.columns import Column, Days, longs
+from finora_core.portfolio.columns import Column, Days, ints, longs
 from finora_core.portfolio.history import DayValue, Scoped, Standing
 
-_SEVERAL = """
-select a.asset from unnest(%(assets)s::text[]) a (asset) where (
-  select count(*) from (
-    select from finora.price_pair p where p.asset = a.asset
-      and (p.quote = any(%(quotes)s) or p.quote ~ '^[A-Z]{3}$')
-    union all
-    select from finora.price_pair p where p.asset = any(%(quotes)s) and p.quote = a.asset
-    union all
-    select from finora.own_price o where o.tenant_id = %(tenant)s and o.asset = a.asset
-      and a.asset like 'own:%%' group by o.quote
-    limit 2
-  ) pair
-) > 1
+
+def _several(assets: LiteralString) -> LiteralString:
+    """Which of the assets have several pairs. They are joined with all at once: asked for one by
+    one, they take three times as long."""
+    return f"""
+with a as materialized (select distinct asset from {assets})
+select asset from (
+  select a.asset from a join finora.price_pair p
+    on p.asset = a.asset and (p.quote = any(%(quotes)s) or p.quote ~ '^[A-Z]{{3}}$')
+  union all
+  select a.asset from a join finora.price_pair p
+    on p.quote = a.asset and p.asset = any(%(quotes)s)
+  union all
+  select o.asset from (
+    select distinct o.asset, o.quote from a join finora.own_price o on o.asset = a.asset
+    where o.tenant_id = %(tenant)s and a.asset like 'own:%%'
+  ) o
+) pair group by asset having count(*) > 1
 """
-_HELD = "select distinct asset from finora.balance where tenant_id = %(tenant)s and units <> 0"
+
+
+_SEVERAL = _several("unnest(%(assets)s::text[]) given (asset)")
+_SEVERAL_HELD = _several("finora.balance where tenant_id = %(tenant)s and units <> 0")
 # Which pair says what an asset is worth: in the base, else in the first hub that it is priced in,
 # else in another currency. Of what has several see _SEVERAL.
 # From the last fact before the first day on, if there is one. Of its facts the times come as eight
@@ -99,7 +108,8 @@ select h.account_id, f.quote, h.scale, sum(h.units * f.value)::text, count(*),
   count(*) filter (where f.at + case f.granularity when 'daily' then interval '1080 hours'
     else interval '168 hours' end < %(to)s - interval '1 microsecond')
 from (
-  select b.account_id, b.asset, b.units, a.scale, b.asset = any(%(themselves)s) as money
+  select b.account_id, b.asset, b.units, a.scale,
+    b.asset in (select unnest(%(themselves)s::text[])) as money
   from finora.portfolio_account p
   join finora.balance b on b.tenant_id = p.tenant_id and b.account_id = p.account_id
   join finora.asset a on a.id = b.asset
@@ -132,11 +142,12 @@ from (
 ) f on true
 group by 1, 2, 3
 """
+_CODES = [asset.id for asset in CURRENCIES]
 _AT_ONCE = 100
-_CLEAR = text("""
+_CLEAR = """
 delete from finora.portfolio_day
-where tenant_id = :tenant and base = :base and day >= :since
-""")
+where tenant_id = %(tenant)s and base = %(base)s and day >= %(since)s
+"""
 _STORE = (
     "insert into finora.portfolio_day (tenant_id, scope, scope_id, base, day, units, cost, "
     "realised, holdings, priced, stale, costless, gainless) "
@@ -149,39 +160,48 @@ _STORE = (
     "t (scope, scope_id, day, units, cost, realised, holdings, priced, stale, costless, "
     "gainless)"
 )
-_NOTE = text("""
+_NOTE = """
 insert into finora.portfolio_history (tenant_id, base, built_through, loads, rates)
-select :tenant, :base, :through,
+select %(tenant)s, %(base)s, %(through)s,
   (select coalesce(max(number), 0) from finora.price_load),
   (select coalesce(max(number), 0) from finora.fx_rate)
 on conflict (tenant_id, base) do update set built_through = excluded.built_through,
   loads = excluded.loads, rates = excluded.rates
-""")
+"""
 # Loads are numbered as they became known; where there was none since, no price is looked at.
-_CHANGED = text("""
+_CHANGED = """
 select least(
   (select min((p.at at time zone 'UTC')::date) from finora.price p
     where exists (select from finora.price_load l where l.number > h.loads)
       and p.number > h.loads and p.asset = any(
-        select distinct a.asset from finora.activity a where a.tenant_id = :tenant)),
+        select distinct a.asset from finora.activity a where a.tenant_id = %(tenant)s)),
   (select min(r.on_date) from finora.fx_rate r where r.number > h.rates))
-from finora.portfolio_history h where h.tenant_id = :tenant and h.base = :base
-""")
+from finora.portfolio_history h where h.tenant_id = %(tenant)s and h.base = %(base)s
+"""
+_DAY_0 = date(2000, 1, 1).toordinal()
+_COUNTS = ("holdings", "priced", "stale", "costless", "gainless")
 _DAY = "day, units::text, cost::text, realised::text, holdings, priced, stale, costless, gainless"
 _ON = f"""
 select {_DAY}, scope, scope_id from finora.portfolio_day
 where tenant_id = %(tenant)s and base = %(base)s and day = %(day)s
 """
-_READ = f"""
-select {_DAY} from finora.portfolio_day
-where tenant_id = %(tenant)s and scope = %(scope)s and scope_id = %(id)s and base = %(base)s
-  and day between coalesce(%(since)s, '-infinity'::date) and coalesce(%(until)s, 'infinity'::date)
-order by day
+# Ten years of days are one row: thousands would take longer to send and to read than to find. Days,
+# counted from 2000 on, and counts travel as four bytes each; money is as large as it likes.
+_READ = """
+select string_agg(date_send(day), ''), string_agg(units::text, ','), string_agg(cost::text, ','),
+  string_agg(realised::text, ','), string_agg(int4send(holdings), ''),
+  string_agg(int4send(priced), ''), string_agg(int4send(stale), ''),
+  string_agg(int4send(costless), ''), string_agg(int4send(gainless), '')
+from (
+  select * from finora.portfolio_day
+  where tenant_id = %(tenant)s and scope = %(scope)s and scope_id = %(id)s and base = %(base)s
+    and day between coalesce(%(since)s, '-infinity'::date) and coalesce(%(until)s, 'infinity'::date)
+  order by day
+) d having count(*) > 0
 """
-_BUILT = text("""
-select built_through from finora.portfolio_history where tenant_id = :tenant and base = :base
-""")
-_FIGURES = ("holdings", "priced", "stale", "costless", "gainless")
+_BUILT = """
+select built_through from finora.portfolio_history where tenant_id = %(tenant)s and base = %(base)s
+"""
 
 
 @attrs.frozen
@@ -245,11 +265,10 @@ class PgHistory:
                     yield held.column(asset, quote, *_scaled(values.split(",")))
 
     def standing(self, base: str, day: date, scams: Collection[str]) -> Sequence[Standing]:
-        held = [row[0] for row in run(self.connection, _HELD, {"tenant": self.tenant_id})]
-        codes = [asset.id for asset in CURRENCIES]
-        asked = {
-            **self._asked(base, day, day),
-            "themselves": [*codes, *self.several(held, base)],
+        asked = self._asked(base, day, day)
+        several = [row[0] for row in run(self.connection, _SEVERAL_HELD, asked).fetchall()]
+        asked |= {
+            "themselves": [*_CODES, *several],
             "scams": list(scams),
         }
         found = []
@@ -271,7 +290,7 @@ class PgHistory:
     ) -> int:
         """In place of what is there from that day on; how many."""
         mine = {"tenant": self.tenant_id, "base": base}
-        self.connection.execute(_CLEAR, mine | {"since": since})
+        run(self.connection, _CLEAR, mine | {"since": since})
         kept = list(rows)
         if kept:
             days = [each for _, each in kept]
@@ -282,23 +301,22 @@ class PgHistory:
                 "units": _sent(each.value_units for each in days),
                 "costs": _sent(each.cost_units for each in days),
                 "realised": _sent(each.realised_units for each in days),
-                **{name: _sent(getattr(each, name) for each in days) for name in _FIGURES},
+                **{name: _sent(getattr(each, name) for each in days) for name in _COUNTS},
             })  # fmt: skip
-        self.connection.execute(_NOTE, mine | {"through": through})
+        run(self.connection, _NOTE, mine | {"through": through})
         return len(kept)
 
     def built(self, base: str) -> date | None:
-        found: date | None = self.connection.scalar(
-            _BUILT, {"tenant": self.tenant_id, "base": base}
-        )
-        return found
+        asked = {"tenant": self.tenant_id, "base": base}
+        found = run(self.connection, _BUILT, asked).fetchone()
+        return found[0] if found else None
 
     def changed(self, base: str) -> date | None:
         """The earliest day of which a price became known since the days were made, of what was
         ever held."""
-        values = {"tenant": self.tenant_id, "base": base}
-        found: date | None = self.connection.scalar(_CHANGED, values)
-        return found
+        asked = {"tenant": self.tenant_id, "base": base}
+        found = run(self.connection, _CHANGED, asked).fetchone()
+        return found[0] if found else None
 
     def on(self, base: str, day: date) -> Mapping[Scoped, DayValue]:
         asked = {"tenant": self.tenant_id, "base": base, "day": day}
@@ -312,7 +330,16 @@ class PgHistory:
         asked = {"tenant": self.tenant_id, "scope": scope[0], "id": scope[1], "base": base,
                  "since": since, "until": until}  # fmt: skip
         asset = self.assets.get(base)
-        return [_day(row, asset) for row in run(self.connection, _READ, asked).fetchall()]
+        found = run(self.connection, _READ, asked, binary=True).fetchone()
+        if found is None:
+            return []
+        days, units, cost, realised, *counts = found
+        columns = (
+            [date.fromordinal(_DAY_0 + number) for number in ints(days)],
+            *(map(int, each.split(",")) for each in (units, cost, realised)),
+            *map(ints, counts),
+        )
+        return list(map(DayValue._make, zip(repeat(asset), *columns, strict=False)))
 
 
 def _quotes(base: str) -> list[str]:

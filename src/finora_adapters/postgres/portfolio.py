@@ -163,18 +163,21 @@ _END = text("""
 insert into finora.activity_end (tenant_id, activity_id, replaced_by, entry_id, ended_by)
 values (:tenant, :activity, :replaced_by, :entry, :by)
 """)
-_FIRST = text("""
+_FIRST = """
 select (a.at at time zone 'UTC')::date from finora.activity a
-where a.tenant_id = :tenant and not exists (select from finora.activity_end x
+where a.tenant_id = %(tenant)s and not exists (select from finora.activity_end x
   where x.tenant_id = a.tenant_id and x.activity_id = a.id)
 order by a.at limit 1
-""")
-_ANY_SINCE = text("""
-select exists (select from finora.activity a where a.tenant_id = :tenant
-  and a.at >= cast(:day as date)::timestamp at time zone 'UTC'
-  and not exists (select from finora.activity_end x
-    where x.tenant_id = a.tenant_id and x.activity_id = a.id))
-""")
+"""
+# Asked of the last one, for which there is an index: whether any is of that day or later would be
+# looked for in all of them, where the day is not known when the statement is planned.
+_ANY_SINCE = """
+select a.at >= cast(%(day)s as date)::timestamp at time zone 'UTC'
+from finora.activity a
+where a.tenant_id = %(tenant)s and not exists (select from finora.activity_end x
+  where x.tenant_id = a.tenant_id and x.activity_id = a.id)
+order by a.at desc limit 1
+"""
 _CLOSED = text("select finora.closed_through()")
 _LEGS = ("counter", "fee", "tax")
 
@@ -267,11 +270,12 @@ class PgActivities:
         self.connection.execute(_END, values)
 
     def first(self) -> date | None:
-        found: date | None = self.connection.scalar(_FIRST, self._mine())
-        return found
+        found = run(self.connection, _FIRST, self._mine()).fetchone()
+        return found[0] if found else None
 
     def any_since(self, day: date) -> bool:
-        return bool(self.connection.scalar(_ANY_SINCE, self._mine(day=day)))
+        last = run(self.connection, _ANY_SINCE, self._mine(day=day)).fetchone()
+        return last is not None and bool(last[0])
 
     def closed_through(self) -> date | None:
         found: date | None = self.connection.scalar(_CLOSED)
@@ -347,15 +351,15 @@ _CHOICES = text("""
 select account_id, asset, included from finora.holding_choice where tenant_id = :tenant
 """)
 
-_BASE = text("select base_asset from finora.tenant where tenant_id = :tenant")
+_BASE = "select base_asset from finora.tenant where tenant_id = %(tenant)s"
 # As the latest word on each has it: likely a scam, or looking like something that it is not.
-_SCAMS = text("""
+_SCAMS = """
 select asset from (
   select distinct on (asset) asset, scam, lookalike from finora.asset_verdict
-  where asset = any(select asset from finora.balance where tenant_id = :tenant)
+  where asset = any(select asset from finora.balance where tenant_id = %(tenant)s)
   order by asset, number desc
-) v where scam >= :likely or lookalike is not null
-""")
+) v where scam >= %(likely)s or lookalike is not null
+"""
 
 
 @attrs.frozen
@@ -393,11 +397,12 @@ class PgHoldings:
         )
 
     def base(self) -> str:
-        return str(self.connection.scalar(_BASE, {"tenant": self.tenant_id}))
+        found = run(self.connection, _BASE, {"tenant": self.tenant_id}).fetchone()
+        return str(found and found[0])
 
     def scams(self) -> Collection[str]:
         values = {"tenant": self.tenant_id, "likely": SCAM}
-        return set(self.connection.scalars(_SCAMS, values))
+        return {asset for (asset,) in run(self.connection, _SCAMS, values)}
 
     def choices(self) -> Mapping[tuple[UUID, str], bool]:
         rows = self.connection.execute(_CHOICES, {"tenant": self.tenant_id})

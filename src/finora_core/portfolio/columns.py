@@ -110,7 +110,16 @@ class Days:
 
 def longs(sent: bytes) -> Sequence[int]:
     """Signed numbers of eight bytes each, the highest first."""
-    found = array("q", sent)
+    return _numbers("q", sent)
+
+
+def ints(sent: bytes) -> Sequence[int]:
+    """The same of four."""
+    return _numbers("i", sent)
+
+
+def _numbers(kind: str, sent: bytes) -> Sequence[int]:
+    found = array(kind, sent)
     if sys.byteorder == "little":
         found.byteswap()
     return found

@@ -1,8 +1,6 @@
 """Keeping the days of a portfolio, and reading them."""
 
-import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from uuid import UUID
 
@@ -11,6 +9,7 @@ import attrs
 from finora_core.jobs.model import Progress
 from finora_core.kernel.amount import Amount
 from finora_core.kernel.asset import Asset
+from finora_core.kernel.collector import uncollected
 from finora_core.kernel.events import Plain
 from finora_core.kernel.scope import Scope
 from finora_core.kernel.work import Begin, retried
@@ -138,7 +137,7 @@ def _rebuild(work: PortfolioWork, base_id: str, since: date | None) -> Mapping[s
 
 
 def _anew(work: PortfolioWork, base_id: str, since: date, through: date) -> int:
-    with _uncollected():
+    with uncollected():
         activities = work.activities.standing(end_of(through))
         course = Course(Days(since, through), _counts(work))
         assets = {amount.asset.id for each in activities for amount in each.amounts}
@@ -162,19 +161,6 @@ def _walk(
         # Prices are looked for meanwhile.
         course.walk(activities, ledger)
         course.price(columns)
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Without looking for garbage in cycles: here are many small facts, none of them in one, and
-    the search would go through all of them again and again."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
 
 
 def _counts(work: PortfolioWork) -> Callable[[Key], bool]:

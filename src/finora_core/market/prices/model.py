@@ -247,9 +247,12 @@ class PriceTable:
         old = None if straight is None else _Chain.of(asset, to, straight, at)
         if old is not None and old.fresh:
             return old.factor(asset)
-        starts = [_Chain.of(asset, hub, leg, at) for hub, leg in self._hubs_of(asset, at)]
-        for hubs in (1, 2):
-            chosen = self._best(asset, to, at, starts, hubs)
+        starts = [
+            (_Chain.of(asset, hub, leg, at), self._onward(hub, to, at))
+            for hub, leg in self._hubs_of(asset, at)
+        ]
+        for hubs in (0, 1):
+            chosen = _best(asset, [(start, onward[hubs]) for start, onward in starts])
             if chosen is None:
                 continue
             start, tail = chosen
@@ -309,26 +312,6 @@ class PriceTable:
             asked=asked,
         )
 
-    def _best(
-        self, asset: str, to: str, at: datetime, starts: Iterable[_Chain], hubs: int
-    ) -> tuple[_Chain, _Chain] | None:
-        """Through so many hubs: the fact to the first of them, and the way on from there."""
-        best: tuple[_Chain, _Chain] | None = None
-        fresh, oldest = False, at
-        for start in starts:
-            for tail in self._onward(start.path[0], to, at)[hubs - 1]:
-                if tail.path[0] == asset:
-                    continue
-                fresh_too = start.fresh and tail.fresh
-                oldest_too = start.oldest if start.oldest < tail.oldest else tail.oldest
-                if (
-                    best is None
-                    or (fresh_too and not fresh)
-                    or (fresh_too == fresh and oldest_too > oldest)
-                ):
-                    fresh, oldest, best = fresh_too, oldest_too, (start, tail)
-        return best
-
     def _onward(self, hub: str, to: str, at: datetime) -> tuple[Sequence[_Chain], Sequence[_Chain]]:
         """The ways on from a hub: straight, and through one more."""
         key = (hub, to, at)
@@ -365,6 +348,24 @@ class PriceTable:
             if (place := bisect_right(series.times, at)) < len(series.times)
         )
         return min(later, default=None)
+
+
+def _best(
+    asset: str, ways: Iterable[tuple[_Chain, Iterable[_Chain]]]
+) -> tuple[_Chain, _Chain] | None:
+    """Of facts to a first hub, each with the ways on from there, one with one of its ways. None
+    goes through what it began with."""
+    best: tuple[_Chain, _Chain] | None = None
+    rank: tuple[bool, datetime] | None = None
+    for start, tails in ways:
+        for tail in tails:
+            if tail.path[0] == asset:
+                continue
+            oldest = start.oldest if start.oldest < tail.oldest else tail.oldest
+            own = start.fresh and tail.fresh, oldest
+            if rank is None or own > rank:
+                rank, best = own, (start, tail)
+    return best
 
 
 def _latest(both: Iterable[Series], at: datetime) -> Price | None:

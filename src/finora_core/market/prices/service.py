@@ -10,6 +10,7 @@ import attrs
 
 from finora_core.kernel.amount import Amount
 from finora_core.kernel.asset import Asset, UnknownAsset
+from finora_core.kernel.collector import uncollected
 from finora_core.kernel.page import DEFAULT_LIMIT, Page, checked_limit
 from finora_core.kernel.scope import Scope
 from finora_core.kernel.work import Begin, retried
@@ -24,7 +25,6 @@ from finora_core.market.prices.model import (
     Gap,
     ImportedPrices,
     Line,
-    NoPrice,
     Price,
     PricesImported,
     checked_source,
@@ -127,23 +127,28 @@ class PriceService:
     ) -> Sequence[Converted]:
         """Each amount at its time, in their order, by one look at the prices."""
         _bounded(len(asked))
+        with uncollected():
+            return self._converted(scope, asked, to, display)
+
+    def _converted(
+        self,
+        scope: Scope,
+        asked: Sequence[tuple[Amount, datetime]],
+        to: str,
+        display: str | None,
+    ) -> Sequence[Converted]:
         with self.begin(scope) as work:
             target = work.assets.get(to)
             if display is not None:
                 work.assets.get(display)
             wanted = {(amount.asset.id, at) for amount, at in asked}
             table = work.prices.table(wanted, target.id, display=display)
-        known: dict[tuple[str, datetime], Factor | NoPrice] = {}
+        known = {key: table.factor(key[0], target.id, key[1]) for key in wanted}
         found = []
         for amount, at in asked:
-            key = (amount.asset.id, at)
-            factor = known.get(key)
-            if factor is None:
-                factor = known[key] = table.factor(amount.asset.id, target.id, at)
-            if isinstance(factor, Factor):
-                found.append(Converted(amount, at, factor.convert(amount, target), factor))
-            else:
-                found.append(Converted(amount, at, None, factor))
+            factor = known[amount.asset.id, at]
+            result = factor.convert(amount, target) if isinstance(factor, Factor) else None
+            found.append(Converted(amount, at, result, factor))
         return found
 
     def coverage(
