@@ -13,10 +13,13 @@ demo: $(STAMP)
 	@$(BIN)/finora demo $(FILES)
 
 # Quiet like -q, which would take the rules off the closing line. One set of servers a process, a
-# file's tests in one of them, and one process more than cores, for tests of kills mostly wait.
+# file's tests in one of them, and one process more than cores, for tests of kills mostly wait. Files
+# begin in the order of tests/conftest.py, not as xdist would have it: the fewer tests, the later.
+# Bytecode is kept, or every process would compile each test's assertions anew.
+test: export PYTHONDONTWRITEBYTECODE =
 test: $(STAMP)
 	@$(BIN)/python -m pytest --no-header -o verbosity_test_cases=-1 \
-	    -n $(PROCESSES) --dist=loadfile
+	    -n $(PROCESSES) --dist=loadfile --no-loadscope-reorder
 
 # The dashboard and the API on this machine, with a worker.
 up: $(STAMP)

@@ -3,11 +3,8 @@
 After every test that used the books, all of `finora_adapters.postgres.invariants` is checked.
 """
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from pathlib import Path
 from uuid import uuid4
 
 import attrs
@@ -21,16 +18,23 @@ from finora_adapters.embedded import Engines, open_engines
 from finora_adapters.postgres.invariants import violations
 from finora_adapters.postgres.warrants import Warrants
 from finora_adapters.postgres.work import Postgres
+from folders import short_folder
 
-LONG = ("chaos", "worker", "web", "backup", "pages", "embedded", "clients")
+LONG = (
+    "chaos", "test_fuzz.py", "test_every_route.py",
+    "test_deaths.py", "backup", "test_twin.py",
+    "test_kills.py", "test_bad_requests.py", "embedded",
+    "test_running.py", "web", "worker", "pages", "clients",
+)  # fmt: skip
+"""Folders and files. What waits stands between what reckons, so that both go on at once."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The folders that take longest begin first, so that no process has one left at the end."""
+    """What takes longest begins first, so that no process has it left at the end."""
 
     def place(item: pytest.Item) -> int:
-        folders = item.path.parts
-        return next((n for n, folder in enumerate(LONG) if folder in folders), len(LONG))
+        parts = item.nodeid.partition("::")[0].split("/")
+        return next((n for n, part in enumerate(LONG) if part in parts), len(LONG))
 
     items.sort(key=place)
 
@@ -38,21 +42,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def settings() -> Iterator[Settings]:
     """Settings of this run's own embedded servers, in a folder that goes with the run."""
-    # Short: the path of a unix socket has a limit of about a hundred bytes.
-    folder = Path(tempfile.mkdtemp(prefix="finora-test-"))
-    folder.chmod(0o755)
-    yield Settings(
-        data=folder / "data",
-        env="test",
-        pool_size=24,
-        # What is not being tested must not wait for it.
-        rate_limits="all=1000000/60",
-        password_memory_kib=64,
-        password_rounds=1,
-        # No test asks anybody outside.
-        ask_sources=False,
-    )
-    shutil.rmtree(folder, ignore_errors=True)
+    with short_folder("finora-test-") as folder:
+        yield Settings(
+            data=folder / "data",
+            env="test",
+            pool_size=24,
+            # What is not being tested must not wait for it.
+            rate_limits="all=1000000/60",
+            password_memory_kib=64,
+            password_rounds=1,
+            # No test asks anybody outside.
+            ask_sources=False,
+        )
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ import random
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +25,7 @@ from finora_adapters.postgres.tenants import UPKEEP
 from finora_core.jobs.model import ScheduleDue
 from finora_core.jobs.operators import operator_id
 from finora_core.kernel.ids import new_id
+from folders import short_folder
 
 DOCS = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
 
@@ -91,17 +91,14 @@ class Place:
 
 @pytest.fixture
 def place() -> Iterator[Place]:
-    # Short: the path of a unix socket has a limit of about a hundred bytes.
-    folder = Path(tempfile.mkdtemp(prefix="finora-a-"))
-    folder.chmod(0o755)
-    settings = Settings(data=folder / "data", env="test")
-    with Finora.open(settings) as finora, open_engines(settings.data) as engines:
-        admin = create_engine("postgresql+psycopg://", creator=connector(engines.admin_dsn))
-        place = Place(settings.data, finora, finora.scope(tenant="acme", user="u1"), admin)
-        place.grow()
-        yield place
-        admin.dispose()
-    shutil.rmtree(folder, ignore_errors=True)
+    with short_folder("finora-a-") as folder:
+        settings = Settings(data=folder / "data", env="test")
+        with Finora.open(settings) as finora, open_engines(settings.data) as engines:
+            admin = create_engine("postgresql+psycopg://", creator=connector(engines.admin_dsn))
+            place = Place(settings.data, finora, finora.scope(tenant="acme", user="u1"), admin)
+            place.grow()
+            yield place
+            admin.dispose()
 
 
 @pytest.mark.spec("S0-43")

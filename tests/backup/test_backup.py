@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from datetime import date
@@ -30,6 +29,7 @@ from finora_adapters.postgres import dump, migrate
 from finora_adapters.postgres.invariants import violations
 from finora_adapters.postgres.tenants import UPKEEP
 from finora_core.kernel.errors import Refusal
+from folders import short_folder
 
 DOCS = Path(__file__).parents[2] / "docs"
 LIVELY = 30.0
@@ -73,24 +73,19 @@ def refused(*arguments: str, **env: str) -> str:
 
 @pytest.fixture
 def place() -> Iterator[Path]:
-    # Short: the path of a unix socket has a limit of about a hundred bytes.
-    folder = Path(tempfile.mkdtemp(prefix="finora-b-"))
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
+    with short_folder("finora-b-") as folder:
+        yield folder
 
 
 @pytest.fixture(scope="module")
 def kept() -> Iterator[tuple[Path, Path]]:
     """A data folder with books of two tenants, stopped, and a backup of it."""
-    folder = Path(tempfile.mkdtemp(prefix="finora-k-"))
-    folder.chmod(0o755)
-    data, file = folder / "data", folder / "books.finora"
-    with Finora.open(Settings(data=data, env="test")) as finora:
-        fill(finora)
-    done("backup", str(file), "--data", str(data))
-    yield data, file
-    shutil.rmtree(folder, ignore_errors=True)
+    with short_folder("finora-k-") as folder:
+        data, file = folder / "data", folder / "books.finora"
+        with Finora.open(Settings(data=data, env="test")) as finora:
+            fill(finora)
+        done("backup", str(file), "--data", str(data))
+        yield data, file
 
 
 def fill(finora: Finora) -> None:

@@ -1,8 +1,6 @@
 """A release that still serves while the next one has migrated goes on; one older than that does
 not."""
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from sqlalchemy import Connection, Engine, text
 from finora import Finora, Settings
 from finora_adapters.embedded import Engines, open_engines
 from finora_adapters.postgres import access, migrate
+from folders import short_folder
 
 
 def note(connection: Connection, revision: str, replaces: str) -> None:
@@ -94,8 +93,5 @@ def test_an_embedded_database_of_a_newer_release_is_refused_as_such(place: Path)
 
 @pytest.fixture
 def place() -> Iterator[Path]:
-    # Short: the path of a unix socket has a limit of about a hundred bytes.
-    folder = Path(tempfile.mkdtemp(prefix="finora-r-"))
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
+    with short_folder("finora-r-") as folder:
+        yield folder

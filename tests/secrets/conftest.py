@@ -1,24 +1,18 @@
 """Books of one's own for tests that change keys."""
 
-import shutil
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from finora_adapters.embedded import open_engines
+from folders import short_folder
 from own_data import OwnData
 
 
 @pytest.fixture(scope="session")
 def _servers() -> Iterator[OwnData]:
-    # Short: the path of a unix socket has a limit of about a hundred bytes.
-    folder = Path(tempfile.mkdtemp(prefix="finora-k-"))
-    folder.chmod(0o755)
-    with open_engines(folder / "data") as engines:
+    with short_folder("finora-k-") as folder, open_engines(folder / "data") as engines:
         yield OwnData(engines)
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

@@ -8,8 +8,6 @@ After a migration was added, or 0001 was made anew before the first release:
 
 import hashlib
 import secrets
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from uuid import uuid4
@@ -27,6 +25,7 @@ from finora_adapters.postgres.invariants import violations
 from finora_adapters.postgres.schema import SCHEMA
 from finora_adapters.postgres.warrants import Warrants, enforced
 from finora_core.kernel.asset import CURRENCIES
+from folders import short_folder
 from together import errors, together
 
 VERSIONS = migrate.MIGRATIONS / "versions"
@@ -350,11 +349,8 @@ def test_an_old_server_is_refused() -> None:
 @pytest.fixture
 def server() -> Iterator[Engines]:
     """Another server, on which nobody made Finora's roles yet."""
-    folder = Path(tempfile.mkdtemp(prefix="finora-own-"))
-    folder.chmod(0o755)
-    with open_engines(folder / "data") as engines:
+    with short_folder("finora-own-") as folder, open_engines(folder / "data") as engines:
         yield engines
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def as_admin(server: Engines, *statements: str, **place: str) -> None:

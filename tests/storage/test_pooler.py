@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,6 +26,7 @@ from finora_adapters.embedded import Engines, open_engines
 from finora_adapters.postgres import pooler
 from finora_adapters.postgres.invariants import violations
 from finora_adapters.postgres.work import Postgres
+from folders import short_folder
 from together import errors, together
 
 PROGRAM = shutil.which("pgbouncer") or "/usr/sbin/pgbouncer"
@@ -67,10 +67,10 @@ class Place:
 
 @pytest.fixture(scope="module")
 def place() -> Iterator[Place]:
-    # Short: the path of a unix socket has a limit of about a hundred bytes.
-    folder = Path(tempfile.mkdtemp(prefix="finora-p-"))
-    folder.chmod(0o755)
-    with open_engines(folder / "data", valkey=True) as engines:
+    with (
+        short_folder("finora-p-") as folder,
+        open_engines(folder / "data", valkey=True) as engines,
+    ):
         Finora.migrate(Settings(data=folder / "data"))
         host = str(conninfo_to_dict(engines.postgres_dsn)["host"])
         with _bouncer(folder / "b", host):
@@ -79,7 +79,6 @@ def place() -> Iterator[Place]:
                 f"postgresql://finora_app@/finora?host={folder / 'b'}&port=6432",
                 f"postgresql://finora_app@/finora?host={host}",
             )
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 class _bouncer:  # noqa: N801  # used as a function

@@ -874,10 +874,12 @@ class Written:
         with self.admin.connect() as connection:
             found: dict[str, list[str]] = {}
             for table, column in connection.execute(
+                # information_schema says the same, and costs more than all the rows.
                 text(
-                    "select c.table_name, c.column_name from information_schema.columns c "
-                    "join information_schema.tables t using (table_schema, table_name) "
-                    "where table_schema = 'finora' and table_type = 'BASE TABLE' order by 1"
+                    "select c.relname, a.attname from pg_class c "
+                    "join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 "
+                    "and not a.attisdropped where c.relkind in ('r', 'p') "
+                    "and c.relnamespace = 'finora'::regnamespace order by 1"
                 )
             ):
                 found.setdefault(table, []).append(column)

@@ -52,8 +52,8 @@ UNLOOKED = {
 }  # fmt: skip
 
 TABLES = text("""
-select table_name from information_schema.tables where table_schema = 'finora'
-  and table_type = 'BASE TABLE' and table_name <> all(:but)
+select relname from pg_class where relnamespace = 'finora'::regnamespace
+  and relkind in ('r', 'p') and relname <> all(:but)
 """)
 EVENTS = text("""
 select type, actor, source_agent, tx::text::bigint & 4294967295 as xid from finora.event
