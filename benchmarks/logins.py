@@ -6,9 +6,9 @@
 `finora serve` as it comes, with what a password costs by default. Readers ask for the wallet at
 fixed times, from the cache and from the database, and are timed from the moment at which they
 should have begun; in every other stretch of time clients in a process of their own, which steps
-back for the others as if it were elsewhere, sign in, each again and again. A login beyond what can
-be checked has to be refused by LOGIN_BUSY with Retry-After; who was refused comes back after as
-long as it was told, or after `--pause`.
+back for the others as if it were elsewhere, sign in as other persons, each again and again. A login
+beyond what can be checked has to be refused by LOGIN_BUSY with Retry-After; who was refused comes
+back after as long as it was told, or after `--pause`.
 """
 
 import argparse
@@ -31,6 +31,8 @@ from common import HTTPConnection, HTTPException, finish, free_port, show, workp
 BAR = 2.0
 KINDS: dict[str, Mapping[str, str]] = {"cached": {}, "uncached": {"Cache-Control": "no-cache"}}
 READERS = 6
+OTHERS = 10
+"""Persons that sign in. Whoever reads does not: a sign-in makes its own cached answers old."""
 
 
 def read(port: int, token: str, seconds: float, per_s: float) -> dict[str, list[float]]:
@@ -69,6 +71,10 @@ def read(port: int, token: str, seconds: float, per_s: float) -> dict[str, list[
     return took
 
 
+def login_of(number: int) -> dict[str, str]:
+    return {"email": f"bench-{number % OTHERS}@example.org", "password": PERSON["password"]}
+
+
 # --- the flood, in a process of its own ----------------------------------------------------------
 
 
@@ -76,9 +82,9 @@ def flood(port: int, clients: int, pause: float | None) -> None:
     """Sign in until standard input ends; then print what became of it."""
     os.nice(10)
     over, said, took = threading.Event(), Counter[str](), list[float]()
-    body = json.dumps({name: PERSON[name] for name in ("email", "password")})
 
-    def run() -> None:
+    def run(number: int) -> None:
+        body = json.dumps(login_of(number))
         connection, fresh = HTTPConnection("127.0.0.1", port, timeout=60), True
         while not over.is_set():
             began = time.perf_counter()
@@ -104,7 +110,7 @@ def flood(port: int, clients: int, pause: float | None) -> None:
             said[code if polite else f"{answer.status} {code}"] += 1
             over.wait(float(answer.getheader("Retry-After") or 1) if pause is None else pause)
 
-    threads = [threading.Thread(target=run) for _ in range(clients)]
+    threads = [threading.Thread(target=run, args=(each,)) for each in range(clients)]
     for thread in threads:
         thread.start()
     sys.stdin.read()
@@ -166,7 +172,12 @@ def serving(data: Path) -> Iterator[tuple[int, str]]:
     with open_engines(data, valkey=True):
         with Finora.open(settings) as finora:
             opened = open_database(settings, redis=True)
-            _, token, _ = filled(build(settings, opened), finora)
+            app = build(settings, opened)
+            _, token, _ = filled(app, finora)
+            for number in range(OTHERS):
+                said = login_of(number) | {"name": "Other"}
+                if app.test_client().post("/api/v1/auth/register", json=said).status_code != 201:
+                    raise SystemExit("nobody else signs up")
             opened.close()
         port = free_port()
         command = [sys.executable, "-m", "finora", "serve", "--port", str(port)]

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Any
 
@@ -150,8 +151,8 @@ class Counted:
     def hash(self, password: str) -> str:
         return self.passwords.hash(password)
 
-    def require_room(self) -> None:
-        self.passwords.require_room()
+    def turn(self) -> AbstractContextManager[None]:
+        return self.passwords.turn()
 
     def outdated(self, digest: str) -> bool:
         return self.passwords.outdated(digest)

@@ -215,19 +215,34 @@ def test_whoever_comes_when_too_many_wait_is_told_at_once() -> None:
 
 
 @pytest.mark.spec("S2-11", partial=True)
-def test_that_there_is_no_room_is_known_before_anything_is_looked_up() -> None:
-    passwords = Argon2Passwords(65_536, 3, hashers=1, waiting=0)
-    passwords.require_room()
-    asker = threading.Thread(target=passwords.verify, args=(None, PASSWORD))
-    asker.start()
-    with pytest.raises(LoginBusy) as caught:
-        while asker.is_alive():
-            passwords.require_room()
-    assert int(str(caught.value.facts["retry_after"])) >= 1
-    asker.join()
-    # To have asked took no place.
-    passwords.require_room()
-    assert not passwords.verify(None, PASSWORD)
+def test_a_turn_is_for_all_that_is_done_in_it() -> None:
+    passwords = Argon2Passwords(8_192, 1, hashers=1, waiting=0)
+    refused: list[LoginBusy] = []
+
+    def ask() -> None:
+        try:
+            passwords.verify(None, PASSWORD)
+        except LoginBusy as busy:
+            refused.append(busy)
+
+    def meanwhile() -> int:
+        asker = threading.Thread(target=ask)
+        asker.start()
+        asker.join()
+        return len(refused)
+
+    with passwords.turn():
+        # Before anything is looked up, between two checks, and after the last of them.
+        assert meanwhile() == 1
+        assert not passwords.verify(None, PASSWORD)
+        with passwords.turn():
+            assert passwords.hash(PASSWORD)
+        assert meanwhile() == 2
+    assert meanwhile() == 2
+    assert all(int(str(busy.facts["retry_after"])) >= 1 for busy in refused)
+    with pytest.raises(ZeroDivisionError), passwords.turn():
+        raise ZeroDivisionError
+    assert meanwhile() == 2
     passwords.close()
 
 

@@ -8,7 +8,7 @@ import secrets
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -25,7 +25,8 @@ _SALT, _TAG = 16, 32
 
 class Argon2Passwords:
     """One hash takes `memory_kib` of memory and `rounds` passes over it. At most `hashers` are
-    made at once and `waiting` wait for them; whoever comes then is refused."""
+    made at once, each followed by a rest, and `waiting` more have a turn; whoever comes then is
+    refused."""
 
     def __init__(
         self, memory_kib: int = 19_456, rounds: int = 2, *, hashers: int = 1, waiting: int = 3
@@ -46,14 +47,26 @@ class Argon2Passwords:
         self._nobody = f"$argon2id$v=19$m={memory_kib},t={rounds},p=1${salt}${tag}"
         self._hashers, self._most = hashers, hashers + waiting
         self._free = threading.BoundedSemaphore(self._most)
+        self._here = threading.local()
         self._starting = threading.Lock()
         self._pool: tuple[int, ThreadPoolExecutor] | None = None
-        self._last_s = 0.0
+        self._last_s = self._hash_s = 0.0
 
-    def require_room(self) -> None:
+    @contextlib.contextmanager
+    def turn(self) -> Iterator[None]:
+        if getattr(self._here, "turn", False):
+            yield
+            return
         if not self._free.acquire(blocking=False):
             raise self._busy()
-        self._free.release()
+        began = time.monotonic()
+        self._here.turn = True
+        try:
+            yield
+        finally:
+            self._here.turn = False
+            self._last_s = time.monotonic() - began
+            self._free.release()
 
     def hash(self, password: str) -> str:
         if len(password) > PASSWORD_MOST:
@@ -89,24 +102,27 @@ class Argon2Passwords:
             return digest is not None and self._matches(None, given)
 
     def _in_turn(self, work: Callable[[], T]) -> T:
-        if not self._free.acquire(blocking=False):
-            raise self._busy()
-        try:
-            return self._threads().submit(self._timed, work).result()
-        finally:
-            self._free.release()
-
-    def _busy(self) -> LoginBusy:
-        full_s = self._last_s * self._most / self._hashers
-        wait = max(1, math.ceil(full_s))
-        return LoginBusy("too many passwords wait to be checked", facts={"retry_after": wait})
+        with self.turn():
+            threads = self._threads()
+            made = threads.submit(self._timed, work)
+            # As long as the hash took: in a flood, too, others find half of each hasher's core.
+            threads.submit(self._rest)
+            return made.result()
 
     def _timed(self, work: Callable[[], T]) -> T:
         began = time.monotonic()
         try:
             return work()
         finally:
-            self._last_s = time.monotonic() - began
+            self._hash_s = time.monotonic() - began
+
+    def _rest(self) -> None:
+        time.sleep(self._hash_s)
+
+    def _busy(self) -> LoginBusy:
+        # A turn has waited for those before it already.
+        wait = max(1, math.ceil(self._last_s))
+        return LoginBusy("too many passwords wait to be checked", facts={"retry_after": wait})
 
     def _threads(self) -> ThreadPoolExecutor:
         """Made on first use, and anew after a fork, which leaves threads behind."""

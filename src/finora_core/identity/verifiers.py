@@ -3,10 +3,12 @@
 None of them keeps anything. That a challenge, a nonce or a code is used once is for the caller.
 """
 
+import functools
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 from uuid import UUID
 
 import attrs
@@ -117,8 +119,9 @@ def check_password(password: str, email: str | None = None) -> str:
 
 
 class Passwords(Protocol):
-    def require_room(self) -> None:
-        """For before anything is looked up: raise LoginBusy where `verify` would now."""
+    def turn(self) -> AbstractContextManager[None]:
+        """For all that a sign-in does, from before anything is looked up: what is checked within
+        has its place. Raises LoginBusy where there is none."""
 
     def hash(self, password: str) -> str:
         """What to keep of a password. Raises LoginBusy."""
@@ -129,6 +132,30 @@ class Passwords(Protocol):
 
     def outdated(self, digest: str) -> bool:
         """Whether it was made with other parameters than would be used now."""
+
+
+class _Checking(Protocol):
+    @property
+    def passwords(self) -> Passwords: ...
+
+
+Service = TypeVar("Service", bound=_Checking)
+Params = ParamSpec("Params")
+Result = TypeVar("Result")
+
+
+def in_turn(
+    use_case: Callable[Concatenate[Service, Params], Result],
+) -> Callable[Concatenate[Service, Params], Result]:
+    """Run a use case that checks or sets a password within one turn: a flood of them must not
+    become one of transactions, and of threads that wait for each other's."""
+
+    @functools.wraps(use_case)
+    def run(self: Service, /, *args: Params.args, **kwargs: Params.kwargs) -> Result:
+        with self.passwords.turn():
+            return use_case(self, *args, **kwargs)
+
+    return run
 
 
 # --- one-time codes ------------------------------------------------------------------------------

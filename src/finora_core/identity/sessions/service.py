@@ -47,7 +47,7 @@ from finora_core.identity.sessions.model import (
     turn,
 )
 from finora_core.identity.tenants.model import NotAMember
-from finora_core.identity.verifiers import Passwords, normalised
+from finora_core.identity.verifiers import Passwords, in_turn, normalised
 from finora_core.kernel.scope import Scope, SessionCredential
 from finora_core.kernel.work import retried
 from finora_core.mail.model import address_key
@@ -61,6 +61,7 @@ class SessionService:
     proof_first: bool
     """Whether a password is good for nothing before its address is proven."""
 
+    @in_turn
     def sign_in(
         self,
         client: Client,
@@ -74,8 +75,6 @@ class SessionService:
         """With an address and its password. Whether the address or the password was wrong is not
         told, nor shown by how long it takes. Raises CredentialsInvalid, AccountLocked,
         AccountBanned, FactorMissing, FactorRefused, LoginBusy."""
-        # A flood of logins must not become one of transactions.
-        self.passwords.require_room()
         subject, found, person = self._look_up(client, email, request_id)
         kept = None if person is None else person.password
         if not self.passwords.verify(kept, password):
