@@ -210,8 +210,8 @@ class Settings(BaseModel):
         3,
         ge=0,
         le=200,
-        description="Requests of one process that wait for them; fewer than FINORA_HTTP_THREADS, "
-        "or sign-in takes every thread. Others are told to try again.",
+        description="Requests of one process that sign in or wait to beside those; fewer than "
+        "FINORA_HTTP_THREADS, or sign-in takes every thread. Others are told to try again.",
     )
     replies_kept_h: int = Field(
         24,

@@ -151,8 +151,8 @@ class Counted:
     def hash(self, password: str) -> str:
         return self.passwords.hash(password)
 
-    def turn(self) -> AbstractContextManager[None]:
-        return self.passwords.turn()
+    def admission(self) -> AbstractContextManager[None]:
+        return self.passwords.admission()
 
     def outdated(self, digest: str) -> bool:
         return self.passwords.outdated(digest)

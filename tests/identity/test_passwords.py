@@ -215,7 +215,7 @@ def test_whoever_comes_when_too_many_wait_is_told_at_once() -> None:
 
 
 @pytest.mark.spec("S2-11", partial=True)
-def test_a_turn_is_for_all_that_is_done_in_it() -> None:
+def test_an_admission_is_for_all_that_is_done_in_it() -> None:
     passwords = Argon2Passwords(8_192, 1, hashers=1, waiting=0)
     refused: list[LoginBusy] = []
 
@@ -231,16 +231,16 @@ def test_a_turn_is_for_all_that_is_done_in_it() -> None:
         asker.join()
         return len(refused)
 
-    with passwords.turn():
+    with passwords.admission():
         # Before anything is looked up, between two checks, and after the last of them.
         assert meanwhile() == 1
         assert not passwords.verify(None, PASSWORD)
-        with passwords.turn():
+        with passwords.admission():
             assert passwords.hash(PASSWORD)
         assert meanwhile() == 2
     assert meanwhile() == 2
     assert all(int(str(busy.facts["retry_after"])) >= 1 for busy in refused)
-    with pytest.raises(ZeroDivisionError), passwords.turn():
+    with pytest.raises(ZeroDivisionError), passwords.admission():
         raise ZeroDivisionError
     assert meanwhile() == 2
     passwords.close()

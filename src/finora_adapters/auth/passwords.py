@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from argon2 import PasswordHasher, Type
@@ -25,7 +25,7 @@ _SALT, _TAG = 16, 32
 
 class Argon2Passwords:
     """One hash takes `memory_kib` of memory and `rounds` passes over it. At most `hashers` are
-    made at once, each followed by a rest, and `waiting` more have a turn; whoever comes then is
+    made at once, each followed by a rest, and `waiting` more are admitted; whoever comes then is
     refused."""
 
     def __init__(
@@ -50,35 +50,35 @@ class Argon2Passwords:
         self._here = threading.local()
         self._starting = threading.Lock()
         self._pool: tuple[int, ThreadPoolExecutor] | None = None
-        self._last_s = self._hash_s = 0.0
+        self._last_s = 0.0
 
     @contextlib.contextmanager
-    def turn(self) -> Iterator[None]:
-        if getattr(self._here, "turn", False):
+    def admission(self) -> Iterator[None]:
+        if getattr(self._here, "admitted", False):
             yield
             return
         if not self._free.acquire(blocking=False):
             raise self._busy()
         began = time.monotonic()
-        self._here.turn = True
+        self._here.admitted = True
         try:
             yield
         finally:
-            self._here.turn = False
+            self._here.admitted = False
             self._last_s = time.monotonic() - began
             self._free.release()
 
     def hash(self, password: str) -> str:
         if len(password) > PASSWORD_MOST:
             raise ValueError("no password of this length was checked")
-        return self._in_turn(lambda: self._hasher.hash(normalised(password)))
+        return self._hashed(lambda: self._hasher.hash(normalised(password)))
 
     def verify(self, digest: str | None, password: str) -> bool:
         # Nothing longer was ever kept, and normalising takes longer than its input grows.
         text = normalised(password) if len(password) <= PASSWORD_MOST else ""
         given = text.encode("utf-8", "replace")
         known = digest is not None and len(password) <= PASSWORD_MOST
-        return self._in_turn(lambda: self._matches(digest, given)) and known
+        return self._hashed(lambda: self._matches(digest, given)) and known
 
     def outdated(self, digest: str) -> bool:
         try:
@@ -101,26 +101,14 @@ class Argon2Passwords:
             # What is kept is no digest: as if nothing were.
             return digest is not None and self._matches(None, given)
 
-    def _in_turn(self, work: Callable[[], T]) -> T:
-        with self.turn():
-            threads = self._threads()
-            made = threads.submit(self._timed, work)
-            # As long as the hash took: in a flood, too, others find half of each hasher's core.
-            threads.submit(self._rest)
+    def _hashed(self, work: Callable[[], T]) -> T:
+        with self.admission():
+            made: Future[T] = Future()
+            self._threads().submit(_paced, work, made)
             return made.result()
 
-    def _timed(self, work: Callable[[], T]) -> T:
-        began = time.monotonic()
-        try:
-            return work()
-        finally:
-            self._hash_s = time.monotonic() - began
-
-    def _rest(self) -> None:
-        time.sleep(self._hash_s)
-
     def _busy(self) -> LoginBusy:
-        # A turn has waited for those before it already.
+        # Who was admitted last has waited for those before already.
         wait = max(1, math.ceil(self._last_s))
         return LoginBusy("too many passwords wait to be checked", facts={"retry_after": wait})
 
@@ -131,6 +119,17 @@ class Argon2Passwords:
                 threads = ThreadPoolExecutor(self._hashers, "passwords", initializer=_step_back)
                 self._pool = (os.getpid(), threads)
             return self._pool[1]
+
+
+def _paced(work: Callable[[], T], made: "Future[T]") -> None:
+    """Give the result, and rest for as long as it took: in a flood, too, others find half of each
+    hasher's core."""
+    began = time.monotonic()
+    try:
+        made.set_result(work())
+    except BaseException as error:
+        made.set_exception(error)
+    time.sleep(time.monotonic() - began)
 
 
 def _step_back() -> None:

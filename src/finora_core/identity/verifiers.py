@@ -119,9 +119,9 @@ def check_password(password: str, email: str | None = None) -> str:
 
 
 class Passwords(Protocol):
-    def turn(self) -> AbstractContextManager[None]:
+    def admission(self) -> AbstractContextManager[None]:
         """For all that a sign-in does, from before anything is looked up: what is checked within
-        has its place. Raises LoginBusy where there is none."""
+        is admitted with it. Raises LoginBusy where too many are."""
 
     def hash(self, password: str) -> str:
         """What to keep of a password. Raises LoginBusy."""
@@ -144,15 +144,15 @@ Params = ParamSpec("Params")
 Result = TypeVar("Result")
 
 
-def in_turn(
+def admitted(
     use_case: Callable[Concatenate[Service, Params], Result],
 ) -> Callable[Concatenate[Service, Params], Result]:
-    """Run a use case that checks or sets a password within one turn: a flood of them must not
+    """Run a use case that checks or sets a password under one admission: a flood of them must not
     become one of transactions, and of threads that wait for each other's."""
 
     @functools.wraps(use_case)
     def run(self: Service, /, *args: Params.args, **kwargs: Params.kwargs) -> Result:
-        with self.passwords.turn():
+        with self.passwords.admission():
             return use_case(self, *args, **kwargs)
 
     return run

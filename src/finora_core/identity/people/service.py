@@ -28,7 +28,7 @@ from finora_core.identity.people.model import (
 from finora_core.identity.ports import IdentityWork
 from finora_core.identity.sessions.door import Door, at_home, locked, own_session
 from finora_core.identity.sessions.model import CredentialsInvalid, SessionEnded, SignInFailed
-from finora_core.identity.verifiers import Passwords, check_password, in_turn
+from finora_core.identity.verifiers import Passwords, admitted, check_password
 from finora_core.kernel.ids import new_id
 from finora_core.kernel.plain import canonical
 from finora_core.kernel.scope import Scope
@@ -56,7 +56,7 @@ class PeopleService:
     proof_first: bool
     """Whether nobody signs in before the address is proven, nor learns whether it was taken."""
 
-    @in_turn
+    @admitted
     def register(
         self,
         email: str,
@@ -142,7 +142,7 @@ class PeopleService:
                 work.events.record(PersonChanged(scope.user_id, "preferences"))
             return work.done(changed)
 
-    @in_turn
+    @admitted
     def set_password(self, scope: Scope, password: str) -> None:
         """Another password; every other session of the person ends. Raises PasswordWeak,
         PersonNotFound, LoginBusy."""
@@ -166,7 +166,7 @@ class PeopleService:
             send(work, scope.user_id, email.id, Purpose.VERIFY)
             work.done(None)
 
-    @in_turn
+    @admitted
     def verify(self, link: str, password: str, *, request_id: str) -> None:
         """The address is its person's: whoever has the letter knows the password too. Once, with
         at most five wrong passwords. Raises LinkInvalid, CredentialsInvalid, LoginBusy."""
@@ -196,7 +196,7 @@ class PeopleService:
         if good(work, challenge_id, Purpose.VERIFY).tries >= CODE_TRIES:
             raise LinkInvalid("too many wrong passwords were tried with this link")
 
-    @in_turn
+    @admitted
     def reset(
         self,
         password: str,

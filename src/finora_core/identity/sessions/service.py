@@ -47,7 +47,7 @@ from finora_core.identity.sessions.model import (
     turn,
 )
 from finora_core.identity.tenants.model import NotAMember
-from finora_core.identity.verifiers import Passwords, in_turn, normalised
+from finora_core.identity.verifiers import Passwords, admitted, normalised
 from finora_core.kernel.scope import Scope, SessionCredential
 from finora_core.kernel.work import retried
 from finora_core.mail.model import address_key
@@ -61,7 +61,7 @@ class SessionService:
     proof_first: bool
     """Whether a password is good for nothing before its address is proven."""
 
-    @in_turn
+    @admitted
     def sign_in(
         self,
         client: Client,
