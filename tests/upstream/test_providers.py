@@ -586,6 +586,24 @@ class TestTon(BalancesSuite):
     asks = (Ask("balances", (TON,)),)
 
 
+@needs_shared
+@S06
+@pytest.mark.parametrize(("suite", "chain"), [
+    (TestBitcoin, "bip122:000000000019d6689c085ae165831e93"),
+    (TestBitcoinBalances, "bip122:000000000019d6689c085ae165831e93"),
+    (TestHelius, "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp"),
+    (TestHeliusBalances, "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp"),
+    (TestTron, "tron:0x2b6653dc"),
+    (TestTon, "tvm:-239"),
+])  # fmt: skip
+def test_an_account_may_be_written_with_its_chain(suite: Any, chain: str) -> None:
+    for ask in suite.asks:
+        account, *more = ask.given
+        written = Ask(ask.method, (f"{chain}:{account}", *more))
+        plain, found = (suite().subject().ask(each).outcome for each in (ask, written))
+        assert isinstance(plain, Ok) and found == plain
+
+
 # --- all of them ---------------------------------------------------------------------------------
 
 

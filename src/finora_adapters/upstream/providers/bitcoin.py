@@ -6,6 +6,7 @@ from urllib.parse import quote as quoted
 
 import attrs
 
+from finora_adapters.upstream.providers.chains import address_on
 from finora_adapters.upstream.providers.numbers import instant, units, whole
 from finora_core.kernel.outcome import Down, Ok, Outcome
 from finora_core.plugins import Access, Batch, Held, Movement
@@ -22,7 +23,8 @@ class Bitcoin:
     name: ClassVar[str] = "bitcoin"
 
     def balances(self, account: str) -> Outcome[Sequence[Held]]:
-        said = self.access.http.get(f"/api/address/{quoted(account, safe='')}").json()
+        address = quoted(address_on("bitcoin", account), safe="")
+        said = self.access.http.get(f"/api/address/{address}").json()
         stats = said["chain_stats"]
         count = whole(stats["funded_txo_sum"]) - whole(stats["spent_txo_sum"])
         return Ok([Held(name="BTC", symbol="BTC", quantity=units(count, _SCALE), scale=_SCALE)])
@@ -30,7 +32,8 @@ class Bitcoin:
     def transactions(self, account: str, cursor: str | None) -> Outcome[Batch]:
         """The cursor is the newest transaction that was read: it lists the newest first."""
         found: list[Mapping[str, Any]] = []
-        path = f"/api/address/{quoted(account, safe='')}/txs/chain"
+        address = address_on("bitcoin", account)
+        path = f"/api/address/{quoted(address, safe='')}/txs/chain"
         for _ in range(_MOST_PAGES):
             page = self.access.http.get(f"{path}/{found[-1]['txid']}" if found else path).json()
             if not isinstance(page, list):
@@ -42,7 +45,7 @@ class Bitcoin:
                 break
         else:
             return Down(f"more than {_PAGE * _MOST_PAGES} transactions since the last one read")
-        moved = [each for row in reversed(found) for each in _movements(row, account)]
+        moved = [each for row in reversed(found) for each in _movements(row, address)]
         newest = found[0]["txid"] if found else cursor
         if newest is not None and not isinstance(newest, str):
             raise TypeError("no id")

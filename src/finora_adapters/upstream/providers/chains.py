@@ -49,3 +49,9 @@ CHAINS = (
         explorer="https://tonviewer.com/", address=ton_address,
     ),
 )  # fmt: skip
+_IDS = {each.name: each.id for each in CHAINS}
+
+
+def address_on(chain: str, account: str) -> str:
+    """The account without the chain, where it is written with it (CAIP-10)."""
+    return account.removeprefix(f"{_IDS[chain]}:")

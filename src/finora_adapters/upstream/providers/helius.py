@@ -6,6 +6,7 @@ from urllib.parse import quote as quoted
 
 import attrs
 
+from finora_adapters.upstream.providers.chains import address_on
 from finora_adapters.upstream.providers.numbers import instant, units, whole
 from finora_core.kernel.outcome import Down, Ok, Outcome
 from finora_core.plugins import Access, Batch, Held, Movement
@@ -20,7 +21,7 @@ class Helius:
     name: ClassVar[str] = "helius"
 
     def balances(self, account: str) -> Outcome[Sequence[Held]]:
-        said = self._get(account, "balances")
+        said = self._get(address_on("solana", account), "balances")
         held = [Held(name="SOL", symbol="SOL", quantity=units(said["nativeBalance"], _SCALE),
                      scale=_SCALE)]  # fmt: skip
         for each in said["tokens"]:
@@ -33,11 +34,11 @@ class Helius:
 
     def transactions(self, account: str, cursor: str | None) -> Outcome[Batch]:
         """The cursor is the newest signature that was read: it lists the newest first."""
-        found: list[dict[str, Any]] = []
+        address, found = address_on("solana", account), list[dict[str, Any]]()
         for _ in range(_MOST_PAGES):
             asked = {"before": found[-1]["signature"]} if found else {}
             asked |= {"until": cursor} if cursor else {}
-            page = self._get(account, "transactions", limit=str(_PAGE), **asked)
+            page = self._get(address, "transactions", limit=str(_PAGE), **asked)
             if not isinstance(page, list):
                 raise TypeError("no list")
             found += page
@@ -45,14 +46,14 @@ class Helius:
                 break
         else:
             return Down(f"more than {_PAGE * _MOST_PAGES} transactions since the last one read")
-        moved = [each for row in reversed(found) for each in _movements(row, account)]
+        moved = [each for row in reversed(found) for each in _movements(row, address)]
         newest = found[0]["signature"] if found else cursor
         if newest is not None and not isinstance(newest, str):
             raise TypeError("no signature")
         return Ok(Batch(movements=moved, next=newest))
 
-    def _get(self, account: str, what: str, **query: str) -> Any:
-        path = f"/v0/addresses/{quoted(account, safe='')}/{what}"
+    def _get(self, address: str, what: str, **query: str) -> Any:
+        path = f"/v0/addresses/{quoted(address, safe='')}/{what}"
         key = {"api-key": self.access.credentials["key"]}
         return self.access.http.get(path, None, **query, **key).json()
 

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import attrs
 
+from finora_adapters.upstream.providers.chains import address_on
 from finora_adapters.upstream.providers.numbers import units, whole
 from finora_core.kernel.outcome import Ok, Outcome
 from finora_core.plugins import Access, Held
@@ -20,7 +21,8 @@ class Ton:
     name: ClassVar[str] = "ton"
 
     def balances(self, account: str) -> Outcome[Sequence[Held]]:
-        said = self.access.http.get("/api/v2/getAddressBalance", address=account).json()
+        address = address_on("ton", account)
+        said = self.access.http.get("/api/v2/getAddressBalance", address=address).json()
         if said["ok"] is not True:
             raise TypeError("not ok")
         count = whole(said["result"])

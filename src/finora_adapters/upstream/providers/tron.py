@@ -6,6 +6,7 @@ from urllib.parse import quote as quoted
 
 import attrs
 
+from finora_adapters.upstream.providers.chains import address_on
 from finora_adapters.upstream.providers.numbers import units, whole
 from finora_core.kernel.outcome import Ok, Outcome
 from finora_core.plugins import Access, Held
@@ -22,7 +23,8 @@ class Tron:
 
     def balances(self, account: str) -> Outcome[Sequence[Held]]:
         """What can be spent, what is staked, and what is on its way back from there."""
-        said = self.access.http.get(f"/v1/accounts/{quoted(account, safe='')}").json()
+        address = quoted(address_on("tron", account), safe="")
+        said = self.access.http.get(f"/v1/accounts/{address}").json()
         if said["success"] is not True:
             raise TypeError("no success")
         count = 0
